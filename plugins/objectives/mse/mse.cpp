@@ -1,0 +1,44 @@
+#include <saffron/objective.h>
+#include <saffron/plugin.h>
+
+#include <ATen/TensorOperators.h>
+
+namespace {
+
+// Squared error.  L = sum over targets of  mean_b sum_d (x - xhat)^2        (reduction = "sum")
+//                                     or   mean over b and d                (reduction = "mean")
+// Coefficients of penalties are only comparable between equal reductions.
+class Mse final : public saffron::Objective {
+ public:
+  struct Options {
+    std::string reduction = "sum";
+  };
+  static auto schema() {
+    return saffron::Schema<Options>{}.param(
+        "reduction", &Options::reduction,
+        "over the dimensions of a row: their sum, or their mean (rows are always averaged)",
+        saffron::one_of({"sum", "mean"}));
+  }
+  explicit Mse(const Options& options) : sum_(options.reduction == "sum") {}
+
+  at::Tensor loss(const saffron::TrainStep& step) override {
+    at::Tensor total;
+    const auto targets = static_cast<std::int64_t>(step.sae(0).predicts.size());
+    for (std::int64_t t = 0; t < targets; ++t) {
+      const at::Tensor squared = (step.target(0, t) - step.reconstruction(0, t)).square();
+      const at::Tensor term = sum_ ? squared.sum(1).mean() : squared.mean();
+      total = total.defined() ? total + term : term;
+    }
+    return total;
+  }
+
+ private:
+  bool sum_;
+};
+
+}  // namespace
+
+SAFFRON_PLUGIN("org.saffron.mse", "0.1.0",
+               saffron::component<Mse>("mse", "Squared error of the reconstructions")
+                   .describe("Summed over the dimensions of a row and averaged over rows, unless "
+                             "reduction says otherwise."))

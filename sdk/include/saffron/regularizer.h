@@ -1,0 +1,75 @@
+#pragma once
+
+#include <saffron/codes.h>
+#include <saffron/model.h>
+#include <saffron/random.h>
+#include <saffron/sae.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace saffron::inline sdk_v1 {
+
+// One training step as a regularizer or an objective sees it: the SAEs in the order of `over`.
+// Everything that can be differentiated is a leaf of this step's graph.
+class SAFFRON_EXPORT TrainStep {
+ public:
+  virtual ~TrainStep();
+
+  [[nodiscard]] virtual std::int64_t saes() const = 0;
+  [[nodiscard]] virtual std::int64_t step() const = 0;   // from 0
+  [[nodiscard]] virtual std::int64_t steps() const = 0;  // in all
+  [[nodiscard]] virtual const TrainedSae& sae(std::int64_t i) const = 0;
+
+  // The codes of SAE i; values() is a leaf. `space` for SAEs with several code spaces.
+  [[nodiscard]] virtual const Codes& codes(std::int64_t i, std::int64_t space = 0) const = 0;
+  [[nodiscard]] virtual const at::Tensor& input(std::int64_t i, std::int64_t read = 0) const = 0;
+  [[nodiscard]] virtual const at::Tensor& target(std::int64_t i, std::int64_t t = 0) const = 0;
+  // [B, d_out], a leaf.
+  [[nodiscard]] virtual const at::Tensor& reconstruction(std::int64_t i,
+                                                         std::int64_t t = 0) const = 0;
+  // A parameter as a leaf; its gradient is dense.
+  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i, std::string_view name) = 0;
+  // The parameter with this role; Error (invalid) that names the SAE where there is none.
+  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i, Role role) = 0;
+
+  // This step's stream of random numbers.
+  [[nodiscard]] virtual Random random() const = 0;
+  // Ask for SAE i to be drawn anew before the next step: all of it, or these latents (int64 [n]).
+  // Its optimiser state is zeroed. Error (invalid) where the SAE is not Reinitialisable.
+  virtual void reinitialise(std::int64_t i, const at::Tensor& latents) = 0;
+};
+
+// A penalty added to the training loss.
+//
+//   loss = sum over SAEs of objective + own terms  +  sum_i coef_i(t) * R_i(step)
+//
+// R is a scalar, differentiable almost everywhere in codes, reconstructions or parameters, finite for
+// finite input. It is called once an optimiser step on the host thread; state of its own (running
+// statistics) is exposed through Stateful, or a resumed run differs. A regularizer over several SAEs
+// couples them: they are trained, cached and resumed together.
+class SAFFRON_EXPORT Regularizer {
+ public:
+  static constexpr const char* kKind = "regularizer";
+  static constexpr const char* kInterface = "saffron.regularizer/1";
+  using Interface = Regularizer;
+
+  Regularizer() = default;
+  Regularizer(const Regularizer&) = delete;
+  Regularizer& operator=(const Regularizer&) = delete;
+  virtual ~Regularizer();
+
+  [[nodiscard]] virtual at::Tensor penalty(const TrainStep& step) = 0;
+};
+
+// Capability: a regularizer whose coefficient has a canonical value, recorded in the report:
+// "multiplies the sum of |f| over a row, beside a squared error summed over d and averaged over rows".
+class SAFFRON_EXPORT CanonicalCoefficient {
+ public:
+  virtual ~CanonicalCoefficient();
+  [[nodiscard]] virtual double canonical_coefficient(double coef, const TrainedSae& sae) const = 0;
+};
+
+}  // namespace saffron::inline sdk_v1

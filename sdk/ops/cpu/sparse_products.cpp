@@ -1,0 +1,142 @@
+#include <saffron/ops.h>
+
+#include "ops/cpu/vector.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+namespace saffron::inline sdk_v1::ops {
+namespace {
+
+constexpr std::int64_t kRowGrain = 16;
+
+// Where row r's entries lie in values() and indices(): [begin(r), begin(r + 1)).
+class EntryRange {
+ public:
+  explicit EntryRange(const Codes& codes)
+      : k_(codes.layout() == Codes::Layout::topk ? codes.values().size(1) : 0),
+        offsets_(codes.layout() == Codes::Layout::csr
+                     ? codes.offsets().contiguous().const_data_ptr<std::int32_t>()
+                     : nullptr) {}
+  [[nodiscard]] std::int64_t begin(std::int64_t row) const {
+    return offsets_ != nullptr ? offsets_[row] : row * k_;
+  }
+
+ private:
+  std::int64_t k_;
+  const std::int32_t* offsets_;
+};
+
+void check_matrix(const char* op, const Codes& codes, const at::Tensor& W) {
+  if (W.dim() != 2 || W.size(0) != codes.latents()) {
+    throw Error(cat(op, ": W ", W.sizes(), " is not [", codes.latents(), ", d]"));
+  }
+  if (W.scalar_type() != codes.values().scalar_type()) {
+    throw Error(cat(op, ": W is ", W.toString(), ", the codes' values are ",
+                    codes.values().toString()));
+  }
+}
+
+template <class T>
+void decode_rows(const Codes& codes, const at::Tensor& W, at::Tensor& out) {
+  const at::Tensor values = codes.values().detach().contiguous();
+  const at::Tensor indices = codes.indices().contiguous();
+  const EntryRange range(codes);
+  const std::int64_t d = W.size(1);
+  const T* weights = W.const_data_ptr<T>();
+  const T* v = values.const_data_ptr<T>();
+  const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
+  T* result = out.mutable_data_ptr<T>();
+  at::parallel_for(0, codes.rows(), kRowGrain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      for (std::int64_t e = range.begin(r); e < range.begin(r + 1); ++e) {
+        if (v[e] != T(0)) ops_cpu::axpy(d, v[e], weights + latent[e] * d, result + r * d);
+      }
+    }
+  });
+}
+
+template <class T>
+void gradient_rows(const Codes& codes, const at::Tensor& W, const at::Tensor& g, at::Tensor& out) {
+  const at::Tensor indices = codes.indices().contiguous();
+  const EntryRange range(codes);
+  const std::int64_t d = W.size(1);
+  const T* weights = W.const_data_ptr<T>();
+  const T* rows = g.const_data_ptr<T>();
+  const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
+  T* result = out.mutable_data_ptr<T>();
+  at::parallel_for(0, codes.rows(), kRowGrain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      for (std::int64_t e = range.begin(r); e < range.begin(r + 1); ++e) {
+        result[e] = ops_cpu::dot(d, rows + r * d, weights + latent[e] * d);
+      }
+    }
+  });
+}
+
+template <class F>
+void by_type(const char* op, const at::Tensor& values, F&& run) {
+  if (values.scalar_type() == at::kFloat) return run(float{});
+  if (values.scalar_type() == at::kDouble) return run(double{});
+  throw Error(cat(op, ": values must be float32 or float64, not ", values.toString()));
+}
+
+}  // namespace
+
+at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) {
+  check_matrix("decode", codes, W);
+  const c10::AutoGradMode no_grad(false);
+  if (codes.layout() == Codes::Layout::dense) {
+    const at::Tensor out = at::mm(codes.values(), W);
+    return b.defined() ? out + b : out;
+  }
+  at::Tensor out = b.defined() ? b.detach().expand({codes.rows(), W.size(1)}).contiguous()
+                               : at::zeros({codes.rows(), W.size(1)}, codes.values().options());
+  const at::Tensor weights = W.detach().contiguous();
+  by_type("decode", codes.values(), [&]<class T>(T) { decode_rows<T>(codes, weights, out); });
+  return out;
+}
+
+at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tensor& g) {
+  check_matrix("code_gradient", codes, W);
+  if (g.dim() != 2 || g.size(0) != codes.rows() || g.size(1) != W.size(1)) {
+    throw Error(cat("code_gradient: g ", g.sizes(), " is not [", codes.rows(), ", ", W.size(1), "]"));
+  }
+  const c10::AutoGradMode no_grad(false);
+  if (codes.layout() == Codes::Layout::dense) return at::mm(g, W.t());
+  at::Tensor out = at::zeros(codes.values().sizes(), W.options());
+  const at::Tensor weights = W.detach().contiguous(), rows = g.detach().contiguous();
+  by_type("code_gradient", codes.values(),
+          [&]<class T>(T) { gradient_rows<T>(codes, weights, rows, out); });
+  return out;
+}
+
+LatentGroups group_by_latent(const Codes& support) {
+  const at::Tensor indices = support.indices().contiguous();
+  const EntryRange range(support);
+  const std::int64_t count = range.begin(support.rows());
+  const auto options = at::TensorOptions().dtype(at::kInt);
+  LatentGroups groups{at::zeros({support.latents() + 1}, options), at::empty({count}, options),
+                      at::empty({count}, options)};
+  const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
+  std::int32_t* offset = groups.offsets.mutable_data_ptr<std::int32_t>();
+  std::int32_t* entry = groups.entries.mutable_data_ptr<std::int32_t>();
+  std::int32_t* row = groups.rows.mutable_data_ptr<std::int32_t>();
+  for (std::int64_t e = 0; e < count; ++e) ++offset[latent[e] + 1];
+  for (std::int64_t i = 0; i < support.latents(); ++i) offset[i + 1] += offset[i];
+  std::vector<std::int32_t> next(offset, offset + support.latents());
+  for (std::int64_t r = 0; r < support.rows(); ++r) {
+    for (std::int64_t e = range.begin(r); e < range.begin(r + 1); ++e) {
+      const std::int32_t at = next[static_cast<std::size_t>(latent[e])]++;
+      entry[at] = static_cast<std::int32_t>(e);
+      row[at] = static_cast<std::int32_t>(r);
+    }
+  }
+  return groups;
+}
+
+}  // namespace saffron::inline sdk_v1::ops

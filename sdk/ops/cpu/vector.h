@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+// The inner loops of the sparse kernels. target_clones compiles each for AVX-512, AVX2 and plain
+// x86-64 and picks one when the library is loaded. Sums run over a fixed number of lanes, so that
+// their order does not depend on the instruction set's width.
+
+#define SAFFRON_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+
+namespace saffron::ops_cpu {
+
+inline constexpr int kLanes = 32;
+
+// y += a x
+void axpy(std::int64_t n, float a, const float* x, float* y);
+void axpy(std::int64_t n, double a, const double* x, double* y);
+// <x, y>
+float dot(std::int64_t n, const float* x, const float* y);
+double dot(std::int64_t n, const double* x, const double* y);
+// Whether any of x[i] + b[i] (b may be null) is above `bound` or NaN, in a run of kLanes values.
+bool any_above(const float* x, const float* b, float bound);
+bool any_above(const double* x, const double* b, double bound);
+
+struct AdamScalars {
+  double step_size, beta1, beta2, eps, root_correction, decay, scale;
+};
+// One row: g is scaled, moments and parameter are updated in place.
+void adam_row(std::int64_t n, const float* g, float* w, float* m, float* v, const AdamScalars& s);
+void adam_row(std::int64_t n, const double* g, double* w, double* m, double* v,
+              const AdamScalars& s);
+
+}  // namespace saffron::ops_cpu
