@@ -67,6 +67,11 @@ constexpr Rule kRules[] = {
     {"gcc", warn, "may matter", ""},
 };
 
+const Rule& rule_of(std::string_view key) {
+  return *std::find_if(std::begin(kRules), std::end(kRules),
+                       [key](const Rule& rule) { return key == rule.key; });
+}
+
 std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(text.size() + 2, width), ' ');
   return text;
@@ -141,11 +146,11 @@ Error mismatch_error(const std::string& plugin_id, const std::filesystem::path& 
   for (const TagRow& row : rows) width = std::max(width, row.plugin.size() + 2);
   std::string headline, table = cat("\n  file      ", file.string(), "\n            ",
                                     padded("plugin", width), "host");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const TagRow& row = rows[i];
-    if (row.verdict == Verdict::drift || kRules[i].headline[0] == '\0') continue;
+  for (const TagRow& row : rows) {
+    const Rule& rule = rule_of(row.key);
+    if (rule.judge == warn) continue;
     const bool wrong = row.verdict == Verdict::mismatch;
-    if (wrong && headline.empty()) headline = kRules[i].headline;
+    if (wrong && headline.empty()) headline = rule.headline;
     table += cat("\n  ", padded(row.key, 10), padded(row.plugin, width));
     table += wrong ? cat(padded(row.host, 10), " <- ", row.rule) : row.host;
   }

@@ -9,16 +9,16 @@ fail() {
   exit 1
 }
 
-# Two set-ups of one checkout take turns. The lock goes with the process; no file is left behind.
-# Called once, by the outermost script: those that it calls find SAFFRON_SETUP_LOCKED.
+# Two set-ups of one checkout take turns. The lock is this file, held open on the descriptor that
+# SAFFRON_SETUP_LOCK names; it goes with the process. Scripts called by a holder inherit it.
 take_turns() {
-  [[ -n ${SAFFRON_SETUP_LOCKED:-} ]] && return
-  exec {lock_fd}<"${BASH_SOURCE[0]}"
-  if ! flock --nonblock "$lock_fd"; then
+  [[ -n ${SAFFRON_SETUP_LOCK:-} ]] && return
+  exec {SAFFRON_SETUP_LOCK}<"${BASH_SOURCE[0]}"
+  export SAFFRON_SETUP_LOCK
+  if ! flock --nonblock "$SAFFRON_SETUP_LOCK"; then
     say "another set-up is running here; waiting for it"
-    flock "$lock_fd"
+    flock "$SAFFRON_SETUP_LOCK"
   fi
-  export SAFFRON_SETUP_LOCKED=1
 }
 
 # is_verified FILE SHA256: whether FILE has that digest. A file that was found good is hashed again

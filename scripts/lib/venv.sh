@@ -36,25 +36,25 @@ pip_install() {
 }
 
 # install_torch VENV: LibTorch is the CPU wheel of PyTorch. First from wherever pip is set up to
-# look (a mirror or a folder of wheels may have it), then from PyTorch's own index of CPU wheels,
-# and last the build that PyPI has.
+# look (a mirror or a folder of wheels may have it), then from PyTorch's own index of CPU wheels.
+# PyPI has only the CUDA build (3 GB), which cannot be built against without the CUDA toolkit.
+# A version pinned without "+cpu" accepts either, so that a CUDA build put there by hand is kept.
 install_torch() {
   local venv=$1
   has_wheels "$venv" "torch==$torch_version" && return
   make_venv "$venv"
   say "LibTorch: PyTorch $torch_version for CPUs into $venv (about 200 MB)"
   # Files of an installation that was cut short would pass for the new one's; pip replaces them all.
-  local cpu="torch==$torch_version+cpu" again=--force-reinstall
-  pip_install "$venv" -qq $again --retries 1 --timeout 30 "$cpu" >/dev/null 2>&1 ||
-    pip_install "$venv" -q $again --retries 1 --timeout 20 --index-url "$torch_cpu_index" "$cpu" ||
-    { say "no CPU build within reach; taking PyPI's, which brings CUDA (3 GB)" &&
-      pip_install "$venv" -q $again "torch==$torch_version"; } ||
-    fail "PyTorch $torch_version could not be installed (pip's message is above)" \
-      "Python is $("$venv/bin/python" --version 2>&1); PyTorch $torch_version has wheels for 3.10 to 3.14." \
-      "With a wheel at hand: $venv/bin/python -m pip install torch-$torch_version*.whl"
+  local request=(--force-reinstall "torch==$torch_version+cpu")
+  pip_install "$venv" -qq --retries 1 --timeout 30 "${request[@]}" >/dev/null 2>&1 ||
+    pip_install "$venv" -q --retries 1 --timeout 30 --index-url "$torch_cpu_index" "${request[@]}" ||
+    fail "the CPU build of PyTorch $torch_version could not be installed (pip's message is above)" \
+      "It comes from $torch_cpu_index, for Python 3.10 to 3.14; here is $("$venv/bin/python" --version)." \
+      "With the wheel at hand:  $venv/bin/python -m pip install torch-$torch_version+cpu-....whl" \
+      "With the CUDA toolkit:   $venv/bin/python -m pip install torch==$torch_version"
   has_wheels "$venv" "torch==$torch_version" ||
     fail "$venv does not hold a whole PyTorch $torch_version after its installation" \
-      "Remove $venv and run scripts/setup again."
+      "Remove $venv and run this again."
 }
 
 # install_wheels VENV FILE [REQUIREMENT...]: the pinned requirements in FILE, without moving those

@@ -6,7 +6,7 @@
 
 namespace saffron::io_detail {
 
-std::string quoted(std::string_view name) {
+std::string show(std::string_view name) {
   constexpr std::size_t kShown = 100;
   constexpr char kDigits[] = "0123456789abcdef";
   std::size_t shown = std::min(name.size(), kShown);
@@ -63,7 +63,7 @@ void check_unique(std::string_view source, std::string_view what,
                   std::vector<std::string_view> names) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) throw bad(source, cat(what, ' ', quoted(*twice), " occurs twice"));
+  if (twice != names.end()) throw bad(source, cat(what, ' ', show(*twice), " occurs twice"));
 }
 
 void Cursor::need(std::uint64_t count, std::uint64_t size, std::string_view field) const {

@@ -13,7 +13,7 @@ namespace saffron::io_detail {
 constexpr std::size_t kMaxDims = 64;  // as NumPy; LibTorch's iterators stop there too
 
 // 'name' for a message: control bytes and bytes that are not UTF-8 as \xNN, cut after 100 bytes.
-[[nodiscard]] std::string quoted(std::string_view name);
+[[nodiscard]] std::string show(std::string_view name);
 // [2, 3]
 [[nodiscard]] std::string shape_text(const std::vector<std::int64_t>& shape);
 

@@ -41,8 +41,8 @@ at::ScalarType scalar_type(const TensorInfo& tensor, std::string_view source) {
   for (const Dtype& dtype : kDtypes) {
     if (dtype.name == tensor.dtype) return dtype.type;
   }
-  throw io_detail::bad(source, cat("tensor ", io_detail::quoted(tensor.name), " has the dtype ",
-                                   io_detail::quoted(tensor.dtype), ", which is not supported"))
+  throw io_detail::bad(source, cat("tensor ", io_detail::show(tensor.name), " has the dtype ",
+                                   io_detail::show(tensor.dtype), ", which is not supported"))
       .with_help("supported are " + dtype_list());
 }
 
@@ -50,7 +50,7 @@ std::string_view dtype_name(at::ScalarType type, std::string_view tensor) {
   for (const Dtype& dtype : kDtypes) {
     if (dtype.type == type) return dtype.name;
   }
-  throw Error(cat("cannot write tensor ", io_detail::quoted(tensor), ": safetensors has no dtype ",
+  throw Error(cat("cannot write tensor ", io_detail::show(tensor), ": safetensors has no dtype ",
                   c10::toString(type)))
       .with_help("convert it to one of " + dtype_list());
 }
@@ -105,7 +105,7 @@ const std::string* SafetensorsFile::metadata(std::string_view key) const {
 at::Tensor SafetensorsFile::tensor(std::string_view name) const {
   const TensorInfo& found = info(name);
   return io_detail::view_tensor(file_, {found.offset, found.shape, scalar_type(found, path())},
-                                path(), cat("tensor ", io_detail::quoted(found.name)));
+                                path(), cat("tensor ", io_detail::show(found.name)));
 }
 
 at::Tensor SafetensorsFile::rows(std::string_view name, std::int64_t begin,
@@ -116,7 +116,7 @@ at::Tensor SafetensorsFile::rows(std::string_view name, std::int64_t begin,
   layout.shape.front() = count;
   layout.offset += static_cast<std::uint64_t>(begin) * io_detail::row_bytes(found);
   return io_detail::view_tensor(file_, layout, path(),
-                                cat("tensor ", io_detail::quoted(found.name), " from row ", begin));
+                                cat("tensor ", io_detail::show(found.name), " from row ", begin));
 }
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
@@ -129,7 +129,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   std::vector<const NamedTensors::value_type*> order;
   for (const auto& named : tensors) {
     if (!named.second.defined()) {
-      throw Error(cat("cannot write tensor ", io_detail::quoted(named.first), ": it is undefined"));
+      throw Error(cat("cannot write tensor ", io_detail::show(named.first), ": it is undefined"));
     }
     order.push_back(&named);
   }
@@ -155,7 +155,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   file.write(header);
   for (const auto* named : order) {
     const at::Tensor tensor =
-        io_detail::plain(named->second, cat("tensor ", io_detail::quoted(named->first)));
+        io_detail::plain(named->second, cat("tensor ", io_detail::show(named->first)));
     file.write(io_detail::bytes_of(tensor));
   }
   file.commit();

@@ -19,8 +19,8 @@ void check_shard_name(const std::string& index, const std::string& tensor,
   const bool plain = !shard.empty() && shard.find('\0') == std::string::npos &&
                      path.filename() == path && shard != "." && shard != "..";
   if (!plain) {
-    throw io_detail::bad(index, cat("weight_map: tensor ", io_detail::quoted(tensor),
-                                    " is in the file ", io_detail::quoted(shard),
+    throw io_detail::bad(index, cat("weight_map: tensor ", io_detail::show(tensor),
+                                    " is in the file ", io_detail::show(shard),
                                     ", which is not the name of a file in this folder"));
   }
 }
@@ -59,7 +59,7 @@ SafetensorsFolder SafetensorsFolder::open(const std::filesystem::path& folder) {
   std::map<std::string, std::uint32_t> opened;
   for (const Value::Entry& entry : weight_map->as_table()) {
     if (!entry.value.is_string()) {
-      throw io_detail::bad(source, cat("weight_map: tensor ", io_detail::quoted(entry.key),
+      throw io_detail::bad(source, cat("weight_map: tensor ", io_detail::show(entry.key),
                                        " must name a file, found ", entry.value.type_name()));
     }
     const std::string& shard = entry.value.as_string();

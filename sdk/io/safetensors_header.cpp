@@ -14,7 +14,7 @@ namespace saffron::inline sdk_v1 {
 namespace {
 
 using io_detail::bad;
-using io_detail::quoted;
+using io_detail::show;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's own limit
 
@@ -117,9 +117,9 @@ class HeaderReader {
 
   std::string location() const {
     if (place_ == Place::outside) return "the header";
-    if (place_ == Place::metadata) return cat("metadata ", quoted(header_.metadata.back().first));
+    if (place_ == Place::metadata) return cat("metadata ", show(header_.metadata.back().first));
     if (in_metadata_) return "__metadata__";
-    const std::string tensor = cat("tensor ", quoted(header_.tensors.back().name));
+    const std::string tensor = cat("tensor ", show(header_.tensors.back().name));
     switch (field_) {
       case Field::dtype: return tensor + ": dtype";
       case Field::shape: return tensor + ": shape";
@@ -217,7 +217,7 @@ class HeaderReader {
 void check_size(std::string_view source, const TensorInfo& tensor) {
   const auto count = io_detail::element_count(tensor.shape);
   if (!count) {
-    throw bad(source, cat("tensor ", quoted(tensor.name), ": shape ",
+    throw bad(source, cat("tensor ", show(tensor.name), ": shape ",
                           io_detail::shape_text(tensor.shape), " is too large for any memory"));
   }
   const auto bits = io_detail::safetensors_bits(tensor.dtype);
@@ -225,9 +225,9 @@ void check_size(std::string_view source, const TensorInfo& tensor) {
   std::uint64_t wanted = 0;
   const bool overflow = __builtin_mul_overflow(*count, *bits, &wanted);
   if (overflow || wanted % 8 != 0 || wanted / 8 != tensor.bytes) {
-    throw bad(source, cat("tensor ", quoted(tensor.name), ": ", tensor.bytes, " bytes do not hold ",
+    throw bad(source, cat("tensor ", show(tensor.name), ": ", tensor.bytes, " bytes do not hold ",
                           io_detail::shape_text(tensor.shape), " elements of ",
-                          quoted(tensor.dtype)));
+                          show(tensor.dtype)));
   }
 }
 
@@ -238,11 +238,11 @@ void check_layout(std::string_view source, std::span<const TensorInfo> by_offset
     if (tensor.offset != end) {
       const char* what = tensor.offset < end ? " overlaps the one before it, which ends at "
                                              : " leaves a gap behind byte ";
-      throw bad(source, cat("tensor ", quoted(tensor.name), ": data at byte ", tensor.offset, what,
+      throw bad(source, cat("tensor ", show(tensor.name), ": data at byte ", tensor.offset, what,
                             end, " of the data"));
     }
     if (tensor.bytes > size - end) {
-      throw bad(source, cat("tensor ", quoted(tensor.name), ": data ends at byte ",
+      throw bad(source, cat("tensor ", show(tensor.name), ": data ends at byte ",
                             tensor.offset + tensor.bytes, ", but the file has only ", size,
                             " bytes of data: it is truncated or corrupt"));
     }

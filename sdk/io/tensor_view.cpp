@@ -68,7 +68,7 @@ void check_rows(std::string_view source, const TensorInfo& tensor, std::int64_t 
   if (!tensor.shape.empty() && begin >= 0 && count >= 0 && begin <= rows && count <= rows - begin) {
     return;
   }
-  throw Error(cat("tensor ", quoted(tensor.name), " of shape ", shape_text(tensor.shape),
+  throw Error(cat("tensor ", show(tensor.name), " of shape ", shape_text(tensor.shape),
                   " has no rows ", begin, " to ", begin, " + ", count))
       .within(source);
 }

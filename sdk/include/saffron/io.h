@@ -247,8 +247,8 @@ struct SAFFRON_EXPORT GgufHeader {
 [[nodiscard]] SAFFRON_EXPORT GgufHeader parse_gguf(std::span<const std::byte> file,
                                                    std::string_view source);
 
-// Tensors come as float32, dequantised from F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q4_K Q6_K (F32 as a view).
-// Tensors of other types are listed; reading one throws.
+// Tensors come as float32, dequantised from F32 (a view), F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0,
+// Q5_1, Q4_K, Q5_K and Q6_K. Tensors of other types are listed; reading one throws.
 class SAFFRON_EXPORT GgufFile : public TensorReader {
  public:
   [[nodiscard]] static GgufFile open(const std::filesystem::path& path);

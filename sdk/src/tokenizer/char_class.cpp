@@ -12,7 +12,7 @@ constexpr CodeRange kBlanks[] = {{0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85
                                  {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
                                  {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
                                  {0x3000, 0x3000}};
-// Tolong Siki digits and three Han number signs: numbers in Unicode 17.0, unassigned before.
+// Tolong Siki digits and yangqin signs: numbers in Unicode 17.0, unassigned in 16.0.
 constexpr CodeRange kNewNumbers[] = {{0x11DE0, 0x11DE9}, {0x16FF4, 0x16FF6}};
 
 template <std::size_t N>

@@ -18,7 +18,7 @@ struct Char {
 // Unicode 16.0, as in Oniguruma 6.9.10; \s is White_Space.
 [[nodiscard]] CharClass char_class(std::uint32_t code);
 
-// What Rust 1.91's char::is_numeric (the Digits pre-tokeniser) says: \p{N} of Unicode 17.0.
+// What the Digits pre-tokeniser of `tokenizers` 0.23 splits off: \p{N} of Unicode 17.0.
 [[nodiscard]] bool is_numeric(const Char& c);
 
 // The character at `at`, inside valid UTF-8.

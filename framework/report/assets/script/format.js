@@ -39,17 +39,21 @@ function fullNumber(value) {
   return isNumber(value) ? String(value) : DASH;
 }
 
-// One format for a column, so that its decimal points line up: at least 3 significant digits for
-// its smallest entry and at most 6 for its largest; columns that span more fall back to one by one.
+// One format for a column, so that its decimal points line up: 3 significant digits for its smallest
+// entry as long as the largest has no more than 4; columns that span more fall back to one by one.
 function columnFormat(values) {
   const numbers = values.filter(isNumber);
   if (numbers.every((value) => Number.isInteger(value))) return (value) => formatNumber(value);
   const sizes = numbers.map(Math.abs).filter((size) => size > 0);
   const high = Math.floor(Math.log10(Math.max(...sizes)));
   const low = Math.floor(Math.log10(Math.min(...sizes)));
-  if (low < -4 || high > 5 || high - low > 4) return (value) => formatNumber(value);
-  const decimals = Math.max(0, Math.min(2 - low, 5 - high));
-  return (value) => (isNumber(value) ? groupDigits(value.toFixed(decimals)) : DASH);
+  if (low < -4 || high > 5 || high - low > 3) return (value) => formatNumber(value);
+  let decimals = Math.max(0, Math.min(2 - low, 3 - high));
+  const fits = () => numbers.every((value) =>
+    Number(value.toFixed(decimals)) === Number(value.toFixed(decimals - 1)));
+  while (decimals > 1 && fits()) --decimals;
+  return (value) => (value === 0 ? "0"
+    : isNumber(value) ? groupDigits(value.toFixed(decimals)) : DASH);
 }
 
 function formatSeconds(seconds) {

@@ -1,0 +1,99 @@
+#include "framework/loader/crash.h"
+
+#include "framework/loader/guard.h"
+
+#include <saffron/log.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+
+namespace saffron::host {
+namespace {
+
+constexpr std::array kSignals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr std::array kNames{"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"};
+std::array<struct sigaction, kSignals.size()> previous;
+
+// Read by the handler: replaced as a whole and never freed.
+std::atomic<const char*> run_directory_text{""};
+
+// Only write(2) from here to the end of handle(): memory and locks may be in any state.
+void say(const char* text) {
+  std::size_t left = std::strlen(text);
+  while (left > 0) {
+    const ssize_t n = ::write(STDERR_FILENO, text, left);
+    if (n <= 0) return;
+    text += n;
+    left -= static_cast<std::size_t>(n);
+  }
+}
+
+void say_component() {
+  const char* own = ComponentScope::current();
+  if (own[0] != '\0') {
+    say(" in ");
+    say(own);
+    return;
+  }
+  const char* main = CallScope::of_main_thread();
+  if (main[0] != '\0') {
+    say(" on a worker thread, while the main thread was in ");
+    say(main);
+  } else {
+    say(" outside any component");
+  }
+}
+
+extern "C" void handle_crash(int signal) {
+  const int error = errno;
+  std::size_t i = 0;
+  while (i + 1 < kSignals.size() && kSignals[i] != signal) ++i;
+  say("\nsaffron: ");
+  say(kNames[i]);
+  say_component();
+  const char* directory = run_directory_text.load();
+  if (directory[0] != '\0') {
+    say("\n  run directory: ");
+    say(directory);
+    say("\n  help: the same command again resumes the run from its last checkpoint");
+  }
+  say("\n");
+  ::sigaction(signal, &previous[i], nullptr);
+  errno = error;
+  ::raise(signal);  // delivered when this handler returns
+}
+
+// A handler needs a stack of its own to report that the stack has overflowed.
+void install_stack() {
+  static char* const stack = static_cast<char*>(std::malloc(std::size_t{1} << 16));
+  stack_t alternative{};
+  alternative.ss_sp = stack;
+  alternative.ss_size = std::size_t{1} << 16;
+  if (stack != nullptr) ::sigaltstack(&alternative, nullptr);
+}
+
+}  // namespace
+
+void install_crash_handler(const std::filesystem::path& run_directory) {
+  const std::string& text = *new std::string(run_directory.string());
+  run_directory_text.store(text.c_str());
+  static const bool installed = [] {
+    install_stack();
+    struct sigaction action {};
+    action.sa_handler = handle_crash;
+    action.sa_flags = SA_ONSTACK;
+    ::sigemptyset(&action.sa_mask);
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
+      ::sigaction(kSignals[i], &action, &previous[i]);
+    }
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+}  // namespace saffron::host

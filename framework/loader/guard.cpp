@@ -1,0 +1,78 @@
+#include "framework/loader/guard.h"
+
+#include <saffron/plugin.h>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+
+namespace saffron::host {
+namespace {
+
+std::atomic<const char*> main_component{""};
+
+bool on_main_thread() {
+  static thread_local const bool main = ::syscall(SYS_gettid) == ::getpid();
+  return main;
+}
+
+// A C string of a fixed buffer that a plugin filled: never read beyond its end.
+template <std::size_t N>
+std::string text_of(const char (&buffer)[N]) {
+  const std::string_view all(buffer, N);
+  return std::string(all.substr(0, all.find('\0')));
+}
+
+}  // namespace
+
+Place::Place(std::string_view component, std::string_view node, Origin origin)
+    : label_(node.empty() ? std::string(component) : cat(component, " (", node, ')')),
+      origin_(std::move(origin)) {}
+
+Error Place::locate(Error error) const {
+  const bool has_position =
+      origin_.known() && error.where().find(origin_.source + ':') != std::string::npos;
+  if (error.where().find(label_) == std::string::npos) error.within(label_);
+  return has_position ? error : error.at(origin_);
+}
+
+Error to_error(const saffron_error& error) {
+  const std::string message = text_of(error.message);
+  const auto kind = error.kind <= static_cast<std::uint32_t>(ErrorKind::internal)
+                        ? static_cast<ErrorKind>(error.kind)
+                        : ErrorKind::plugin;
+  if (message.empty()) {
+    return Error(ErrorKind::plugin, "failed without saying why");
+  }
+  Error out(kind, message);
+  out.within(text_of(error.where));
+  const std::string help = text_of(error.help);
+  return help.empty() ? out : out.with_help(help);
+}
+
+CallScope::CallScope(const Place& place) : scope_(place.label().c_str()), previous_(nullptr) {
+  if (on_main_thread()) previous_ = main_component.exchange(place.label().c_str());
+}
+
+CallScope::~CallScope() {
+  if (previous_ != nullptr) main_component.store(previous_);
+}
+
+const char* CallScope::of_main_thread() { return main_component.load(); }
+
+void rethrow_from(const Place& place) {
+  try {
+    throw;
+  } catch (const Error& error) {
+    // A copy of the base class: an exception class of the plugin's own may derive from Error.
+    throw place.locate(error);
+  } catch (...) {
+    saffron_error described{.size = sizeof(saffron_error)};
+    detail::describe_exception(&described);
+    throw place.locate(to_error(described));
+  }
+}
+
+}  // namespace saffron::host

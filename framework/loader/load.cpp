@@ -1,0 +1,177 @@
+#include "framework/loader/load.h"
+
+#include "framework/loader/validate.h"
+
+#include <saffron/io.h>
+#include <saffron/log.h>
+
+// Boost.DLL 1.74 forgets these when it is built on std::filesystem.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/dll/shared_library.hpp>
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <link.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace saffron::host {
+namespace {
+
+// Never destroyed, and neither is what it holds.
+struct Registry {
+  std::mutex mutex;
+  std::deque<boost::dll::shared_library> libraries;
+  std::map<std::filesystem::path, LoadedPlugin> plugins;
+};
+
+Registry& registry() {
+  static Registry& loaded = *new Registry;
+  return loaded;
+}
+
+std::atomic<std::size_t> dlopen_calls{0};
+
+// File names of the libraries in this process; for LibTorch's, the sonames.
+std::set<std::string> loaded_sonames() {
+  std::set<std::string> names;
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* out) {
+        const std::filesystem::path path(info->dlpi_name);
+        static_cast<std::set<std::string>*>(out)->insert(path.filename().string());
+        return 0;
+      },
+      &names);
+  return names;
+}
+
+bool is_libtorch(const std::string& soname) {
+  return soname.starts_with("libtorch") || soname.starts_with("libc10");
+}
+
+Error refusal(const PluginFile& file, const std::string& message) {
+  return std::move(Error(ErrorKind::plugin, cat("plugin '", file.id, "' ", message))
+                       .within(file.path.string()));
+}
+
+// What dlopen would turn into an abort of the whole process: a second LibTorch registers every
+// operator again, and so does a TORCH_LIBRARY; both throw inside static initialisers.
+void check_dynamic_section(const PluginFile& file) {
+  const auto mapped = MappedFile::open(file.path, Access::random);
+  const ElfFile elf(mapped->bytes(), file.path.string());
+  const auto tag = elf.section(SAFFRON_ABI_SECTION);
+  if (!tag || parse_plugin_tag(*tag, file.path).tag_text != file.tag_text) {
+    throw refusal(file, "has changed on disk since it was found")
+        .with_help("run the command again");
+  }
+  const auto sonames = loaded_sonames();
+  for (const std::string& needed : elf.needed()) {
+    if (is_libtorch(needed) && !sonames.contains(needed)) {
+      throw refusal(file, cat("is linked to '", needed, "', which is not this program's LibTorch: "
+                              "two of them in one process abort it"))
+          .with_help("link the plugin to saffron::sdk only (saffron_add_plugin() does)");
+    }
+  }
+  const auto symbols = elf.dynamic_symbols();
+  for (const std::string& symbol : symbols.imported) {
+    if (symbol.starts_with("_ZN5torch7LibraryC")) {
+      throw refusal(file, "registers LibTorch operators (TORCH_LIBRARY): when two libraries "
+                          "register the same one, the process aborts")
+          .with_help("call the functions directly, or wrap them in a torch::autograd::Function");
+    }
+  }
+  std::string foreign;
+  for (const std::string& symbol : symbols.exported) {
+    if (!symbol.starts_with("saffron_") && foreign.empty()) foreign = symbol;
+  }
+  if (!foreign.empty()) {
+    logging::warning(cat("plugin '", file.id, "' exports symbols of its own, such as '", foreign,
+                         "': another library may be bound to them (saffron_add_plugin() hides "
+                         "them)"));
+  }
+}
+
+// dlerror's text with its mangled name made readable.
+std::string readable(std::string text) {
+  const std::string_view marker = "undefined symbol: ";
+  const std::size_t at = text.find(marker);
+  if (at == std::string::npos) return text;
+  const std::size_t start = at + marker.size();
+  const std::size_t end = std::min(text.find_first_of(" ,\t(", start), text.size());
+  const std::string symbol = text.substr(start, end - start);
+  char* name = abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, nullptr);
+  if (name != nullptr) text += cat(" (", name, ')');
+  std::free(name);
+  return text;
+}
+
+const boost::dll::shared_library& open_library(const PluginFile& file, Registry& loaded) {
+  using boost::dll::load_mode::rtld_local;
+  using boost::dll::load_mode::rtld_now;
+  ++dlopen_calls;
+  boost::dll::shared_library library;
+  boost::dll::fs::error_code problem;
+  library.load(std::filesystem::absolute(file.path).string(), problem, rtld_now | rtld_local);
+  if (problem) {
+    const char* text = ::dlerror();  // the code says nothing
+    throw refusal(file, cat("could not be loaded: ",
+                            text == nullptr ? problem.message() : readable(text)));
+  }
+  // Kept from here on, whatever comes: its code has run.
+  return loaded.libraries.emplace_back(std::move(library));
+}
+
+const saffron_plugin* call_entry(const PluginFile& file, const boost::dll::shared_library& library) {
+  if (!library.has(SAFFRON_ABI_ENTRY)) {
+    throw refusal(file, "exports no function " SAFFRON_ABI_ENTRY)
+        .with_help("SAFFRON_PLUGIN makes one; a version script of your own must list it");
+  }
+  auto& entry = library.get<const saffron_plugin*(std::uint32_t, std::uint32_t)>(SAFFRON_ABI_ENTRY);
+  const saffron_plugin* plugin = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
+  if (plugin == nullptr) {
+    throw refusal(file, cat("returned no descriptor: it does not serve plugin ABI ",
+                            SAFFRON_ABI_MAJOR, ", or a schema of it is wrong"))
+        .with_help("in the second case the log says which schema");
+  }
+  return plugin;
+}
+
+}  // namespace
+
+std::size_t loaded_count() { return dlopen_calls; }
+
+void check_tag(const PluginFile& file) {
+  const auto rows = compare(file.tag, BuildTag::of_host());
+  if (!compatible(rows)) throw mismatch_error(file.id, file.path, rows);
+}
+
+const LoadedPlugin& load_plugin(const PluginFile& file) {
+  Registry& loaded = registry();
+  const std::lock_guard lock(loaded.mutex);
+  std::error_code ignored;
+  const auto key = std::filesystem::weakly_canonical(file.path, ignored);
+  if (const auto known = loaded.plugins.find(key); known != loaded.plugins.end()) {
+    return known->second;
+  }
+  check_tag(file);
+  check_dynamic_section(file);
+  if (const std::string drift = drift_text(compare(file.tag, BuildTag::of_host())); !drift.empty()) {
+    logging::warning(cat("plugin '", file.id, "' was ", drift));
+  }
+  LoadedPlugin plugin{file, sha256_file(file.path), nullptr};
+  guard(Place(cat("plugin ", file.id)), [&] {
+    plugin.descriptor = call_entry(file, open_library(file, loaded));
+    check_identity(*plugin.descriptor, file);
+    check_descriptor(*plugin.descriptor, file);
+  });
+  return loaded.plugins.emplace(key, std::move(plugin)).first->second;
+}
+
+}  // namespace saffron::host

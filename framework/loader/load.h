@@ -1,0 +1,21 @@
+#pragma once
+
+#include "framework/loader/component.h"
+
+#include <cstddef>
+
+namespace saffron::host {
+
+// Loads a plugin into this process, once, and for ever: unloading with a live autograd node, module
+// or exception is a crash, so nothing is ever unloaded. A second call returns the first one's.
+// Thread-safe. What can be refused without running the plugin's code is refused before dlopen;
+// throws Error (plugin).
+[[nodiscard]] const LoadedPlugin& load_plugin(const PluginFile& file);
+
+// How often this process has called dlopen for a plugin.
+[[nodiscard]] std::size_t loaded_count();
+
+// Throws mismatch_error when the file's build tag does not fit this host.
+void check_tag(const PluginFile& file);
+
+}  // namespace saffron::host

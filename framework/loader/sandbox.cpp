@@ -1,0 +1,196 @@
+#include "framework/loader/sandbox.h"
+
+#include <saffron/error.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+
+namespace saffron::host {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kResultDescriptor = 3;
+constexpr int kPollMilliseconds = 20;
+
+Error os_error(const char* what) {
+  return Error(ErrorKind::io, cat("cannot ", what, ": ", std::strerror(errno)));
+}
+
+class Pipe {
+ public:
+  Pipe() {
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) throw os_error("make a pipe");
+  }
+  ~Pipe() {
+    close_end(0);
+    close_end(1);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  [[nodiscard]] int read_end() const { return ends_[0]; }
+  [[nodiscard]] int write_end() const { return ends_[1]; }
+  void close_read_end() { close_end(0); }
+  void close_write_end() { close_end(1); }
+
+ private:
+  void close_end(std::size_t i) {
+    if (ends_[i] >= 0) ::close(ends_[i]);
+    ends_[i] = -1;
+  }
+  std::array<int, 2> ends_{-1, -1};
+};
+
+// Between fork and exec only async-signal-safe functions may be called.
+[[noreturn]] void become_child(char* const* argv, int output, int result, pid_t parent) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);  // it died before the line above
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  sigset_t empty;
+  ::sigemptyset(&empty);
+  ::sigprocmask(SIG_SETMASK, &empty, nullptr);
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  // `result` may have the number of a standard stream, and the reverse: away with it first.
+  const int moved_result = ::fcntl(result, F_DUPFD, 10);
+  const int moved_output = ::fcntl(output, F_DUPFD, 10);
+  if (nothing < 0 || moved_result < 0 || moved_output < 0 || ::dup2(nothing, 0) < 0 ||
+      ::dup2(moved_output, 1) < 0 || ::dup2(moved_output, 2) < 0 ||
+      ::dup2(moved_result, kResultDescriptor) < 0) {
+    ::_exit(127);
+  }
+  ::close(moved_result);
+  ::close(moved_output);
+  ::execv(argv[0], argv);
+  ::_exit(127);
+}
+
+// Takes what is there to read; closes the pipe at its end.
+void drain(Pipe& pipe, std::string& out, std::size_t limit) {
+  char buffer[4096];
+  const ssize_t n = ::read(pipe.read_end(), buffer, sizeof buffer);
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (n <= 0) return pipe.close_read_end();
+  if (out.size() < limit) {
+    out.append(buffer, std::min(static_cast<std::size_t>(n), limit - out.size()));
+  }
+}
+
+class Child {
+ public:
+  Child(const std::vector<std::string>& arguments, const ChildOptions& options)
+      : options_(options) {
+    std::vector<char*> argv{const_cast<char*>(options.program.c_str())};
+    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    const pid_t parent = ::getpid();
+    id_ = ::fork();
+    if (id_ < 0) throw os_error("start another process");
+    if (id_ == 0) become_child(argv.data(), output_.write_end(), result_.write_end(), parent);
+    ::setpgid(id_, id_);  // whichever of the two comes first
+    output_.close_write_end();
+    result_.close_write_end();
+  }
+  ~Child() { kill_group(); }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  ChildResult wait() {
+    const auto start = Clock::now();
+    ChildResult out;
+    int status = 0;
+    bool ended = false;
+    while (!ended && Clock::now() - start < options_.timeout) {
+      read_some(out, kPollMilliseconds);
+      ended = ::waitpid(id_, &status, WNOHANG) == id_;
+    }
+    if (ended) {
+      reaped_ = true;
+      // What it wrote last is still in the pipes; a process that it left behind may hold them open.
+      while (read_some(out, 0)) {
+      }
+      judge(status, out);
+    } else {
+      out.outcome = ChildResult::Outcome::timed_out;
+    }
+    kill_group();
+    out.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    return out;
+  }
+
+ private:
+  // False when nothing is there to read within `milliseconds`.
+  bool read_some(ChildResult& out, int milliseconds) {
+    std::array<pollfd, 2> ready{{{output_.read_end(), POLLIN, 0}, {result_.read_end(), POLLIN, 0}}};
+    if (::poll(ready.data(), ready.size(), milliseconds) <= 0) return false;
+    if (ready[0].revents != 0) drain(output_, out.output, options_.output_limit);
+    if (ready[1].revents != 0) drain(result_, out.result, options_.output_limit);
+    return true;
+  }
+
+  static void judge(int status, ChildResult& out) {
+    if (WIFSIGNALED(status)) {
+      out.outcome = ChildResult::Outcome::crashed;
+      out.signal_name = signal_name(WTERMSIG(status));
+    } else {
+      out.exit_code = WEXITSTATUS(status);
+      out.outcome =
+          out.exit_code == 0 ? ChildResult::Outcome::passed : ChildResult::Outcome::failed;
+    }
+  }
+
+  void kill_group() {
+    ::kill(-id_, SIGKILL);
+    if (!reaped_) ::waitpid(id_, nullptr, 0);
+    reaped_ = true;
+  }
+
+  const ChildOptions& options_;
+  Pipe output_, result_;
+  pid_t id_ = -1;
+  bool reaped_ = false;
+};
+
+}  // namespace
+
+std::string signal_name(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name == nullptr ? cat("signal ", signal) : cat("SIG", name);
+}
+
+std::string ChildResult::what() const {
+  switch (outcome) {
+    case Outcome::passed: return {};
+    case Outcome::failed: return cat("exited with code ", exit_code);
+    case Outcome::crashed: return cat("crashed with ", signal_name);
+    case Outcome::timed_out: return cat("gave no answer within ", std::round(seconds * 10) / 10, " s");
+  }
+  return {};
+}
+
+ChildResult run_in_child(const std::vector<std::string>& arguments, const ChildOptions& options) {
+  return Child(arguments, options).wait();
+}
+
+bool send_result(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(kResultDescriptor, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace saffron::host

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Looking at plugins happens in another process, so that a crash or a hang there is a result.
+//
+// The child is this program started anew with other arguments, not a fork that goes on: after a
+// fork, LibTorch's threads and every lock that they held are missing.
+
+namespace saffron::host {
+
+struct ChildOptions {
+  std::string program = "/proc/self/exe";
+  std::chrono::milliseconds timeout{20'000};
+  std::size_t output_limit = 1u << 20;  // bytes kept of each stream; the rest is dropped
+};
+
+struct ChildResult {
+  enum class Outcome : std::uint8_t { passed, failed, crashed, timed_out };
+  Outcome outcome = Outcome::failed;
+  int exit_code = 0;        // of failed
+  std::string signal_name;  // of crashed: "SIGSEGV"
+  std::string result;       // what it sent with send_result
+  std::string output;       // what it printed, to stdout and stderr
+  double seconds = 0;
+
+  // "", "exited with code 3", "crashed with SIGSEGV (...)", "gave no answer within 20 s".
+  [[nodiscard]] std::string what() const;
+};
+
+// Runs `program` with these arguments and waits. On time-out the child and all that it started are
+// killed. The child dies with this process. Throws Error (io) when it cannot be started.
+[[nodiscard]] ChildResult run_in_child(const std::vector<std::string>& arguments,
+                                       const ChildOptions& options = {});
+
+// In such a child: sends bytes to the parent on a channel of their own, so that what plugins print
+// does not mix with them. False when this process is no such child.
+bool send_result(std::string_view bytes);
+
+// "SIGSEGV" for 11; "signal 77" for one without a name.
+[[nodiscard]] std::string signal_name(int signal);
+
+}  // namespace saffron::host

@@ -1,0 +1,178 @@
+#include "framework/recipe/node_keys.h"
+
+#include <utility>
+
+namespace saffron {
+inline namespace sdk_v1 {
+
+template <>
+struct ParamOf<host::Schedule> {
+  static constexpr ParamType type = ParamType::table;
+  static Schema<host::Schedule> schema() {
+    using host::Schedule;
+    return Schema<Schedule>{}
+        .param("warmup", &Schedule::warmup,
+               "share of the steps over which the factor rises linearly from 0", fraction())
+        .param("decay", &Schedule::decay, "share of the steps, the last ones, over which it falls",
+               fraction())
+        .param("final", &Schedule::final, "factor at the end of the fall", fraction())
+        .choice("shape", &Schedule::shape, "of the fall",
+                {{"linear", Schedule::Shape::linear}, {"cosine", Schedule::Shape::cosine}})
+        .check([](const Schedule& s) {
+          return s.warmup + s.decay > 1 ? "warmup and decay overlap: their sum is above 1" : "";
+        });
+  }
+  static void set(host::Schedule& member, const Value& value) {
+    Decoded scratch;
+    schema().decode(value, &member, scratch);
+  }
+  static Value get(const host::Schedule& member) { return schema().encode(&member); }
+};
+
+}  // namespace sdk_v1
+
+namespace host {
+namespace {
+
+constexpr const char* kSeedDoc = "makes this node's random draws differ from those of another seed";
+
+// A name in these keys is that of a node of another section.
+struct NamedKind {
+  const char *key, *kind;
+};
+constexpr NamedKind kNames[] = {{"saes", "sae"},      {"over", "sae"},    {"reads", "source"},
+                                {"predicts", "source"}, {"world", "world"}};
+
+ParamInfo free_form(const char* name, const char* doc, ParamType type, const char* kind = "") {
+  ParamInfo info;
+  info.name = name;
+  info.doc = doc;
+  info.type = type;
+  info.component_kind = kind;
+  info.optional = true;
+  return info;
+}
+
+std::vector<ParamInfo> schema_params(std::string_view section) {
+  if (section == "source") return SourceKeys::schema().params();
+  if (section == "sae") return SaeKeys::schema().params();
+  if (section == "train") return TrainKeys::schema().params();
+  if (section == "regularizer") return RegularizerKeys::schema().params();
+  if (section == "score") return ScoreKeys::schema().params();
+  if (section == "compare") return CompareKeys::schema().params();
+  return PlainKeys::schema().params();
+}
+
+}  // namespace
+
+Schema<PlainKeys> PlainKeys::schema() {
+  return Schema<PlainKeys>{}.param("seed", &PlainKeys::seed, kSeedDoc, non_negative());
+}
+
+Schema<SourceKeys> SourceKeys::schema() {
+  return Schema<SourceKeys>{}
+      .param("held_out", &SourceKeys::held_out, "share of the blocks that training never reads",
+             below_one())
+      .param("seed", &SourceKeys::seed, kSeedDoc, non_negative());
+}
+
+Schema<SaeKeys> SaeKeys::schema() {
+  return Schema<SaeKeys>{}
+      .param("reads", &SaeKeys::reads,
+             "streams that it reads: \"acts:layers.10.resid_post\", or \"acts\" where the source has "
+             "one stream",
+             required(), not_empty())
+      .param("predicts", &SaeKeys::predicts, "streams that it predicts; those that it reads when empty")
+      .param("seed", &SaeKeys::seed, kSeedDoc, non_negative());
+}
+
+Schema<OptimizerKeys> OptimizerKeys::schema() {
+  return Schema<OptimizerKeys>{}
+      .choice("use", &OptimizerKeys::use, "the rule", {{"adam", OptimizerKind::adam}})
+      .param("lr", &OptimizerKeys::lr, "learning rate", positive())
+      .param("beta1", &OptimizerKeys::beta1, "decay of the first moment", below_one())
+      .param("beta2", &OptimizerKeys::beta2, "decay of the second moment", below_one())
+      .param("eps", &OptimizerKeys::eps, "added to the root of the second moment", positive())
+      .param("weight_decay", &OptimizerKeys::weight_decay, "decoupled: w -= lr * weight_decay * w",
+             non_negative())
+      .param("clip", &OptimizerKeys::clip, "largest norm of one SAE's gradient; 0 = no clipping",
+             non_negative());
+}
+
+Schema<TrainKeys> TrainKeys::schema() {
+  return Schema<TrainKeys>{}
+      .param("saes", &TrainKeys::saes, "the SAEs that it trains, all on one source", required(),
+             not_empty())
+      .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(), at_least(1))
+      .param("batch", &TrainKeys::batch, "rows of a step", at_least(1))
+      .param("optimizer", &TrainKeys::optimizer, "how parameters are stepped")
+      .param("schedule", &TrainKeys::schedule, "of the learning rate, in shares of the steps")
+      .param("seed", &TrainKeys::seed, kSeedDoc, non_negative())
+      .param("log_every", &TrainKeys::log_every, "steps between two lines of metrics", at_least(1))
+      .param("checkpoint_every", &TrainKeys::checkpoint_every,
+             "steps between two checkpoints; 0 = by time alone", non_negative(), not_in_hash())
+      .param("checkpoint_seconds", &TrainKeys::checkpoint_seconds,
+             "seconds between two checkpoints; 0 = never by time", non_negative(), not_in_hash());
+}
+
+Schema<RegularizerKeys> RegularizerKeys::schema() {
+  return Schema<RegularizerKeys>{}
+      .param("over", &RegularizerKeys::over,
+             "which of the train node's SAEs, in this order; may be left out when it has only one")
+      .param("coef", &RegularizerKeys::coef, "factor of the penalty in the loss", required())
+      .param("warmup", &RegularizerKeys::warmup,
+             "share of the steps over which the factor rises linearly from 0", fraction())
+      .param("every", &RegularizerKeys::every, "added at every n-th step only", at_least(1));
+}
+
+Schema<ScoreKeys> ScoreKeys::schema() {
+  return Schema<ScoreKeys>{}
+      .choice("split", &ScoreKeys::split, "rows that training never saw, or those that it read",
+              {{"held_out", SplitName::held_out}, {"train", SplitName::train}})
+      .param("rows", &ScoreKeys::rows, "at most so many rows; all of the split when left out",
+             at_least(1))
+      .param("batch", &ScoreKeys::batch, "rows handed over at a time", at_least(1))
+      .param("seed", &ScoreKeys::seed, kSeedDoc, non_negative());
+}
+
+Schema<CompareKeys> CompareKeys::schema() {
+  return Schema<CompareKeys>{}
+      .param("world", &CompareKeys::world, "the world whose reward functions are compared",
+             required(), not_empty())
+      .param("seed", &CompareKeys::seed, kSeedDoc, non_negative());
+}
+
+std::vector<ParamInfo> own_params(std::string_view section) {
+  std::vector<ParamInfo> out = schema_params(section);
+  for (ParamInfo& info : out) {
+    for (const NamedKind& named : kNames) {
+      if (info.name != named.key) continue;
+      info.type = ParamType::reference;
+      info.component_kind = named.kind;
+    }
+  }
+  if (section == "train") {
+    out.push_back(free_form("objective", "the reconstruction term of the loss; \"mse\" by default",
+                            ParamType::component, "objective"));
+    out.push_back(free_form("regularizer", "one table [train.<name>.regularizer.<name>] each",
+                            ParamType::table));
+    out.push_back(free_form("vary", "a grid: lists of values for keys of its SAEs and regularizers",
+                            ParamType::table));
+  }
+  return out;
+}
+
+std::vector<std::string> own_key_names(std::string_view section) {
+  std::vector<std::string> out;
+  for (ParamInfo& info : own_params(section)) out.push_back(std::move(info.name));
+  return out;
+}
+
+StreamName parse_stream(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {std::string(text), ""};
+  return {std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+}
+
+}  // namespace host
+}  // namespace saffron

@@ -1,0 +1,246 @@
+#include "framework/train/trainer.h"
+
+#include <saffron/error.h>
+#include <saffron/log.h>
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+namespace saffron::host {
+namespace {
+
+std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
+  std::vector<SaeSpec> specs;
+  for (const TrainMember& member : members) specs.push_back(member.trained.spec);
+  return specs;
+}
+
+// 1 - share of variance explained, of this batch: sum ||x - xhat||^2 / sum ||x - mean x||^2.
+double batch_fvu(const SaeInput& input, const Forward& forward) {
+  double error = 0, total = 0;
+  for (std::size_t t = 0; t < input.targets.size(); ++t) {
+    const at::Tensor& x = input.targets[t];
+    error += (x - forward.reconstructions[t]).square().sum().item<double>();
+    total += (x - x.mean(0)).square().sum().item<double>();
+  }
+  return error / total;
+}
+
+void require_finite(double value, const std::string& what, std::int64_t step) {
+  if (std::isfinite(value)) return;
+  throw Error(ErrorKind::numeric, cat(what, " is ", value, " at step ", step))
+      .with_help("a lower learning rate, a longer warm-up or a lower clip usually helps");
+}
+
+}  // namespace
+
+Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties,
+                 Reader reader, TrainOptions options, at::ScalarType dtype)
+    : members_(std::move(members)),
+      penalties_(std::move(penalties)),
+      reader_(std::move(reader)),
+      options_(options),
+      store_(specs_of(members_), dtype),
+      moment_steps_(members_.size(), 0),
+      steps_((options.rows + options.batch - 1) / options.batch) {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    TrainedSae& trained = members_[i].trained;
+    trained.parameters = store_.member(i).parameters;
+    trained.buffers = store_.member(i).buffers;
+    trained.sae->bind(trained.parameters, trained.buffers);
+    fired_.push_back(at::zeros({trained.spec.latents}, at::kBool));
+  }
+}
+
+void Trainer::initialise() {
+  ActivationRows sample;
+  for (TrainMember& member : members_) {
+    ActivationRows own;
+    member.trained.sae->initialise({.random = member.random, .sample = [&]() -> const ActivationRows& {
+                                      if (sample.streams.empty()) {
+                                        reader_.seek(0);
+                                        sample = reader_.next(std::max<std::int64_t>(
+                                            options_.batch, 4096));
+                                        reader_.seek(0);
+                                      }
+                                      own.streams.clear();
+                                      for (std::int64_t s : member.trained.reads) {
+                                        own.streams.push_back(
+                                            sample.streams[static_cast<std::size_t>(s)]);
+                                      }
+                                      if (member.trained.predicts != member.trained.reads) {
+                                        for (std::int64_t s : member.trained.predicts) {
+                                          own.streams.push_back(
+                                              sample.streams[static_cast<std::size_t>(s)]);
+                                        }
+                                      }
+                                      return own;
+                                    }});
+  }
+}
+
+double Trainer::learning_rate() const {
+  return options_.optimizer.lr * options_.schedule.factor(step_, steps_);
+}
+
+bool Trainer::trainable() const {
+  for (const TrainMember& member : members_) {
+    for (const ParameterSpec& parameter : member.trained.spec.parameters) {
+      if (!parameter.frozen) return true;
+    }
+  }
+  return false;
+}
+
+SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows) const {
+  SaeInput input;
+  for (std::int64_t s : member.trained.reads) {
+    input.inputs.push_back(rows.streams[static_cast<std::size_t>(s)]);
+  }
+  for (std::int64_t s : member.trained.predicts) {
+    input.targets.push_back(rows.streams[static_cast<std::size_t>(s)]);
+  }
+  input.step = step_;
+  input.steps = steps_;
+  input.rows_seen = step_ * options_.batch;
+  return input;
+}
+
+std::vector<MemberMetrics> Trainer::advance(bool measure) {
+  const c10::AutoGradMode no_grad(false);
+  const ActivationRows rows = reader_.next(options_.batch);
+  std::vector<SaeInput> inputs;
+  std::vector<Forward> forwards;
+  inputs.reserve(members_.size());
+  std::vector<MemberLeaves> leaves;
+  std::vector<MemberMetrics> metrics(members_.size());
+
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    const TrainMember& member = members_[i];
+    inputs.push_back(input_of(member, rows));
+    const ComponentScope scope(member.trained.name.c_str());
+    forwards.push_back(member.trained.sae->forward(inputs[i]));
+    leaves.emplace_back(inputs[i], forwards[i]);
+    const c10::AutoGradMode with_grad(true);
+    StepView view({{i, &member.trained, &leaves[i]}}, step_, steps_, member.random.fork("step"));
+    const at::Tensor loss = member.objective->loss(view);
+    metrics[i].objective = metrics[i].loss = loss.item<double>();
+    require_finite(metrics[i].loss, cat("the loss of '", member.trained.name, "'"), step_);
+    if (loss.requires_grad()) loss.backward();
+    for (const Forward::Term& term : forwards[i].terms) {
+      const double value = term.value.item<double>();
+      metrics[i].loss += term.weight * value;
+      metrics[i].terms.emplace_back(term.name, value);
+    }
+  }
+  std::vector<Reinitialisation> requests;
+  apply_penalties(leaves, metrics, requests, measure);
+
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    const TrainMember& member = members_[i];
+    const ComponentScope scope(member.trained.name.c_str());
+    Gradients gradients;
+    member.trained.sae->backward(inputs[i], forwards[i], leaves[i].upstream(), gradients);
+    leaves[i].add_parameter_gradients(gradients);
+    metrics[i].gradient_norm = optimise(i, gradients);
+    member.trained.sae->after_step(inputs[i], forwards[i]);
+    for (const Codes& codes : forwards[i].codes) {
+      fired_[i].logical_or_(codes.firing_counts().gt(0));
+    }
+    if (!measure) continue;
+    metrics[i].fvu = batch_fvu(inputs[i], forwards[i]);
+    for (const Codes& codes : forwards[i].codes) {
+      metrics[i].l0 += codes.l0().to(at::kDouble).mean().item<double>();
+    }
+    metrics[i].dead = 1 - fired_[i].to(at::kDouble).mean().item<double>();
+    fired_[i].zero_();
+  }
+  ++step_;
+  redraw(requests);
+  return metrics;
+}
+
+void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
+                              std::vector<Reinitialisation>& requests, bool measure) {
+  const c10::AutoGradMode with_grad(true);
+  for (TrainPenalty& penalty : penalties_) {
+    if (step_ % penalty.every != 0) continue;
+    std::vector<StepView::Part> parts;
+    for (std::size_t i : penalty.over) parts.push_back({i, &members_[i].trained, &leaves[i]});
+    StepView view(std::move(parts), step_, steps_,
+                  penalty.random.fork(static_cast<std::uint64_t>(step_)));
+    const ComponentScope scope(penalty.name.c_str());
+    const at::Tensor value = penalty.regularizer->penalty(view);
+    const double number = value.item<double>();
+    require_finite(number, cat("the penalty '", penalty.name, "'"), step_);
+    Schedule rise;
+    rise.warmup = penalty.warmup;
+    const double coef = penalty.coef * rise.factor(step_, steps_);
+    if (value.requires_grad() && coef != 0) (value * coef).backward();
+    for (std::size_t i : penalty.over) {
+      metrics[i].loss += coef * number;
+      if (measure) metrics[i].terms.emplace_back(penalty.name, number);
+    }
+    for (const Reinitialisation& request : view.requests()) requests.push_back(request);
+  }
+}
+
+double Trainer::optimise(std::size_t i, const Gradients& gradients) {
+  ParameterStore::Member& member = store_.member(i);
+  std::vector<std::pair<const ParameterSpec*, ops::GradientRows>> rows;
+  double squared = 0;
+  for (const ParameterSpec& spec : member.spec.parameters) {
+    if (spec.frozen) continue;
+    const Gradient* gradient = gradients.find(spec.name);
+    rows.emplace_back(&spec, ops::GradientRows(member.parameters[spec.name], spec.constraint,
+                                               gradient != nullptr ? *gradient : Gradient{}));
+    squared += rows.back().second.squared_norm();
+  }
+  if (rows.empty()) return 0;
+  const double norm = std::sqrt(squared);
+  require_finite(norm, cat("the gradient norm of '", members_[i].trained.name, "'"), step_);
+  const OptimizerOptions& options = options_.optimizer;
+  ++moment_steps_[i];
+  ops::AdamOptions adam{.lr = learning_rate(),
+                        .beta1 = options.beta1,
+                        .beta2 = options.beta2,
+                        .eps = options.eps,
+                        .weight_decay = options.weight_decay,
+                        .step = moment_steps_[i],
+                        .gradient_scale = 1};
+  if (options.clip > 0 && norm > options.clip) adam.gradient_scale = options.clip / norm;
+  for (auto& [spec, row] : rows) {
+    at::Tensor first = member.first[spec->name], second = member.second[spec->name];
+    row.adam(first, second, adam);
+  }
+  return norm;
+}
+
+void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
+  for (const Reinitialisation& request : requests) {
+    const TrainMember& member = members_[request.member];
+    ParameterStore::Member& store = store_.member(request.member);
+    dynamic_cast<Reinitialisable&>(*member.trained.sae)
+        .reinitialise(request.latents,
+                      member.random.fork("redraw").fork(static_cast<std::uint64_t>(step_)));
+    const bool all = request.latents.numel() == 0;
+    for (const ParameterSpec& spec : store.spec.parameters) {
+      if (spec.frozen || (!all && !spec.per_latent)) continue;
+      for (const Tensors* moments : {&store.first, &store.second}) {
+        at::Tensor moment = (*moments)[spec.name];
+        if (all) {
+          moment.zero_();
+        } else {
+          moment.index_fill_(0, request.latents, 0);
+        }
+      }
+    }
+    if (all) moment_steps_[request.member] = 0;
+  }
+}
+
+}  // namespace saffron::host

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "framework/train/parameters.h"
+#include "framework/train/reader.h"
+#include "framework/train/schedule.h"
+#include "framework/train/step.h"
+
+#include <saffron/objective.h>
+#include <saffron/regularizer.h>
+#include <saffron/sae.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace saffron::host {
+
+struct OptimizerOptions {
+  double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  double clip = 1.0;  // largest gradient norm of one SAE; 0 = no clipping
+};
+
+struct TrainOptions {
+  std::int64_t rows = 0, batch = 1024;
+  OptimizerOptions optimizer;
+  Schedule schedule;
+  std::int64_t log_every = 50;         // steps
+  std::int64_t checkpoint_every = 500;  // steps
+};
+
+// One SAE being trained.
+struct TrainMember {
+  TrainedSae trained;            // sae, source, shape, stream numbers; tensors are filled in
+  Random random;                 // of its seed: initialisation
+  std::shared_ptr<Objective> objective;
+};
+
+// One regularizer over some members.
+struct TrainPenalty {
+  std::string name;
+  std::shared_ptr<Regularizer> regularizer;
+  std::vector<std::size_t> over;  // member numbers
+  double coef = 1;
+  double warmup = 0;              // share of the steps over which coef rises from 0
+  std::int64_t every = 1;         // steps between calls
+  Random random;
+};
+
+// What is known of a member after a step.
+struct MemberMetrics {
+  double loss = 0, objective = 0;
+  double fvu = 0, l0 = 0;   // of this batch; FVU centred by the batch mean, over all targets
+  double dead = 0;          // share of latents that did not fire since the last report
+  double gradient_norm = 0;  // before clipping
+  std::vector<std::pair<std::string, double>> terms;  // own terms and penalties, unweighted
+};
+
+// Steps any number of SAEs together over one reader.
+class Trainer {
+ public:
+  Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties, Reader reader,
+          TrainOptions options, at::ScalarType dtype);
+
+  // Fresh parameters. Draws depend on each member's own seed alone.
+  void initialise();
+  [[nodiscard]] std::int64_t step() const { return step_; }
+  [[nodiscard]] std::int64_t steps() const { return steps_; }
+  [[nodiscard]] double learning_rate() const;
+  // One optimiser step. Metrics of every member when `measure`.
+  std::vector<MemberMetrics> advance(bool measure);
+  // Whether there is anything to step: false when every parameter of every member is frozen.
+  [[nodiscard]] bool trainable() const;
+
+  // Everything that the next step depends on.
+  [[nodiscard]] State save() const;
+  void load(const State& state);
+
+  [[nodiscard]] std::vector<TrainMember>& members() { return members_; }
+
+ private:
+  SaeInput input_of(const TrainMember& member, const ActivationRows& rows) const;
+  void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
+                       std::vector<Reinitialisation>& requests, bool measure);
+  double optimise(std::size_t i, const Gradients& gradients);
+  void redraw(const std::vector<Reinitialisation>& requests);
+
+  std::vector<TrainMember> members_;
+  std::vector<TrainPenalty> penalties_;
+  Reader reader_;
+  TrainOptions options_;
+  ParameterStore store_;
+  std::vector<at::Tensor> fired_;            // bool [F] a member, since the last measurement
+  std::vector<std::int64_t> moment_steps_;   // Adam's step counter a member
+  std::int64_t step_ = 0, steps_ = 0;
+};
+
+}  // namespace saffron::host
