@@ -3,6 +3,7 @@
 #include "framework/loader/abi_rows.h"
 #include "framework/loader/kinds.h"
 #include "framework/loader/load.h"
+#include "framework/recipe/kinds.h"
 
 #include <algorithm>
 #include <map>
@@ -36,11 +37,6 @@ std::pair<std::string_view, std::string_view> split_use(std::string_view use) {
   const std::size_t split = use.find("::");
   if (split == std::string_view::npos) return {{}, use};
   return {use.substr(0, split), use.substr(split + 2)};
-}
-
-std::string article(std::string_view noun) {
-  const bool vowel = !noun.empty() && std::string_view("aeiou").find(noun[0]) != std::string::npos;
-  return cat(vowel ? "an " : "a ", noun);
 }
 
 }  // namespace
@@ -81,7 +77,7 @@ Catalog::Entry Catalog::find(std::string_view kind, std::string_view use) const 
                    entry.file->version, ')');
       ways += cat(ways.empty() ? "" : " or ", "use = \"", entry.file->id, "::", name, '"');
     }
-    throw Error(cat("several plugins have ", article(kind), " named '", name, "':", files))
+    throw Error(cat("several plugins have ", with_article(kind), " named '", name, "':", files))
         .with_help(cat("say which: ", ways));
   }
   check_tag(*found[0].file);
@@ -132,8 +128,8 @@ std::string Catalog::suggestion(std::string_view kind, std::string_view id,
     for (const auto& component : file->components) {
       if (component.kind == kind) names.push_back(component.name);
       if (component.kind != kind && component.name == name) {
-        others = cat("'", name, "' is ", article(component.kind), " of plugin '", file->id,
-                     "', not ", article(kind), "; ");
+        others = cat("'", name, "' is ", with_article(component.kind), " of plugin '", file->id,
+                     "', not ", with_article(kind), "; ");
       }
     }
   }

@@ -4,13 +4,15 @@
 
 #include <saffron/log.h>
 
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <unistd.h>
 
 namespace saffron::host {
 namespace {

@@ -69,7 +69,8 @@ void rethrow_from(const Place& place) {
     // A copy of the base class: an exception class of the plugin's own may derive from Error.
     throw place.locate(error);
   } catch (...) {
-    saffron_error described{.size = sizeof(saffron_error)};
+    saffron_error described{};
+    described.size = sizeof described;
     detail::describe_exception(&described);
     throw place.locate(to_error(described));
   }

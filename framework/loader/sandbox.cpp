@@ -117,14 +117,13 @@ class Child {
     }
     if (ended) {
       reaped_ = true;
-      // What it wrote last is still in the pipes; a process that it left behind may hold them open.
-      while (read_some(out, 0)) {
-      }
       judge(status, out);
     } else {
       out.outcome = ChildResult::Outcome::timed_out;
     }
     kill_group();
+    while (read_some(out, 0)) {  // what they wrote last is still in the pipes
+    }
     out.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     return out;
   }
@@ -151,9 +150,10 @@ class Child {
   }
 
   void kill_group() {
+    if (id_ <= 0) return;
     ::kill(-id_, SIGKILL);
     if (!reaped_) ::waitpid(id_, nullptr, 0);
-    reaped_ = true;
+    id_ = -1;
   }
 
   const ChildOptions& options_;

@@ -43,7 +43,7 @@ struct OptimizerKeys {
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 0;  // decoupled: w -= lr * weight_decay * w
-  double clip = 0;          // largest norm of one SAE's gradient; 0 = no clipping
+  double clip = 1;          // largest norm of one SAE's gradient; 0 = no clipping
   static Schema<OptimizerKeys> schema();
 };
 

@@ -8,14 +8,17 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace saffron::host {
 namespace {
 
+constexpr std::int64_t kSampleRows = 4096;  // at least so many rows for data-dependent initialisation
+
 std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
   std::vector<SaeSpec> specs;
-  for (const TrainMember& member : members) specs.push_back(member.trained.spec);
+  for (const TrainMember& member : members) specs.push_back(member.trained->spec);
   return specs;
 }
 
@@ -48,7 +51,7 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
       moment_steps_(members_.size(), 0),
       steps_((options.rows + options.batch - 1) / options.batch) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    TrainedSae& trained = members_[i].trained;
+    TrainedSae& trained = *members_[i].trained;
     trained.parameters = store_.member(i).parameters;
     trained.buffers = store_.member(i).buffers;
     trained.sae->bind(trained.parameters, trained.buffers);
@@ -57,29 +60,27 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
 }
 
 void Trainer::initialise() {
-  ActivationRows sample;
+  const c10::AutoGradMode no_grad(false);
+  ActivationRows first, own;  // the first rows that training will see, and one member's streams
   for (TrainMember& member : members_) {
-    ActivationRows own;
-    member.trained.sae->initialise({.random = member.random, .sample = [&]() -> const ActivationRows& {
-                                      if (sample.streams.empty()) {
-                                        reader_.seek(0);
-                                        sample = reader_.next(std::max<std::int64_t>(
-                                            options_.batch, 4096));
-                                        reader_.seek(0);
-                                      }
-                                      own.streams.clear();
-                                      for (std::int64_t s : member.trained.reads) {
-                                        own.streams.push_back(
-                                            sample.streams[static_cast<std::size_t>(s)]);
-                                      }
-                                      if (member.trained.predicts != member.trained.reads) {
-                                        for (std::int64_t s : member.trained.predicts) {
-                                          own.streams.push_back(
-                                              sample.streams[static_cast<std::size_t>(s)]);
-                                        }
-                                      }
-                                      return own;
-                                    }});
+    const auto sample = [&]() -> const ActivationRows& {
+      if (first.streams.empty()) {
+        reader_.seek(0);
+        first = reader_.next(std::max(options_.batch, kSampleRows));
+        reader_.seek(0);
+      }
+      own.streams.clear();
+      const TrainedSae& trained = *member.trained;
+      for (const auto* streams : {&trained.reads, &trained.predicts}) {
+        if (streams == &trained.predicts && trained.predicts == trained.reads) continue;
+        for (std::int64_t s : *streams) {
+          own.streams.push_back(first.streams[static_cast<std::size_t>(s)]);
+        }
+      }
+      return own;
+    };
+    guard(member.place,
+          [&] { member.trained->sae->initialise({.random = member.random, .sample = sample}); });
   }
 }
 
@@ -89,7 +90,7 @@ double Trainer::learning_rate() const {
 
 bool Trainer::trainable() const {
   for (const TrainMember& member : members_) {
-    for (const ParameterSpec& parameter : member.trained.spec.parameters) {
+    for (const ParameterSpec& parameter : member.trained->spec.parameters) {
       if (!parameter.frozen) return true;
     }
   }
@@ -98,10 +99,10 @@ bool Trainer::trainable() const {
 
 SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows) const {
   SaeInput input;
-  for (std::int64_t s : member.trained.reads) {
+  for (std::int64_t s : member.trained->reads) {
     input.inputs.push_back(rows.streams[static_cast<std::size_t>(s)]);
   }
-  for (std::int64_t s : member.trained.predicts) {
+  for (std::int64_t s : member.trained->predicts) {
     input.targets.push_back(rows.streams[static_cast<std::size_t>(s)]);
   }
   input.step = step_;
@@ -122,14 +123,14 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const TrainMember& member = members_[i];
     inputs.push_back(input_of(member, rows));
-    const ComponentScope scope(member.trained.name.c_str());
-    forwards.push_back(member.trained.sae->forward(inputs[i]));
+    forwards.push_back(
+        guard(member.place, [&] { return member.trained->sae->forward(inputs[i]); }));
     leaves.emplace_back(inputs[i], forwards[i]);
     const c10::AutoGradMode with_grad(true);
-    StepView view({{i, &member.trained, &leaves[i]}}, step_, steps_, member.random.fork("step"));
-    const at::Tensor loss = member.objective->loss(view);
+    StepView view({{i, member.trained.get(), &leaves[i]}}, step_, steps_, member.random.fork("step"));
+    const at::Tensor loss = guard(member.place, [&] { return member.objective->loss(view); });
     metrics[i].objective = metrics[i].loss = loss.item<double>();
-    require_finite(metrics[i].loss, cat("the loss of '", member.trained.name, "'"), step_);
+    require_finite(metrics[i].loss, cat("the loss of '", member.trained->name, "'"), step_);
     if (loss.requires_grad()) loss.backward();
     for (const Forward::Term& term : forwards[i].terms) {
       const double value = term.value.item<double>();
@@ -142,12 +143,13 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
 
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const TrainMember& member = members_[i];
-    const ComponentScope scope(member.trained.name.c_str());
     Gradients gradients;
-    member.trained.sae->backward(inputs[i], forwards[i], leaves[i].upstream(), gradients);
+    guard(member.place, [&] {
+      member.trained->sae->backward(inputs[i], forwards[i], leaves[i].upstream(), gradients);
+    });
     leaves[i].add_parameter_gradients(gradients);
     metrics[i].gradient_norm = optimise(i, gradients);
-    member.trained.sae->after_step(inputs[i], forwards[i]);
+    guard(member.place, [&] { member.trained->sae->after_step(inputs[i], forwards[i]); });
     for (const Codes& codes : forwards[i].codes) {
       fired_[i].logical_or_(codes.firing_counts().gt(0));
     }
@@ -170,11 +172,14 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<Mem
   for (TrainPenalty& penalty : penalties_) {
     if (step_ % penalty.every != 0) continue;
     std::vector<StepView::Part> parts;
-    for (std::size_t i : penalty.over) parts.push_back({i, &members_[i].trained, &leaves[i]});
+    for (std::size_t i : penalty.over) parts.push_back({i, members_[i].trained.get(), &leaves[i]});
     StepView view(std::move(parts), step_, steps_,
                   penalty.random.fork(static_cast<std::uint64_t>(step_)));
-    const ComponentScope scope(penalty.name.c_str());
-    const at::Tensor value = penalty.regularizer->penalty(view);
+    const at::Tensor value =
+        guard(penalty.place, [&] { return penalty.regularizer->penalty(view); });
+    if (!value.defined() || value.numel() != 1) {
+      throw penalty.place.locate(Error(ErrorKind::plugin, "the penalty is not a scalar"));
+    }
     const double number = value.item<double>();
     require_finite(number, cat("the penalty '", penalty.name, "'"), step_);
     Schedule rise;
@@ -202,7 +207,7 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   }
   if (rows.empty()) return 0;
   const double norm = std::sqrt(squared);
-  require_finite(norm, cat("the gradient norm of '", members_[i].trained.name, "'"), step_);
+  require_finite(norm, cat("the gradient norm of '", members_[i].trained->name, "'"), step_);
   const OptimizerOptions& options = options_.optimizer;
   ++moment_steps_[i];
   ops::AdamOptions adam{.lr = learning_rate(),
@@ -224,7 +229,7 @@ void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
   for (const Reinitialisation& request : requests) {
     const TrainMember& member = members_[request.member];
     ParameterStore::Member& store = store_.member(request.member);
-    dynamic_cast<Reinitialisable&>(*member.trained.sae)
+    dynamic_cast<Reinitialisable&>(*member.trained->sae)
         .reinitialise(request.latents,
                       member.random.fork("redraw").fork(static_cast<std::uint64_t>(step_)));
     const bool all = request.latents.numel() == 0;

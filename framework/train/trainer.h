@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/loader/guard.h"
 #include "framework/train/parameters.h"
 #include "framework/train/reader.h"
 #include "framework/train/schedule.h"
@@ -26,15 +27,14 @@ struct TrainOptions {
   std::int64_t rows = 0, batch = 1024;
   OptimizerOptions optimizer;
   Schedule schedule;
-  std::int64_t log_every = 50;         // steps
-  std::int64_t checkpoint_every = 500;  // steps
 };
 
 // One SAE being trained.
 struct TrainMember {
-  TrainedSae trained;            // sae, source, shape, stream numbers; tensors are filled in
+  std::shared_ptr<TrainedSae> trained;  // created and declared; tensors are filled in
   Random random;                 // of its seed: initialisation
   std::shared_ptr<Objective> objective;
+  Place place{"sae"};
 };
 
 // One regularizer over some members.
@@ -46,6 +46,7 @@ struct TrainPenalty {
   double warmup = 0;              // share of the steps over which coef rises from 0
   std::int64_t every = 1;         // steps between calls
   Random random;
+  Place place{"regularizer"};
 };
 
 // What is known of a member after a step.
@@ -78,6 +79,7 @@ class Trainer {
   void load(const State& state);
 
   [[nodiscard]] std::vector<TrainMember>& members() { return members_; }
+  [[nodiscard]] const std::vector<TrainMember>& members() const { return members_; }
 
  private:
   SaeInput input_of(const TrainMember& member, const ActivationRows& rows) const;

@@ -45,7 +45,7 @@ State Trainer::save() const {
   state.values.set("step", step_);
   Value counters = Value::list();
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    const std::string prefix = members_[i].trained.name + "/";
+    const std::string prefix = members_[i].trained->name + "/";
     const ParameterStore::Member& member = store_.member(i);
     put(state, prefix + "parameter/", member.parameters);
     put(state, prefix + "buffer/", member.buffers);
@@ -54,7 +54,7 @@ State Trainer::save() const {
     state.tensors.set(prefix + "fired", fired_[i].clone());
     counters.push(moment_steps_[i]);
     put_component(state, prefix + "state/",
-                  dynamic_cast<const Stateful*>(members_[i].trained.sae.get()));
+                  dynamic_cast<const Stateful*>(members_[i].trained->sae.get()));
   }
   state.values.set("moment_steps", std::move(counters));
   for (const TrainPenalty& penalty : penalties_) {
@@ -72,7 +72,7 @@ void Trainer::load(const State& state) {
   }
   step_ = state.values.at("step").as_int();
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    const std::string prefix = members_[i].trained.name + "/";
+    const std::string prefix = members_[i].trained->name + "/";
     const ParameterStore::Member& member = store_.member(i);
     take(state, prefix + "parameter/", member.parameters);
     take(state, prefix + "buffer/", member.buffers);
@@ -81,7 +81,7 @@ void Trainer::load(const State& state) {
     fired_[i].copy_(state.tensors[prefix + "fired"]);
     moment_steps_[i] = counters[i].as_int();
     take_component(state, prefix + "state/",
-                   dynamic_cast<Stateful*>(members_[i].trained.sae.get()));
+                   dynamic_cast<Stateful*>(members_[i].trained->sae.get()));
   }
   for (const TrainPenalty& penalty : penalties_) {
     take_component(state, "penalty/" + penalty.name + "/",

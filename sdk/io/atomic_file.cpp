@@ -19,8 +19,8 @@ int create_temporary(const std::filesystem::path& path, std::filesystem::path& t
   static std::atomic<unsigned> serial{0};
   constexpr int kAttempts = 1000;  // names may be left over from killed processes
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    temporary = folder_of(path) / cat('.', path.filename().string(), ".tmp-", ::getpid(), '-',
-                                      serial.fetch_add(1));
+    temporary = folder_of(path) /
+                cat('.', path.filename().string(), ".tmp-", ::getpid(), '-', serial.fetch_add(1));
     const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file >= 0) return file;
     if (errno != EEXIST) break;

@@ -145,8 +145,8 @@ void place_tensors(GgufHeader& header, std::string_view source, std::uint64_t da
   for (TensorInfo& tensor : header.tensors) {
     const std::string field = "tensor " + show(tensor.name);
     if (tensor.offset % header.alignment != 0) {
-      throw bad(source, cat(field, ": offset ", tensor.offset, " is not a multiple of ",
-                            header.alignment));
+      throw bad(source,
+                cat(field, ": offset ", tensor.offset, " is not a multiple of ", header.alignment));
     }
     std::uint64_t begin = 0;
     const bool overflow = __builtin_add_overflow(data_start, tensor.offset, &begin);

@@ -43,8 +43,8 @@ std::int64_t take_integer(Cursor& cursor, const GgufEntry& entry) {
     case GgufType::u64: {
       const auto value = cursor.take<std::uint64_t>(entry.key);
       if (value <= static_cast<std::uint64_t>(INT64_MAX)) return static_cast<std::int64_t>(value);
-      throw bad(cursor.source(), cat("metadata ", show(entry.key), " is ", value,
-                                     ", which does not fit 63 bits"));
+      throw bad(cursor.source(),
+                cat("metadata ", show(entry.key), " is ", value, ", which does not fit 63 bits"));
     }
     default: throw wrong_type(cursor, entry, "an integer");
   }

@@ -42,7 +42,8 @@ void expand_f16(const std::byte* in, std::size_t count, float* out) {
 
 void expand_bf16(const std::byte* in, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) {
-    out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(in + 2 * i)) << 16);
+    out[i] =
+        std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(in + 2 * i)) << 16);
   }
 }
 
@@ -166,8 +167,8 @@ void expand_q6_k(const std::byte* in, std::size_t count, float* out) {
       const std::size_t half = e / 128, quarter = e % 128 / 32, i = e % 32;
       const std::byte nibbles = in[64 * half + 32 * (quarter % 2) + i];
       const unsigned pairs = std::to_integer<unsigned>(in[128 + 32 * half + i]);
-      const unsigned q = (quarter < 2 ? low(nibbles) : high(nibbles)) |
-                         (((pairs >> (2 * quarter)) & 3U) << 4);
+      const unsigned q =
+          (quarter < 2 ? low(nibbles) : high(nibbles)) | (((pairs >> (2 * quarter)) & 3U) << 4);
       const float scale = d * static_cast<float>(std::to_integer<std::int8_t>(in[192 + e / 16]));
       out[e] = scale * (static_cast<float>(q) - 32.0F);
     }

@@ -6,8 +6,8 @@
 
 namespace saffron::io_detail {
 
-// One element type of GGUF tensors: `block` elements are stored in `bytes` bytes, and `expand` turns
-// `count` such blocks into float32 (null: the type is known but cannot be read).
+// One element type of GGUF tensors: `block` elements are stored in `bytes` bytes, and `expand`
+// turns `count` such blocks into float32 (null: the type is known but cannot be read).
 struct GgufElement {
   std::uint32_t id;
   std::string_view name;

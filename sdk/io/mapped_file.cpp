@@ -9,7 +9,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
                                                    Access access) {
   const std::string name = path.string();
   const io_detail::Descriptor file(path);
-  struct stat about {};
+  struct stat about{};
   if (::fstat(file.value(), &about) != 0 || !S_ISREG(about.st_mode)) {
     throw Error(ErrorKind::io, cat("cannot map '", name, "': it is not a regular file"));
   }

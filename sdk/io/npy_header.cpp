@@ -81,8 +81,8 @@ class DictReader {
     if (accept('[')) fail("describes a structured array, which is not supported");
     const std::string_view found = string();
     if (found.starts_with('>')) {
-      Error error = bad(source_, cat("the array is big-endian (", show(found),
-                                     "), which is not supported"));
+      Error error =
+          bad(source_, cat("the array is big-endian (", show(found), "), which is not supported"));
       throw error.with_help("write it with array.astype(array.dtype.newbyteorder('<'))");
     }
     return std::string(found);
@@ -162,8 +162,8 @@ NpyHeader parse_npy(std::span<const std::byte> file, std::string_view source) {
   }
   array.offset = cursor.position();
   if (array.bytes != cursor.left()) {
-    const char* state = array.bytes > cursor.left() ? "truncated or corrupt"
-                                                    : "corrupt, or holds several arrays";
+    const char* state =
+        array.bytes > cursor.left() ? "truncated or corrupt" : "corrupt, or holds several arrays";
     throw bad(source, cat("an array of shape ", io_detail::shape_text(array.shape), " and dtype ",
                           show(array.dtype), " has ", array.bytes, " bytes, but ", cursor.left(),
                           " follow the header: the file is ", state));

@@ -59,7 +59,8 @@ class Cursor {
     return value;
   }
 
-  // `count` items of at least `size` bytes each must still fit; throws before anything is allocated.
+  // `count` items of at least `size` bytes each must still be there: to be asked before anything
+  // is allocated for them.
   void need(std::uint64_t count, std::uint64_t size, std::string_view field) const;
   void need(std::uint64_t size, std::string_view field) const { need(1, size, field); }
   std::string_view text(std::uint64_t length, std::string_view field);

@@ -19,9 +19,9 @@ void check_shard_name(const std::string& index, const std::string& tensor,
   const bool plain = !shard.empty() && shard.find('\0') == std::string::npos &&
                      path.filename() == path && shard != "." && shard != "..";
   if (!plain) {
-    throw io_detail::bad(index, cat("weight_map: tensor ", io_detail::show(tensor),
-                                    " is in the file ", io_detail::show(shard),
-                                    ", which is not the name of a file in this folder"));
+    throw io_detail::bad(
+        index, cat("weight_map: tensor ", io_detail::show(tensor), " is in the file ",
+                   io_detail::show(shard), ", which is not the name of a file in this folder"));
   }
 }
 
@@ -38,8 +38,8 @@ SafetensorsFolder SafetensorsFolder::open(const std::filesystem::path& folder) {
   const std::filesystem::path index = folder / kIndex;
   if (!std::filesystem::exists(index)) {
     if (!std::filesystem::exists(folder / kSingle)) {
-      throw Error(ErrorKind::io, cat("'", folder.string(), "' has neither ", kIndex, " nor ",
-                                     kSingle));
+      throw Error(ErrorKind::io,
+                  cat("'", folder.string(), "' has neither ", kIndex, " nor ", kSingle));
     }
     std::vector<SafetensorsFile> files = {SafetensorsFile::open(folder / kSingle)};
     std::vector<TensorInfo> tensors = files.front().tensors();

@@ -56,7 +56,7 @@ class HeaderReader {
   }
 
   bool end_object() {
-    if (skipping()) return shallower();
+    if (skipped_ > 0) return shallower();
     if (place_ == Place::tensor) finish_tensor();
     place_ = place_ == Place::top ? Place::outside : Place::top;
     return true;
@@ -71,7 +71,7 @@ class HeaderReader {
   }
 
   bool end_array() {
-    if (skipping()) return shallower();
+    if (skipped_ > 0) return shallower();
     place_ = Place::tensor;
     return true;
   }
@@ -90,8 +90,8 @@ class HeaderReader {
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
     // The text of nlohmann's message would repeat the file's bytes; the place says enough.
-    throw bad(source_, cat("the header's JSON is malformed at byte ", position + sizeof(std::uint64_t),
-                           " of the file"));
+    throw bad(source_, cat("the header's JSON is malformed at byte ",
+                           position + sizeof(std::uint64_t), " of the file"));
   }
 
  private:
@@ -225,9 +225,9 @@ void check_size(std::string_view source, const TensorInfo& tensor) {
   std::uint64_t wanted = 0;
   const bool overflow = __builtin_mul_overflow(*count, *bits, &wanted);
   if (overflow || wanted % 8 != 0 || wanted / 8 != tensor.bytes) {
-    throw bad(source, cat("tensor ", show(tensor.name), ": ", tensor.bytes, " bytes do not hold ",
-                          io_detail::shape_text(tensor.shape), " elements of ",
-                          show(tensor.dtype)));
+    throw bad(source,
+              cat("tensor ", show(tensor.name), ": ", tensor.bytes, " bytes do not hold ",
+                  io_detail::shape_text(tensor.shape), " elements of ", show(tensor.dtype)));
   }
 }
 

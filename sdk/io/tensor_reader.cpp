@@ -27,8 +27,8 @@ const TensorInfo& TensorReader::info(std::string_view name) const {
   if (const TensorInfo* found = find(name)) return *found;
   std::vector<std::string> names;
   for (const TensorInfo& tensor : tensors_) names.push_back(tensor.name);
-  Error error = io_detail::bad(path_, cat("there is no tensor ", io_detail::show(name), " among ",
-                                          names.size()));
+  Error error = io_detail::bad(
+      path_, cat("there is no tensor ", io_detail::show(name), " among ", names.size()));
   const std::string near = nearest(name, names.data(), names.size());
   if (!near.empty()) error.with_help(cat("did you mean ", io_detail::show(near), "?"));
   throw error;

@@ -43,8 +43,9 @@ void check_utf8(std::string_view text, std::string_view source) {
   const std::string_view before = text.substr(0, *invalid);
   const auto line = std::count(before.begin(), before.end(), '\n') + 1;
   const std::string_view same_line = before.substr(before.rfind('\n') + 1);  // npos + 1 is 0
-  const auto column = std::count_if(same_line.begin(), same_line.end(),
-                                    [](char c) { return (c & 0xC0) != 0x80; }) + 1;
+  const auto column =
+      std::count_if(same_line.begin(), same_line.end(), [](char c) { return (c & 0xC0) != 0x80; }) +
+      1;
   constexpr char kDigits[] = "0123456789ABCDEF";
   const auto byte = static_cast<unsigned char>(text[*invalid]);
   throw Error(ErrorKind::data, cat("not valid UTF-8 at byte offset ", *invalid, " (byte 0x",

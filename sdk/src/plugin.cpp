@@ -155,10 +155,14 @@ class Descriptor {
   }
 
   static std::uint32_t flags(const ParamInfo& info) {
-    return (info.list ? SAFFRON_PARAM_LIST : 0u) | (info.optional ? SAFFRON_PARAM_OPTIONAL : 0u) |
-           (info.required ? SAFFRON_PARAM_REQUIRED : 0u) |
-           (info.hashed ? SAFFRON_PARAM_HASHED : 0u) | (info.hidden ? SAFFRON_PARAM_HIDDEN : 0u) |
-           (info.unhashed ? SAFFRON_PARAM_UNHASHED : 0u);
+    std::uint32_t out = 0;
+    if (info.list) out |= SAFFRON_PARAM_LIST;
+    if (info.optional) out |= SAFFRON_PARAM_OPTIONAL;
+    if (info.required) out |= SAFFRON_PARAM_REQUIRED;
+    if (info.hashed) out |= SAFFRON_PARAM_HASHED;
+    if (info.hidden) out |= SAFFRON_PARAM_HIDDEN;
+    if (info.unhashed) out |= SAFFRON_PARAM_UNHASHED;
+    return out;
   }
 
   const char* keep(const std::string& text) {

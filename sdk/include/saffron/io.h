@@ -63,8 +63,8 @@ class SAFFRON_EXPORT MappedFile {
 };
 
 // A file that appears whole or not at all: written under a temporary name in the same folder, and
-// by commit() synced, renamed over `path` (a symbolic link there is replaced) and the folder synced.
-// Without commit() the destructor removes it. The folder must exist. One thread at a time.
+// by commit() synced, renamed over `path` (a symbolic link there is replaced) and the folder
+// synced. Without commit() the destructor removes it. The folder must exist. One thread at a time.
 class SAFFRON_EXPORT AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -172,8 +172,8 @@ struct SAFFRON_EXPORT SafetensorsHeader {
 };
 
 // Checks the whole header: sizes, bounds, no overlap, no gap, no name twice. `file` is all of it.
-[[nodiscard]] SAFFRON_EXPORT SafetensorsHeader
-parse_safetensors(std::span<const std::byte> file, std::string_view source);
+[[nodiscard]] SAFFRON_EXPORT SafetensorsHeader parse_safetensors(std::span<const std::byte> file,
+                                                                 std::string_view source);
 
 // Reads F64 F32 F16 BF16 F8_E4M3 F8_E5M2 I64 I32 I16 I8 U64 U32 U16 U8 BOOL. Tensors of other
 // dtypes are listed; reading one throws.
@@ -217,15 +217,27 @@ class SAFFRON_EXPORT SafetensorsFolder : public TensorReader {
 };
 
 // Atomic. Any device and any strides; the dtypes that SafetensorsFile reads. Tensors of wider
-// elements come first in the file, otherwise in the given order, so that each is aligned; the header
-// is padded with spaces to 8 bytes.
+// elements come first in the file, otherwise in the given order, so that each is aligned; the
+// header is padded with spaces to 8 bytes.
 SAFFRON_EXPORT void write_safetensors(const std::filesystem::path& path,
                                       const NamedTensors& tensors, const Metadata& metadata = {});
 
 // ---- GGUF ----
 
 enum class GgufType : std::uint32_t {
-  u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64
 };
 
 struct SAFFRON_EXPORT GgufEntry {

@@ -37,6 +37,8 @@ function overlay(found, runs) {
     ...part, base: part.name, run, edges: item.edges,
     name: part.name ? `${part.name} \u00b7 ${runs[run].label}` : runs[run].label,
   })));
+  const bases = [...new Set(parts.map((part) => part.base))];
+  parts.sort((a, b) => bases.indexOf(a.base) - bases.indexOf(b.base) || a.run - b.run);
   const notes = found.filter(({ item }) => item.note)
     .map(({ item, run }) => `${runs[run].label}: ${item.note}`);
   return { ...first, [field]: parts, note: notes.join(" ") };

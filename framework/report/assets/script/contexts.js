@@ -50,7 +50,7 @@ function contextText(context, strongest) {
   const peak = tokens.reduce((best, token, i) => (size(token) > size(tokens[best]) ? i : best), 0);
   const from = Math.max(0, peak - TOKENS_BEFORE);
   const to = Math.min(tokens.length, peak + TOKENS_AFTER + 1);
-  const node = el("p", { class: "tokens", dir: "auto" });
+  const node = el("bdi", { class: "tokens" });
   const showAll = () => node.replaceChildren(...tokenSpans(tokens, strongest).flat(Infinity));
   const cut = (count) => button("\u2026", showAll,
     { class: "quiet more", title: `show ${plural(count, "more token")}` });
@@ -62,12 +62,12 @@ function contextText(context, strongest) {
   ]);
 }
 
-function contextItem(context, strongest) {
+function contextItem(context, strongest, format) {
   return el("li", null,
     el("span", { class: "peak num", title: `peak ${fullNumber(context.peak)}` },
-      formatNumber(context.peak, 3)),
-    contextText(context, strongest),
-    context.where && el("span", { class: "where" }, visibleText(context.where)));
+      format(context.peak)),
+    el("p", null, contextText(context, strongest),
+      context.where && el("span", { class: "where" }, visibleText(context.where))));
 }
 
 // Adds items until `shown`, then a button that adds the rest.
@@ -85,12 +85,13 @@ function growingList(list, items, shown, make, describe) {
 function contextGroup(group) {
   const strongest = Math.max(0, ...group.contexts.flatMap((context) =>
     context.tokens.map((token) => Math.abs(token.strength || 0))));
+  const format = columnFormat(group.contexts.map((context) => context.peak));
   return el("section", { class: "latent" },
     el("h4", null, visibleText(group.title),
       group.note && el("span", { class: "latent-note" }, visibleText(group.note))),
     group.contexts.length === 0 && el("p", { class: "empty" }, "No active context."),
     growingList(el("ol", { class: "contexts" }), group.contexts, SHOWN_CONTEXTS,
-      (context) => contextItem(context, strongest), (rest) => plural(rest, "more context")));
+      (context) => contextItem(context, strongest, format), (rest) => plural(rest, "more context")));
 }
 
 function contextsFigure(block) {

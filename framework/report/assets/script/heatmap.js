@@ -3,7 +3,7 @@
 
 const HEAT_WIDTH = 680;
 const HEAT_CELLS = 2500;
-const HEAT_FONT = `11.5px ${FONT_FAMILY}`;
+const HEAT_FONT = TICK_FONT;
 
 function heatColour(t) {
   const side = t < 0 ? "neg" : "ramp";
@@ -17,11 +17,16 @@ function heatFill(t) {
   return `color-mix(in oklab, var(${to}) ${percent.toFixed(1)}%, var(${from}))`;
 }
 
+// Strong cells need the other ink, from where its contrast is the larger one (a luminance of 0.18);
+// cells in the middle need it in the dark scheme.
+function cellClass(t) {
+  if (t > 0.8 || t < -0.68) return "cell strong";
+  return Math.abs(t) > 0.52 ? "cell middle" : "cell";
+}
+
 // Numbers of one sign use the ramp from end to end; numbers of both use it twice, from 0.
 function heatScale(cells) {
-  const numbers = cells.filter(isNumber);
-  const low = numbers.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
+  const [low, high] = bounds(cells.filter(isNumber));
   if (low < 0 && high > 0) {
     const size = Math.max(-low, high);
     return { low: -size, high: size, at: (value) => value / size, diverging: true };
@@ -74,7 +79,7 @@ function heatCells(block, box, scale) {
     return [
       el("svg:rect", { x, y, width: box.width - gap, height: box.height - gap,
         style: { fill: heatFill(t) } }),
-      roomy && el("svg:text", { class: Math.abs(t) > 0.55 ? "cell strong" : "cell",
+      roomy && el("svg:text", { class: cellClass(t),
         x: x + (box.width - gap) / 2, y: y + (box.height - gap) / 2, "text-anchor": "middle",
         "dominant-baseline": "central" }, format(value)),
     ];

@@ -41,39 +41,44 @@ function nearestPoint(values, index, reach) {
   return null;
 }
 
-// spec: {xLabel, yLabel, logX, logY, lines: [{name, x, y}], styles, stepped, title(x, index)}
-function drawLines(node, spec) {
-  const data = alignLines(spec.lines);
-  const density = uPlot.pxRatio;
-  const series = spec.lines.map((line, i) => ({
+function lineSeries(line, style, stepped, filled) {
+  const colour = () => cssColour(seriesVariable(style));
+  return {
     label: line.name,
-    stroke: () => cssColour(seriesVariable(spec.styles[i])),
+    stroke: colour,
     width: 1.75,
-    dash: DASHES[spec.styles[i].dash].map((length) => length * density),
-    paths: spec.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
-    fill: spec.stepped && spec.lines.length <= 6
-      ? () => `color-mix(in srgb, ${cssColour(seriesVariable(spec.styles[i]))} 9%, transparent)`
-      : undefined,
-    points: { size: 5, show: (u, s, from, to) => !spec.stepped && to - from < 24 },
-  }));
+    dash: DASHES[style.dash].map((length) => length * uPlot.pxRatio),
+    paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
+    fill: filled ? () => `color-mix(in srgb, ${colour()} 9%, transparent)` : undefined,
+    points: { size: 5, fill: colour, show: (u, s, from, to) => !stepped && to - from < 10 },
+  };
+}
+
+function lineRanges({ logX, logY, stepped }) {
+  const exact = (low, high) => (low === high ? padLinear(low, high) : [low, high]);
+  return {
+    x: (low, high) => (logX && low === high ? padLog(low, high) : exact(low, high)),
+    y: stepped ? (low, high) => [0, Math.max(high || 0, 1e-300) * 1.06]
+      : (low, high) => (logY ? padLog(low, high) : padLinear(low, high, 0.06)),
+  };
+}
+
+// spec: {xLabel, logX, logY, lines: [{name, x, y}], styles, stepped, syncKey, describe(x, index)}
+function drawLines(node, spec) {
+  const { lines, styles, stepped } = spec;
+  const reach = stepped ? 0 : 50;
+  const filled = stepped && lines.length <= 6;
   let tip = null;
-  const plot = makePlot(node, data, {
-    ...spec,
-    yRange: spec.stepped ? (u, low, high) => [0, Math.max(high || 0, 1) * 1.06] : undefined,
-    series: [{}, ...series],
-    cursor: { points: { show: !spec.stepped, size: 7, width: 0 },
-      dataIdx: (u, s, index) => nearestPoint(u.data[s], index, spec.stepped ? 0 : 50) ?? index },
-    hooks: {
-      setCursor: [(u) => {
-        if (!tip) return;
-        const { left, top, idx } = u.cursor;
-        if (left < 0 || idx === null || idx === undefined || !u.over.matches(":hover")) {
-          tip(null);
-          return;
-        }
-        tip(lineTip(u, spec, spec.stepped ? stepAt(u, left) : idx), left, top);
-      }],
-    },
+  const follow = (u) => {
+    const { left, top, idx } = u.cursor;
+    const away = left < 0 || idx === null || idx === undefined || !u.over.matches(":hover");
+    tip?.(away ? null : lineTip(u, spec, stepped ? stepAt(u, left) : idx), left, top);
+  };
+  const plot = makePlot(node, alignLines(lines), { ...spec, ranges: lineRanges(spec) }, {
+    series: [{}, ...lines.map((line, i) => lineSeries(line, styles[i], stepped, filled))],
+    cursor: { points: { show: !stepped, size: 7, width: 0 },
+      dataIdx: (u, s, index) => nearestPoint(u.data[s], index, reach) ?? index },
+    hooks: { setCursor: [follow] },
   });
   tip = plotTip(plot.over);
   plot.over.addEventListener("mouseleave", () => tip(null));
@@ -97,18 +102,15 @@ function lineTip(u, spec, index) {
   }
   rows.sort((a, b) => b.value - a.value);
   return {
-    title: spec.title(u.data[0][index], index),
+    title: spec.describe(u.data[0][index], index),
     rows: rows.map(({ s, value }) =>
       [spec.styles[s - 1], spec.lines[s - 1].name, formatNumber(value)]),
   };
 }
 
 function rangeText(values) {
-  const finite = values.filter(isNumber);
-  if (finite.length === 0) return "no values";
-  const bounds = finite.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)],
-    [Infinity, -Infinity]);
-  return `${formatNumber(bounds[0], 3)} to ${formatNumber(bounds[1], 3)}`;
+  const [low, high] = bounds(values.filter(isNumber));
+  return low > high ? "no values" : `${formatNumber(low, 3)} to ${formatNumber(high, 3)}`;
 }
 
 function labelledScale(label, logarithmic) {
@@ -143,7 +145,7 @@ function seriesFigure(block, context) {
     draw: (node) => {
       plot = drawLines(node, { xLabel, ...log, lines, styles,
         syncKey: `${context.section}/${block.x_label}`,
-        title: (x) => `${block.x_label || "x"} ${formatNumber(x, 6)}` });
+        describe: (x) => `${block.x_label || "x"} ${formatNumber(x, 6)}` });
     },
   });
 }
@@ -175,7 +177,7 @@ function histogramFigure(block) {
     }),
     draw: (node) => {
       plot = drawLines(node, { xLabel: block.x_label, lines, styles, stepped: true,
-        title: (x, i) => {
+        describe: (x, i) => {
           const next = alignLines(lines)[0][i + 1];
           return `${formatNumber(x, 3)} to ${formatNumber(next ?? x, 3)}`;
         } });

@@ -27,8 +27,8 @@ function collectMetrics(entries) {
 function directionMark(better) {
   if (better !== "lower" && better !== "higher") return null;
   const text = `${better} is better`;
-  return el("span", { class: "direction", title: text, role: "img", "aria-label": text },
-    better === "lower" ? "\u2193" : "\u2191");
+  return ["\u00a0", el("span", { class: "direction", role: "img", "aria-label": text },
+    better === "lower" ? "\u2193" : "\u2191")];
 }
 
 // The best of several numbers, or null where there is no direction or nothing to choose.
@@ -112,21 +112,24 @@ class MetricTable {
 
   subjectLabel(subject) {
     const run = this.runs.length > 1 && this.runs[subject.run].label;
+    if (!subject.name) return run || this.heading;
     const mark = namedColours.has(subject.name) &&
       swatch(assignStyles([subject.name], [subject.run])[0]);
-    return [mark, el("span", { class: "subject" }, subject.name || this.heading),
+    return [mark, el("span", { class: "subject" }, subject.name),
       run && el("span", { class: "run-label" }, run)];
   }
 
   metricHeader(row, attributes) {
     const sorted = this.sort && this.sort.row === row;
     const order = sorted ? (this.sort.descending ? "descending" : "ascending") : null;
-    const about = [row.definition, row.range && `range ${row.range}`].filter(Boolean).join("; ");
+    const directed = row.better === "lower" || row.better === "higher";
+    const about = [row.definition, row.range && `range ${row.range}`,
+      directed && `${row.better} is better`].filter(Boolean).join("; ");
     return el("th", { ...attributes, "aria-sort": order },
-      button([prettyKey(row.key), row.unit && el("span", { class: "unit" }, row.unit)],
-        () => this.sortBy(row),
-        { class: "sort", title: about, "data-row": row.id }),
-      directionMark(row.better));
+      button([prettyKey(row.key), row.unit && el("span", { class: "unit" }, row.unit),
+        directionMark(row.better)],
+      () => this.sortBy(row),
+      { class: "sort", title: about, "data-row": row.id }));
   }
 
   formats() {
@@ -161,7 +164,8 @@ class MetricTable {
       rows.map((row) => el("tr", null, this.metricHeader(row, { scope: "row" }),
         subjects.map((subject) => valueCell(row.cells.get(subject.key), formats.get(row).format,
           formats.get(row).best, notes))))));
-    return el("table", { class: "metrics" }, el("caption", { class: "hidden" }, this.caption),
+    return el("table", { class: subjects.length > 3 ? "metrics full" : "metrics" },
+      el("caption", { class: "hidden" }, this.caption),
       head, bodies);
   }
 
@@ -185,16 +189,18 @@ class MetricTable {
     const notes = new Footnotes();
     const make = this.bySubject ? this.subjectsAsRows : this.metricsAsRows;
     const table = make.call(this, this.orderedSubjects(), this.formats(), notes);
-    const several = this.model.subjects.length > 1;
+    const help = this.model.subjects.length > 1 && el("p", { class: "table-help" },
+      table.querySelector(".best") && [el("span", { class: "best-key" }, "Best"),
+        ` of its ${this.bySubject ? "column" : "row"}. `],
+      "Choose a metric to sort. ",
+      button("Swap rows and columns", () => {
+        this.bySubject = !this.bySubject;
+        this.render();
+      }, { class: "quiet" }));
     this.node.replaceChildren(
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": this.caption }, table),
       notes.list() || "",
-      several ? el("p", { class: "table-help" },
-        el("span", { class: "best-key" }, "best"), " in its row or column; choose a metric to sort. ",
-        button("Swap rows and columns", () => {
-          this.bySubject = !this.bySubject;
-          this.render();
-        }, { class: "quiet" })) : "");
+      help || "");
     const again = focusRow && [...this.node.querySelectorAll("button.sort")].find(
       (node) => node.dataset.row === focusRow);
     if (again) again.focus();

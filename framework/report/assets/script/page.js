@@ -71,7 +71,7 @@ function comparisonHeader({ runs }) {
       el("p", { class: "facts" }, runFacts(run.report.run)),
       el("p", null, visibleText(run.report.headline.join(" ")))))),
     notesList(runs),
-    figures.flat().length > 0 && pairsTable(alignPairs(figures), runs, "", "Key figures"));
+    figures.flat().length > 0 && pairsTable(alignPairs(figures), runs, "Key figure", "Key figures"));
 }
 
 const FIGURES = {

@@ -1,9 +1,6 @@
 // What all plots share: the frame around them, the queue that draws them, axes, resizing, printing.
 // uPlot draws on canvases at DENSITY pixels a CSS pixel, so that print is sharp too.
 
-const PLOT_HEIGHT = 280;
-const FONT_FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-const TICK_FONT = `11.5px ${FONT_FAMILY}`;
 const FRAME_BUDGET_MS = 12;
 
 // "drawn/total" of all plots stands in the page's data-plots once the queue has run dry.
@@ -50,8 +47,8 @@ function drawAllPlots() {
 
 // A figure: heading, how to read it, the y label above the plot, the plot, its legend, its data.
 function plotFigure(block, { summary, yLabel, legend, getData, draw, picture, notes }) {
-  const plot = el("div", { class: "plot", role: "img", "aria-label": summary,
-    style: picture ? {} : { height: `${PLOT_HEIGHT}px` } }, picture);
+  const plot = el("div", { class: picture ? "plot" : "plot sized", role: "img",
+    "aria-label": summary }, picture);
   schedulePlot(plot, draw);
   return el("figure", { class: `figure ${block.type}` },
     figureCaption(block),
@@ -92,86 +89,36 @@ function plotLegend(entries, getPlot) {
   }));
 }
 
-const measureContext = document.createElement("canvas").getContext("2d");
-function textWidth(text, font) {
-  measureContext.font = font;
-  return measureContext.measureText(text).width;
-}
-
-function formatTick(value, increment, logarithmic) {
-  if (value === null || value === undefined) return "";
-  if (value === 0) return "0";
-  const exponent = Math.log10(Math.abs(value));
-  if (logarithmic) {
-    const whole = Math.round(exponent);
-    const isPower = Math.abs(exponent - whole) < 1e-9;
-    if (isPower && (whole <= -3 || whole >= 5)) return `10${superscript(whole)}`;
-    return formatNumber(value, 3);
-  }
-  const decimals = Math.max(0, -Math.floor(Math.log10(increment) + 1e-9));
-  if (decimals > 5 || exponent >= 9) return formatScientific(value, 2);
-  if (increment >= 1e6) return `${groupDigits(String(Number((value / 1e6).toFixed(1))))}M`;
-  if (increment >= 1e4) return `${groupDigits(String(Number((value / 1e3).toFixed(1))))}k`;
-  return groupDigits(value.toFixed(increment === 2.5 * 10 ** -decimals ? decimals + 1 : decimals));
-}
-
-function plotAxis({ scale, side, label, logarithmic }) {
-  const line = (name) => ({ stroke: () => cssColour(name), width: 1 });
-  return {
-    scale, side, font: TICK_FONT, gap: 6,
-    label: side === 2 ? label || null : null,
-    labelFont: `12.5px ${FONT_FAMILY}`, labelSize: 22, labelGap: 2,
-    stroke: () => cssColour("--muted"),
-    grid: { ...line("--grid"), show: side === 3 },
-    ticks: { ...line("--rule"), size: side === 2 ? 5 : 0 },
-    border: { ...line("--rule"), show: side === 2 },
-    space: side === 2 ? 64 : 36,
-    values: (u, splits, index, space, increment) =>
-      splits.map((value) => formatTick(value, increment, logarithmic)),
-    size: side === 2 ? 34 : (u, values) =>
-      12 + Math.max(18, ...(values || []).map((text) => textWidth(text, TICK_FONT))),
-  };
-}
-
-function linearRange(low, high) {
-  return low === null || high === null ? [0, 1] : uPlot.rangeNum(low, high, 0.06, true);
-}
-
-function logRange(low, high) {
-  return low === null || high === null ? [1, 10] : uPlot.rangeLog(low, high, 10, false);
-}
-
-// uPlot with the page's axes, cursor and upkeep; `extra` has series, hooks and what differs.
-function makePlot(node, data, { xLabel, logX, logY, xRange, yRange, syncKey, ...extra }) {
+// uPlot with the page's axes, cursor and upkeep. `ranges` has x and y: (low, high) -> [low, high];
+// `options` are uPlot's own.
+function makePlot(node, data, { xLabel, logX, logY, ranges, syncKey }, options) {
   let first = true;
-  const draws = [...(extra.hooks?.draw || []), () => {
+  const drawn = () => {
     if (first) plotDrawn();
     first = false;
-  }];
+  };
   const plot = new uPlot({
     width: node.clientWidth,
     height: node.clientHeight,
-    padding: [8, 14, 0, 0],
+    padding: [8, 22, 0, 0],
     legend: { show: false },
     focus: { alpha: 0.2 },
-    ...extra,
+    ...options,
     cursor: {
       y: false,
-      points: { size: 7, width: 0 },
       drag: { x: true, y: false, setScale: true },
       ...(syncKey ? { sync: { key: syncKey, setSeries: false } } : {}),
-      ...extra.cursor,
+      ...options.cursor,
     },
     scales: {
-      x: { time: false, distr: logX ? 3 : 1, range: xRange ?? ((u, a, b) => (logX ? logRange(a, b)
-        : a === b ? [a - 0.5, b + 0.5] : [a, b])) },
-      y: { distr: logY ? 3 : 1, range: yRange ?? ((u, a, b) => (logY ? logRange : linearRange)(a, b)) },
+      x: { time: false, distr: logX ? 3 : 1, range: (u, low, high) => ranges.x(low, high) },
+      y: { distr: logY ? 3 : 1, range: (u, low, high) => ranges.y(low, high) },
     },
     axes: [
       plotAxis({ scale: "x", side: 2, label: xLabel, logarithmic: logX }),
       plotAxis({ scale: "y", side: 3, logarithmic: logY }),
     ],
-    hooks: { ...extra.hooks, draw: draws },
+    hooks: { ...options.hooks, draw: [...(options.hooks.draw || []), drawn] },
   }, data, node);
   keepPlot(node, plot);
   return plot;
@@ -195,7 +142,7 @@ const resizeWatcher = new ResizeObserver((changes) => {
 });
 
 onSchemeChange(() => {
-  for (const { plot } of plotState.live) plot.redraw(false);
+  for (const { plot } of plotState.live) plot.redraw(false, true);
 });
 
 // A box beside the cursor with rows of [style, name, value]; `null` hides it.

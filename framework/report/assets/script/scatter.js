@@ -3,6 +3,7 @@
 
 const FEW_POINTS = 16;
 
+// A point that is labelled with an SAE's name has that SAE's colour, else its group's.
 function scatterPoints(block) {
   const styles = assignStyles(block.groups.map((group) => group.base ?? group.name),
     block.groups.map((group) => group.run ?? 0));
@@ -12,7 +13,9 @@ function scatterPoints(block) {
   block.groups.forEach((group, g) => {
     for (let i = 0; i < Math.min(group.x.length, group.y.length); ++i) {
       if (usable(group.x[i], block.log_x) && usable(group.y[i], block.log_y)) {
-        points.push({ x: group.x[i], y: group.y[i], g, label: group.labels?.[i] || "" });
+        const label = group.labels?.[i] || "";
+        const own = namedColours.has(label) && assignStyles([label], [group.run ?? 0])[0];
+        points.push({ x: group.x[i], y: group.y[i], g, label, style: own || styles[g] });
       } else {
         ++lost;
       }
@@ -37,11 +40,11 @@ function drawMarker(context, style, x, y, radius) {
 // Labels go right of their point, else left, above or below: the first place that is free.
 function placeLabels(u, placed, density) {
   const font = `12px ${FONT_FAMILY}`;
-  const boxes = placed.map(({ px, py }) => [px - 5, py - 5, px + 5, py + 5].map((v) => v));
+  const boxes = placed.map(({ px, py }) => [px - 5, py - 5, px + 5, py + 5]);
   const { left, top, width, height } = u.bbox;
-  const bounds = [left, top, left + width, top + height].map((value) => value / density);
-  const free = (box) => box[0] >= bounds[0] && box[1] >= bounds[1] && box[2] <= bounds[2] &&
-    box[3] <= bounds[3] &&
+  const frame = [left, top, left + width, top + height].map((value) => value / density);
+  const free = (box) => box[0] >= frame[0] && box[1] >= frame[1] && box[2] <= frame[2] &&
+    box[3] <= frame[3] &&
     boxes.every((b) => box[2] < b[0] || box[0] > b[2] || box[3] < b[1] || box[1] > b[3]);
   const labels = [];
   for (const { point, px, py } of placed) {
@@ -56,7 +59,7 @@ function placeLabels(u, placed, density) {
   return labels;
 }
 
-function paintScatter(u, points, styles) {
+function paintScatter(u, points) {
   const density = uPlot.pxRatio;
   const visible = points.filter((point) => u.series[point.g + 1].show);
   const context = u.ctx;
@@ -71,8 +74,8 @@ function paintScatter(u, points, styles) {
     const y = u.valToPos(point.y, "y", true);
     context.globalAlpha = focused > 0 && focused !== point.g + 1 ? 0.15
       : points.length > 60 ? 0.55 : 0.95;
-    context.fillStyle = cssColour(seriesVariable(styles[point.g]));
-    drawMarker(context, styles[point.g], x, y, radius);
+    context.fillStyle = cssColour(seriesVariable(point.style));
+    drawMarker(context, point.style, x, y, radius);
     return { point, px: x / density, py: y / density };
   });
   context.globalAlpha = 1;
@@ -88,7 +91,7 @@ function paintScatter(u, points, styles) {
   context.restore();
 }
 
-function scatterTip(u, block, points, styles) {
+function scatterTip(u, block, points) {
   const { left, top } = u.cursor;
   if (left < 0 || !u.over.matches(":hover")) return null;
   let best = null;
@@ -101,38 +104,33 @@ function scatterTip(u, block, points, styles) {
   if (!best) return null;
   return {
     title: visibleText(best.label || block.groups[best.g].name),
-    rows: [[styles[best.g], block.x_label || "x", formatNumber(best.x)],
+    rows: [[best.style, block.x_label || "x", formatNumber(best.x)],
       [null, block.y_label || "y", formatNumber(best.y)]],
   };
 }
 
-function padded(low, high) {
-  return low === high ? [low - 0.5 * (Math.abs(low) || 1), high + 0.5 * (Math.abs(high) || 1)]
-    : uPlot.rangeNum(low, high, 0.1, true);
+function scatterRanges(block, x, y) {
+  const pad = (logarithmic, low, high) => (logarithmic ? padLog(low, high)
+    : padLinear(low, high, 0.1));
+  return {
+    x: (low, high) => (low === x[0] && high === x[1] ? pad(block.log_x, low, high) : [low, high]),
+    y: () => pad(block.log_y, y[0], y[1]),
+  };
 }
 
-function padLog(low, high) {
-  const room = Math.max(0.06 * Math.log10(high / low), 0.08);
-  return [low / 10 ** room, high * 10 ** room];
-}
-
-function drawScatter(node, block, points, styles) {
-  const bounds = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)],
-    [Infinity, -Infinity]);
+function drawScatter(node, block, points) {
   const x = bounds(points.map((point) => point.x));
   const y = bounds(points.map((point) => point.y));
   const invisible = { width: 0, points: { show: false }, stroke: () => "transparent" };
   let tip = null;
-  const plot = makePlot(node, [x, ...block.groups.map(() => y)], {
-    xLabel: labelledScale(block.x_label, block.log_x), logX: block.log_x, logY: block.log_y,
-    xRange: (u, low, high) => (low === x[0] && high === x[1]
-      ? (block.log_x ? padLog : padded)(low, high) : [low, high]),
-    yRange: () => (block.log_y ? padLog : padded)(y[0], y[1]),
+  const spec = { xLabel: labelledScale(block.x_label, block.log_x), logX: block.log_x,
+    logY: block.log_y, ranges: scatterRanges(block, x, y) };
+  const plot = makePlot(node, [x, ...block.groups.map(() => y)], spec, {
     series: [{}, ...block.groups.map((group) => ({ ...invisible, label: group.name }))],
     cursor: { points: { show: false } },
     hooks: {
-      draw: [(u) => paintScatter(u, points, styles)],
-      setCursor: [(u) => tip && tip(scatterTip(u, block, points, styles), u.cursor.left, u.cursor.top)],
+      draw: [(u) => paintScatter(u, points)],
+      setCursor: [(u) => tip?.(scatterTip(u, block, points), u.cursor.left, u.cursor.top)],
     },
   });
   tip = plotTip(plot.over);
@@ -144,14 +142,15 @@ function scatterFigure(block) {
   const { points, styles, lost } = scatterPoints(block);
   if (points.length === 0) return emptyFigure(block, "No finite points to plot.");
   let plot = null;
-  const several = block.groups.length > 1;
+  // Few points that bear their own names and colours need no legend.
+  const selfExplaining = points.length <= FEW_POINTS && points.every((p) => namedColours.has(p.label));
   return plotFigure(block, {
     summary: `Scatter plot of ${block.y_label || "y"} against ${block.x_label || "x"}, ` +
       `${plural(points.length, "point")}` +
       (points.length <= FEW_POINTS ? ": " + points.map((p) => `${p.label} (${formatNumber(p.x, 3)}, ` +
         `${formatNumber(p.y, 3)})`).join("; ") : ""),
     yLabel: labelledScale(block.y_label, block.log_y),
-    legend: several ? plotLegend(block.groups.map((group, g) =>
+    legend: block.groups.length > 1 && !selfExplaining ? plotLegend(block.groups.map((group, g) =>
       ({ name: group.name, style: styles[g] })), () => plot) : null,
     notes: lost > 0 ? [`${plural(lost, "point")} without a place on these axes left out.`] : [],
     getData: () => ({
@@ -159,7 +158,7 @@ function scatterFigure(block) {
       rows: points.map((p) => [block.groups[p.g].name, p.label, p.x, p.y]),
     }),
     draw: (node) => {
-      plot = drawScatter(node, block, points, styles);
+      plot = drawScatter(node, block, points);
     },
   });
 }

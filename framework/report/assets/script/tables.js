@@ -54,9 +54,9 @@ class BlockTable {
     const sorted = this.sort && this.sort.column === c;
     const order = sorted ? (this.sort.descending ? "descending" : "ascending") : null;
     return el("th", { scope: "col", class: column.numeric ? "num" : null, "aria-sort": order },
-      button([visibleText(column.name), column.unit && el("span", { class: "unit" }, column.unit)],
-        () => this.sortBy(c), { class: "sort", title: column.doc || null, "data-column": c }),
-      directionMark(column.better));
+      button([visibleText(column.name), column.unit && el("span", { class: "unit" }, column.unit),
+        directionMark(column.better)],
+      () => this.sortBy(c), { class: "sort", title: column.doc || null, "data-column": c }));
   }
 
   cell(value, column, c) {

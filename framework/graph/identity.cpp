@@ -1,0 +1,184 @@
+#include "framework/graph/identity.h"
+
+#include "framework/loader/component.h"
+#include "framework/recipe/kinds.h"
+
+#include <saffron/build_tag.h>
+#include <saffron/io.h>
+
+#include <set>
+
+namespace saffron::host {
+namespace {
+
+std::string hash_of(const Value& document) {
+  return sha256(to_json(document, JsonStyle::canonical));
+}
+
+}  // namespace
+
+Identity::Identity(const Recipe& recipe, const Catalog& catalog, Digests& digests,
+                   bool trust_revisions)
+    : recipe_(recipe), catalog_(catalog), digests_(digests), trust_revisions_(trust_revisions) {}
+
+Value Identity::common() const {
+  Value out = Value::table();
+  out.set("saffron", SAFFRON_SDK_VERSION);
+  out.set("torch", SAFFRON_TORCH_VERSION);
+  out.set("seed", recipe_.settings.seed);
+  out.set("dtype", recipe_.settings.dtype);
+  return out;
+}
+
+Value Identity::files(const ComponentUse& use) {
+  Value out = Value::table();
+  for (const std::string& pattern : use.hashed_files) {
+    for (const std::filesystem::path& file : files_of(pattern)) {
+      out.set(file.string(), digests_.of(file));
+    }
+  }
+  return out;
+}
+
+Value Identity::component(const ComponentUse& use) {
+  const Component loaded = catalog_.load(use.kind, use.id);
+  Value out = Value::table();
+  out.set("component", use.kind + " " + use.id);
+  if (trust_revisions_) {
+    out.set("revision", static_cast<std::int64_t>(loaded.revision()));
+  } else {
+    out.set("plugin", loaded.plugin().digest);
+  }
+  out.set("parameters", use.identity);
+  if (Value inputs = files(use); !inputs.as_table().empty()) out.set("input", std::move(inputs));
+  return out;
+}
+
+Value Identity::upstream(const std::vector<Decoded::Reference>& references) {
+  Value out = Value::table();
+  for (const Decoded::Reference& reference : references) {
+    if (reference.kind == "sae") {
+      for (const Member* member : recipe_.expand(reference.node)) {
+        out.set("sae " + member->name, hash_of(sae_member(member->name)));
+      }
+      continue;
+    }
+    const NodeKind* kind = kind_of_component(reference.kind);
+    const NodeSpec* spec = kind == nullptr ? nullptr : recipe_.find(kind->section, reference.node);
+    if (spec == nullptr) {  // provided by a node of another kind: a model's tokenizer
+      for (const std::string& section : providers_of(reference.kind)) {
+        if (spec == nullptr) spec = recipe_.find(section, reference.node);
+      }
+    }
+    if (spec != nullptr) out.set(spec->path(), hash_of(node(*spec)));
+  }
+  return out;
+}
+
+Value Identity::node(const NodeSpec& spec) {
+  if (const auto found = nodes_.find(spec.path()); found != nodes_.end()) return found->second;
+  Value out = common();
+  out.set("node", component(spec.component));
+  out.set("node_seed", spec.seed());
+  if (spec.section == "source") out.set("held_out", spec.source().held_out);
+  out.set("upstream", upstream(spec.references));
+  nodes_.emplace(spec.path(), out);
+  return out;
+}
+
+Value Identity::train_group(const NodeSpec& train, const TrainGroup& group) {
+  const TrainSpec& spec = train.train();
+  Value out = common();
+  out.set("source", hash_of(node(*recipe_.find("source", spec.source))));
+  Value saes = Value::table();
+  for (std::size_t index : group.members) {
+    const Member& member = recipe_.members[index];
+    Value entry = component(member.component);
+    entry.set("own", member.identity);
+    saes.set(member.name, std::move(entry));
+  }
+  out.set("saes", std::move(saes));
+  Value regularizers = Value::table();
+  for (const RegularizerSpec& regularizer : group.regularizers) {
+    Value entry = component(regularizer.component);
+    entry.set("own", regularizer.identity);
+    regularizers.set(regularizer.name, std::move(entry));
+  }
+  out.set("regularizers", std::move(regularizers));
+  out.set("objective", component(spec.objective));
+  Value how = train.identity;
+  for (const char* key : {"saes", "vary", "regularizer", "objective"}) how.erase(key);
+  out.set("train", std::move(how));
+  return out;
+}
+
+Value Identity::sae_member(const std::string& name) {
+  for (const Member& member : recipe_.members) {
+    if (member.name != name) continue;
+    const NodeSpec* train = recipe_.find("train", member.train);
+    for (const TrainGroup& group : train->train().groups) {
+      for (std::size_t index : group.members) {
+        if (recipe_.members[index].name != name) continue;
+        Value out = Value::table();
+        out.set("group", hash_of(train_group(*train, group)));
+        out.set("member", name);
+        return out;
+      }
+    }
+  }
+  throw Error(cat("there is no trained SAE '", name, "'"));
+}
+
+Value Identity::score(const NodeSpec& spec) {
+  Value out = common();
+  out.set("scorer", component(spec.component));
+  const ScoreKeys& keys = spec.score();
+  out.set("split", keys.split == SplitName::train ? "train" : "held_out");
+  out.set("rows", keys.rows ? Value(*keys.rows) : Value("all"));
+  out.set("batch", keys.batch);
+  out.set("node_seed", keys.seed);
+  out.set("upstream", upstream(spec.references));
+  return out;
+}
+
+Value Identity::compare(const NodeSpec& spec) {
+  Value out = common();
+  out.set("comparator", component(spec.component));
+  out.set("node_seed", spec.compare().seed);
+  out.set("world", hash_of(node(*recipe_.find("world", spec.compare().world))));
+  return out;
+}
+
+Value Identity::inputs() {
+  Value out = Value::table();
+  const auto add = [&](const ComponentUse& use) {
+    const Value found = files(use);
+    for (const Value::Entry& entry : found.as_table()) out.set(entry.key, entry.value);
+  };
+  for (const NodeSpec& node : recipe_.nodes) add(node.component);
+  for (const Member& member : recipe_.members) add(member.component);
+  return out;
+}
+
+Value Identity::plugins() {
+  Value out = Value::table();
+  const auto add = [&](const ComponentUse& use) {
+    if (use.id.empty()) return;
+    const LoadedPlugin& plugin = catalog_.load(use.kind, use.id).plugin();
+    Value entry = Value::table();
+    entry.set("file", plugin.file.path.string());
+    entry.set("version", plugin.file.version);
+    entry.set("sha256", plugin.digest);
+    entry.set("build", plugin.descriptor->build_tag);
+    out.set(plugin.file.id, std::move(entry));
+  };
+  for (const NodeSpec& node : recipe_.nodes) {
+    add(node.component);
+    if (node.section != "train") continue;
+    add(node.train().objective);
+    for (const RegularizerSpec& regularizer : node.train().regularizers) add(regularizer.component);
+  }
+  return out;
+}
+
+}  // namespace saffron::host

@@ -1,0 +1,163 @@
+#include "framework/loader/describe.h"
+
+#include "framework/loader/kinds.h"
+#include "framework/loader/load.h"
+#include "framework/loader/plugin_catalog.h"
+
+namespace saffron::host {
+namespace {
+
+std::string text(const char* string) { return string == nullptr ? std::string() : string; }
+
+// "int", "list of path", "name of a model": the type in a reader's words.
+std::string type_text(const ParamInfo& param) {
+  std::string word;
+  switch (param.type) {
+    case ParamType::boolean: word = "bool"; break;
+    case ParamType::integer: word = "int"; break;
+    case ParamType::real: word = "float"; break;
+    case ParamType::string: word = "string"; break;
+    case ParamType::path: word = "path"; break;
+    case ParamType::secret: word = "secret"; break;
+    case ParamType::table: word = "table"; break;
+    case ParamType::reference: word = param.component_kind + " node"; break;
+    case ParamType::component: word = param.component_kind; break;
+  }
+  return param.list ? "list of " + word : word;
+}
+
+void set_text(Value& table, const char* key, const std::string& content) {
+  if (!content.empty()) table.set(key, Value(content));
+}
+
+Value tag_value(const BuildTag& tag) {
+  Value out = Value::table();
+  for (const auto& [key, value] : tag.items()) out.set(key, Value(value));
+  return out;
+}
+
+Value summary_of(const saffron_component& row) {
+  Value out = Value::table();
+  out.set("kind", Value(row.kind));
+  out.set("name", Value(row.name));
+  out.set("interface", Value(row.interface));
+  set_text(out, "summary", text(row.summary));
+  return out;
+}
+
+Value describe_all(const std::vector<ParamInfo>& params) {
+  Value out = Value::list();
+  for (const ParamInfo& param : params) out.push(describe(param));
+  return out;
+}
+
+Value describe_file(const PluginFile& file) {
+  Value out = Value::table();
+  out.set("id", Value(file.id));
+  out.set("version", Value(file.version));
+  out.set("file", Value(file.path.string()));
+  out.set("tag", tag_value(file.tag));
+  try {
+    check_tag(file);
+  } catch (const Error& error) {
+    out.set("problem", Value(error.message()));
+  }
+  Value components = Value::list();
+  for (const auto& component : file.components) {
+    Value row = Value::table();
+    row.set("kind", Value(component.kind));
+    row.set("name", Value(component.name));
+    row.set("interface", Value(component.interface));
+    components.push(std::move(row));
+  }
+  out.set("components", std::move(components));
+  return out;
+}
+
+}  // namespace
+
+Value describe(const ParamInfo& param) {
+  Value out = Value::table();
+  out.set("name", Value(param.name));
+  out.set("type", Value(type_text(param)));
+  if (param.default_value) out.set("default", *param.default_value);
+  set_text(out, "range", param.range);
+  if (!param.choices.empty()) {
+    Value choices = Value::list();
+    for (const std::string& word : param.choices) choices.push(Value(word));
+    out.set("choices", std::move(choices));
+  }
+  set_text(out, "unit", param.unit);
+  set_text(out, "kind", param.component_kind);
+  set_text(out, "since", param.since);
+  set_text(out, "formerly", param.alias);
+  if (param.required) out.set("required", Value(true));
+  if (param.optional) out.set("optional", Value(true));
+  if (param.hashed) out.set("content_is_input", Value(true));
+  if (param.unhashed) out.set("cannot_change_results", Value(true));
+  if (param.hidden) out.set("hidden", Value(true));
+  set_text(out, "doc", param.doc);
+  if (!param.fields.empty()) out.set("fields", describe_all(param.fields));
+  return out;
+}
+
+Value describe(const Component& component) {
+  const saffron_component& row = component.row();
+  const LoadedPlugin& plugin = component.plugin();
+  Value out = summary_of(row);
+  out.set("plugin", Value(plugin.file.id));
+  out.set("version", Value(plugin.file.version));
+  out.set("revision", Value(static_cast<std::int64_t>(row.revision)));
+  set_text(out, "doc", text(row.doc));
+  set_text(out, "citation", text(row.citation));
+  out.set("deterministic", Value(component.deterministic()));
+  out.set("needs_cuda", Value(component.has(SAFFRON_COMPONENT_NEEDS_CUDA)));
+  out.set("graph_safe", Value(component.has(SAFFRON_COMPONENT_GRAPH_SAFE)));
+  out.set("params", describe_all(params_of(component)));
+  out.set("keys", describe_all(own_keys(component.kind())));
+  set_text(out, "table", table_header(component.kind()));
+  out.set("file", Value(plugin.file.path.string()));
+  out.set("sha256", Value(plugin.digest));
+  out.set("tag", tag_value(plugin.file.tag));
+  return out;
+}
+
+Value describe(const LoadedPlugin& plugin) {
+  Value out = describe_file(plugin.file);
+  out.set("sha256", Value(plugin.digest));
+  Value components = Value::list();
+  for (const saffron_component& row : components_of(*plugin.descriptor)) {
+    components.push(summary_of(row));
+  }
+  out.set("components", std::move(components));
+  return out;
+}
+
+Value describe(const Catalog& catalog) {
+  Value plugins = Value::list(), rejected = Value::list(), places = Value::list(),
+        notes = Value::list();
+  for (const PluginFile* file : catalog.plugins()) plugins.push(describe_file(*file));
+  for (const Rejected& file : catalog.scan().rejected) {
+    Value row = Value::table();
+    row.set("file", Value(file.path.string()));
+    row.set("problem", Value(file.error.message()));
+    rejected.push(std::move(row));
+  }
+  for (const SearchPlace& place : catalog.scan().places) {
+    Value row = Value::table();
+    row.set("path", Value(place.path.string()));
+    row.set("reason", Value(place.reason));
+    std::error_code ignored;
+    row.set("exists", Value(std::filesystem::exists(place.path, ignored)));
+    places.push(std::move(row));
+  }
+  for (const std::string& note : catalog.notes()) notes.push(Value(note));
+  Value out = Value::table();
+  out.set("plugins", std::move(plugins));
+  out.set("rejected", std::move(rejected));
+  out.set("places", std::move(places));
+  out.set("notes", std::move(notes));
+  return out;
+}
+
+}  // namespace saffron::host

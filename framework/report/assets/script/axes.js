@@ -1,0 +1,114 @@
+// Axes: where ticks stand, what they say, how far an axis reaches.
+
+const FONT_FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
+const TICK_FONT = `12px ${FONT_FAMILY}`;  // whole pixels: uPlot scales fonts by a regular expression
+
+const measureContext = document.createElement("canvas").getContext("2d");
+function textWidth(text, font) {
+  measureContext.font = font;
+  return measureContext.measureText(text).width;
+}
+
+function formatTick(value, increment) {
+  if (value === null || value === undefined) return "";
+  if (value === 0) return "0";
+  const decimals = Math.max(0, -Math.floor(Math.log10(increment) + 1e-9));
+  if (decimals > 5 || Math.abs(value) >= 1e9) return formatScientific(value, 2);
+  if (increment >= 1e6) return `${groupDigits(String(Number((value / 1e6).toFixed(1))))}M`;
+  if (increment >= 1e4) return `${groupDigits(String(Number((value / 1e3).toFixed(1))))}k`;
+  const halved = Math.abs(increment * 10 ** decimals - 2.5) < 1e-6;
+  return groupDigits(value.toFixed(halved && decimals > 0 ? decimals + 1 : decimals));
+}
+
+function formatLogTick(value) {
+  if (value === null) return "";
+  const exponent = Math.log10(value);
+  const whole = Math.round(exponent);
+  const isPower = Math.abs(exponent - whole) < 1e-9;
+  return isPower && (whole <= -3 || whole >= 5) ? `10${superscript(whole)}` : formatNumber(value, 3);
+}
+
+// All of 1..9 times powers of ten; within less than a factor of 3, ticks at even distances.
+function logSplits(low, high) {
+  const splits = [];
+  if (high / low < 3) {
+    const rough = (high - low) / 4;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+    for (let n = Math.ceil(low / step); n * step <= high; ++n) {
+      splits.push(Number((n * step).toPrecision(12)));
+    }
+    return splits;
+  }
+  const last = Math.floor(Math.log10(high) + 1e-9);
+  for (let exponent = Math.floor(Math.log10(low)); exponent <= last; ++exponent) {
+    for (let digit = 1; digit < 10; ++digit) {
+      const value = Number(`${digit}e${exponent}`);
+      if (value >= low && value <= high) splits.push(value);
+    }
+  }
+  return splits;
+}
+
+// Which of them get a label: 1, 2, 5 where there is room, else every n-th power of ten.
+function logLabels(splits, low, high, length, space) {
+  if (high / low < 3) return splits;
+  const perDecade = length / Math.log10(high / low);
+  const digits = 0.3 * perDecade >= space ? [1, 2, 5] : [1];
+  const every = Math.max(1, Math.ceil(space / perDecade));
+  const labels = splits.map((value) => {
+    const [mantissa, exponent] = value.toExponential(6).split("e");
+    const keep = digits.includes(Number(mantissa)) && Number(exponent) % every === 0;
+    return keep ? value : null;
+  });
+  return labels.filter((value) => value !== null).length >= 2 ? labels : splits;
+}
+
+function logAxis(scale, side) {
+  return {
+    splits: (u, index, low, high) => logSplits(low, high),
+    filter: (u, splits, index, space) => {
+      const { min, max } = u.scales[scale];
+      const length = (side === 2 ? u.bbox.width : u.bbox.height) / uPlot.pxRatio;
+      return logLabels(splits, min, max, length, space);
+    },
+    values: (u, splits) => splits.map(formatLogTick),
+  };
+}
+
+function plotAxis({ scale, side, label, logarithmic }) {
+  const line = (name) => ({ stroke: () => cssColour(name), width: 1 });
+  const below = side === 2;
+  return {
+    scale, side, font: TICK_FONT, gap: 6,
+    label: below ? label || null : null,
+    labelFont: `13px ${FONT_FAMILY}`, labelSize: 22, labelGap: 2,
+    stroke: () => cssColour("--muted"),
+    grid: { ...line("--grid"), show: !below },
+    ticks: { ...line("--rule"), size: below ? 5 : 0 },
+    border: { ...line("--rule"), show: below },
+    space: below ? 56 : 34,
+    values: (u, splits, index, space, increment) =>
+      splits.map((value) => formatTick(value, increment)),
+    size: below ? 34 : (u, values) =>
+      12 + Math.max(18, ...(values || []).map((text) => textWidth(text, TICK_FONT))),
+    ...(logarithmic ? logAxis(scale, side) : {}),
+  };
+}
+
+function padLinear(low, high, share) {
+  if (low === null || high === null) return [0, 1];
+  const half = 0.5 * (Math.abs(low) || 1);
+  return low === high ? [low - half, high + half] : uPlot.rangeNum(low, high, share, true);
+}
+
+function padLog(low, high) {
+  if (low === null || high === null) return [1, 10];
+  const room = 10 ** Math.max(0.05 * Math.log10(high / low), 0.06);
+  return [low / room, high * room];
+}
+
+function bounds(values) {
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Infinity, -Infinity]);
+}

@@ -1,0 +1,154 @@
+#include "framework/loader/component.h"
+#include "framework/run/run_state.h"
+
+#include <saffron/comparator.h>
+#include <saffron/io.h>
+#include <saffron/log.h>
+
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <optional>
+
+namespace saffron::host {
+namespace fs = std::filesystem;
+namespace {
+
+Value texts(const std::vector<std::string>& list) {
+  Value out = Value::list();
+  for (const std::string& text : list) out.push(text);
+  return out;
+}
+
+Value certificate_value(const Certificate& c) {
+  Value out = Value::table();
+  out.set("metric", c.metric);
+  out.set("needs", texts(c.needs));
+  out.set("invariant_to", texts(c.invariant_to));
+  out.set("pseudometric", c.pseudometric);
+  out.set("sound", c.sound);
+  out.set("complete", c.complete);
+  out.set("U", c.U ? Value(*c.U) : Value());
+  out.set("L", c.L ? Value(*c.L) : Value());
+  Value range = Value::list();
+  range.push(c.low);
+  range.push(c.high);
+  out.set("range", std::move(range));
+  out.set("covers", c.covers);
+  out.set("caveat", c.caveat);
+  return out;
+}
+
+// One entry an ordered pair of rewards: every metric's value, null where undefined, with the reason.
+Value pairs_value(const Comparison& comparison, const std::vector<std::string>& rewards) {
+  Value out = Value::list();
+  for (std::size_t a = 0; a < rewards.size(); ++a) {
+    for (std::size_t b = 0; b < rewards.size(); ++b) {
+      Value pair = Value::table();
+      pair.set("a", rewards[a]);
+      pair.set("b", rewards[b]);
+      Value metrics = Value::table(), undefined = Value::table();
+      for (const PairMatrix& matrix : comparison.metrics) {
+        const double value =
+            matrix.values[static_cast<std::int64_t>(a)][static_cast<std::int64_t>(b)].item<double>();
+        metrics.set(matrix.key, std::isnan(value) ? Value() : Value(value));
+        const std::size_t at = a * rewards.size() + b;
+        if (at < matrix.reasons.size() && !matrix.reasons[at].empty()) {
+          undefined.set(matrix.key, matrix.reasons[at]);
+        }
+      }
+      pair.set("metrics", std::move(metrics));
+      pair.set("undefined", std::move(undefined));
+      out.push(std::move(pair));
+    }
+  }
+  return out;
+}
+
+Block matrix_block(const PairMatrix& matrix, const std::vector<std::string>& rewards) {
+  MatrixBlock body;
+  body.row_labels = body.column_labels = rewards;
+  body.value_label = matrix.key;
+  const at::Tensor values = matrix.values.contiguous();
+  const double* p = values.const_data_ptr<double>();
+  body.cells.assign(p, p + values.numel());
+  return {.title = matrix.key, .caption = matrix.definition, .body = std::move(body)};
+}
+
+std::string in_words(const Certificate& c) {
+  std::string text = cat(c.metric, ": ", c.pseudometric ? "a pseudometric" : "not a pseudometric",
+                         c.sound ? "; it bounds worst-case regret" : "; it does not bound regret");
+  if (c.sound && c.U) text += cat(" (regret <= ", *c.U, " times the distance)");
+  text += c.complete ? "; large distances mean that large regret is possible" : "";
+  for (std::size_t i = 0; i < c.invariant_to.size(); ++i) {
+    text += (i == 0 ? ". Blind to " : ", ") + c.invariant_to[i];
+  }
+  text += ".";
+  if (!c.covers.empty()) text += " Covers " + c.covers + ".";
+  if (!c.caveat.empty()) text += " " + c.caveat;
+  return text;
+}
+
+Value compare(RunState& run, const NodeSpec& node) {
+  const c10::AutoGradMode no_grad(false);
+  const Place place("comparator " + node.component.use, node.path(), node.origin);
+  const auto world = run.objects.world(node.compare().world);
+  const auto comparator =
+      run.objects.create<Comparator>(node.component, node.path(), node.compare().seed);
+  Comparison comparison = guard(place, [&] { return comparator->compare(*world); });
+  const std::vector<std::string>& rewards = world->info().rewards;
+
+  Value out = Value::table();
+  out.set("world", world->info().description);
+  out.set("pairs", pairs_value(comparison, rewards));
+  Value certificates = Value::list();
+  std::string words;
+  for (const Certificate& c : comparison.certificates) {
+    certificates.push(certificate_value(c));
+    words += (words.empty() ? "" : "\n\n") + in_words(c);
+  }
+  out.set("certificates", std::move(certificates));
+  out.set("degenerate", texts(comparison.degenerate));
+
+  Report report;
+  for (const PairMatrix& matrix : comparison.metrics) {
+    report.blocks.push_back(matrix_block(matrix, rewards));
+  }
+  for (const std::string& warning : comparison.degenerate) words += "\n\n" + warning;
+  if (!words.empty()) {
+    report.blocks.push_back({.title = "What these distances promise", .caption = "",
+                             .body = TextBlock{words}});
+  }
+  for (Block& block : comparison.report.blocks) report.blocks.push_back(std::move(block));
+  report.metrics = std::move(comparison.report.metrics);
+  out.set("report", to_value(report));
+  return out;
+}
+
+}  // namespace
+
+Value run_compare_node(RunState& run, const NodeSpec& node) {
+  run.progress.begin("comparing " + node.name);
+  const Value document = run.identity.compare(node);
+  std::optional<ResultCache::Lookup> lookup;
+  if (run.cache != nullptr) {
+    lookup = run.cache->find("compare", node.path(), document);
+    if (lookup->folder) {
+      run.progress.say(cat("  ", node.path(), ": from the cache"));
+      const fs::path file = *lookup->folder / "result.json";
+      return from_json(read_text(file), file.string());
+    }
+    logging::info(cat(node.path(), ": ", lookup->reason));
+  }
+  Value result = compare(run, node);
+  run.progress.end();
+  run.progress.say(cat("  compared ", node.name));
+  if (run.cache != nullptr) {
+    const fs::path staged = run.cache->stage("compare", lookup->key);
+    write_file_atomic(staged / "result.json", to_json(result) + "\n");
+    run.cache->commit("compare", node.path(), document, staged);
+  }
+  return result;
+}
+
+}  // namespace saffron::host

@@ -1,0 +1,105 @@
+#include "framework/run/progress.h"
+
+#include <saffron/error.h>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iomanip>
+
+namespace saffron::host {
+namespace {
+
+constexpr std::chrono::milliseconds kTerminalInterval{100};
+constexpr std::chrono::seconds kLineInterval{10};
+constexpr int kBarWidth = 20;
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole < 60) return cat(whole, " s");
+  std::ostringstream out;
+  out << std::setfill('0');
+  if (whole >= 3600) out << whole / 3600 << ":" << std::setw(2);
+  out << whole / 60 % 60 << ":" << std::setw(2) << whole % 60;
+  return out.str();
+}
+
+Progress::Progress(Style style)
+    : terminal_(style == Style::terminal ||
+                (style == Style::automatic && ::isatty(STDERR_FILENO) == 1)),
+      silent_(style == Style::silent) {}
+
+Progress::~Progress() { end(); }
+
+void Progress::begin(std::string_view stage) {
+  end();
+  stage_ = stage;
+  started_ = Clock::now();
+  shown_ = {};
+}
+
+std::string Progress::compose(std::int64_t done, std::int64_t total,
+                              std::string_view detail) const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  std::ostringstream out;
+  out << stage_;
+  if (total > 0) {
+    const double share = static_cast<double>(done) / static_cast<double>(total);
+    if (terminal_) {
+      out << " [";
+      for (int i = 0; i < kBarWidth; ++i) out << (i < share * kBarWidth ? '=' : ' ');
+      out << "]";
+    }
+    out << " " << std::fixed << std::setprecision(0) << 100 * share << " %";
+    if (done > 0 && done < total) {
+      out << "  " << duration_text(seconds * (1 - share) / share) << " left";
+    }
+  }
+  if (!detail.empty()) out << "  " << detail;
+  return out.str();
+}
+
+void Progress::update(std::int64_t done, std::int64_t total, std::string_view detail) {
+  if (silent_) return;
+  const auto now = Clock::now();
+  const bool first = shown_ == Clock::time_point{};
+  if (!first && now - shown_ < (terminal_ ? kTerminalInterval
+                                          : std::chrono::milliseconds(kLineInterval))) {
+    return;
+  }
+  shown_ = now;
+  show(compose(done, total, detail), false);
+}
+
+void Progress::show(const std::string& line, bool last) {
+  if (!terminal_) {
+    std::fprintf(stderr, "%s\n", line.c_str());
+    return;
+  }
+  std::fprintf(stderr, "\r\033[K%s%s", line.substr(0, terminal_columns() - 1).c_str(),
+               last ? "\n" : "");
+  std::fflush(stderr);
+  open_ = !last;
+}
+
+void Progress::say(std::string_view line) {
+  if (silent_) return;
+  if (open_) std::fprintf(stderr, "\r\033[K");
+  open_ = false;
+  std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+void Progress::end() {
+  if (open_) std::fprintf(stderr, "\r\033[K");
+  open_ = false;
+}
+
+}  // namespace saffron::host
