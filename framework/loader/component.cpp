@@ -18,7 +18,7 @@ void Component::decode(const Value& config, Decoded& decoded) const {
 std::shared_ptr<void> Component::create(const Value& config, Services& services,
                                         const Place& place) const {
   saffron_error error{};
-  .size = sizeof error;
+  error.size = sizeof error;
   void* made = guard(place, [&] { return row_->create(&config, &services, &error); });
   if (made == nullptr) throw place.locate(to_error(error));
   // The object may outlive `place`; a crash in its destructor is still put down to it.

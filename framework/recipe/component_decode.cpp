@@ -19,6 +19,15 @@ std::string tail_of(const std::string& path, const std::string& place) {
   return path.size() > place.size() + 1 ? path.substr(place.size() + 1) : std::string();
 }
 
+// Kinds that a wrong `use` may have come from: of nodes, and of tables inside train nodes.
+std::vector<std::string> component_kinds() {
+  std::vector<std::string> out = {"regularizer", "objective"};
+  for (const NodeKind& kind : node_kinds()) {
+    if (kind.component[0] != 0) out.emplace_back(kind.component);
+  }
+  return out;
+}
+
 // The one problem that several values for one parameter make is a grid that is meant.
 bool got_list(const Problem& problem) {
   return problem.message.starts_with("expected ") && problem.message.ends_with(", got list");
@@ -57,7 +66,8 @@ Value without_unhashed(const Value& resolved, const std::vector<ParamInfo>& para
   for (const ParamInfo& info : params) {
     const Value* value = resolved.find(info.name);
     if (value == nullptr || info.unhashed || info.type == ParamType::secret) continue;
-    out.set(info.name, info.type == ParamType::table ? without_unhashed(*value, info.fields) : *value);
+    out.set(info.name,
+            info.type == ParamType::table ? without_unhashed(*value, info.fields) : *value);
   }
   return out;
 }
@@ -117,15 +127,16 @@ void ComponentDecoder::unknown_component(std::string_view kind, const Value& use
       help = did_you_mean(word.substr(colons + 2), names);
     }
   } else {
-    for (const NodeKind& other : node_kinds()) {
-      if (kind == other.component || catalog_.resolve(other.component, word).empty()) continue;
-      message = cat('\'', word, "' is ", with_article(other.component), ", not ", with_article(kind));
+    for (const std::string& other : component_kinds()) {
+      if (kind == other || catalog_.resolve(other, word).empty()) continue;
+      message = cat('\'', word, "' is ", with_article(other), ", not ", with_article(kind));
     }
     help = did_you_mean(word, names);
   }
   if (help.empty()) {
-    help = names.empty() ? cat("no plugin offers ", with_article(kind), "; `saffron plugins` lists them")
-                         : cat("there are ", listed(names));
+    help = names.empty()
+               ? cat("no plugin offers ", with_article(kind), "; `saffron plugins` lists them")
+               : cat("there are ", listed(names));
   }
   problems_.error(use.origin(), path + ".use", std::move(message), std::move(help));
 }
@@ -166,8 +177,8 @@ ComponentUse ComponentDecoder::component(std::string_view kind, const Value& tab
   if (use == nullptr) {
     const std::vector<std::string> names = catalog_.names(kind);
     problems_.error(table.origin(), path + ".use", "missing key",
-                    cat("`use` says which ", kind, " this is: ",
-                        names.empty() ? "no plugin offers one" : listed(names)));
+                    cat("`use` says which ", kind,
+                        " this is: ", names.empty() ? "no plugin offers one" : listed(names)));
     return out;
   }
   out.id = find(kind, *use, path);

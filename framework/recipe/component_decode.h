@@ -25,8 +25,8 @@ class ComponentDecoder {
   // The keys of `table` that are in `own`, decoded by their schema. The result's problems have been
   // reported.
   template <class Keys>
-  [[nodiscard]] Decoded own_keys(const Value& table, const std::vector<std::string>& own, Keys& keys,
-                                 const std::string& path) {
+  [[nodiscard]] Decoded own_keys(const Value& table, const std::vector<std::string>& own,
+                                 Keys& keys, const std::string& path) {
     Decoded out;
     out.path = path;
     Keys::schema().decode(subset(table, own), &keys, out);
@@ -37,6 +37,10 @@ class ComponentDecoder {
   // Reports unknown keys of `table`: those that are not in `known`.
   void only(const Value& table, const std::vector<std::string>& known, const std::string& path);
   [[nodiscard]] Problems& problems() { return problems_; }
+  // The same, with problems going elsewhere.
+  [[nodiscard]] ComponentDecoder reporting_to(Problems& problems) const {
+    return {catalog_, index_, problems};
+  }
 
  private:
   [[nodiscard]] static Value subset(const Value& table, const std::vector<std::string>& keys);

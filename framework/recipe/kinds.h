@@ -13,7 +13,7 @@ struct NodeKind {
   const char* section;    // "score": tables [score.<name>] declare such nodes
   const char* component;  // "scorer": the kind of component that `use` names; "" when it takes none
   const char* doc;
-  bool result;            // worth running for itself: nothing needs to refer to it
+  bool result;  // worth running for itself: nothing needs to refer to it
 };
 
 [[nodiscard]] std::span<const NodeKind> node_kinds();

@@ -93,10 +93,9 @@ class Reader {
     } catch (const Error& error) {
       document_.complete = false;
       const bool extended = from.known();
-      document_.problems.error(from, extended ? "extends" : "",
-                               cat("cannot read '", path, "': ", error.message()),
-                               extended ? "the path is relative to the file that it is written in"
-                                        : "");
+      document_.problems.error(
+          from, extended ? "extends" : "", cat("cannot read '", path, "': ", error.message()),
+          extended ? "the path is relative to the file that it is written in" : "");
       return Value::table();
     }
     document_.files.push_back(path);
@@ -126,9 +125,9 @@ class Reader {
                   "a recipe extends one other file: extends = \"base.toml\"");
     }
     const fs::path named(extends->as_string());
-    const std::string parent = named.is_absolute()
-                                   ? named.string()
-                                   : (fs::path(path).parent_path() / named).lexically_normal().string();
+    const std::string parent =
+        named.is_absolute() ? named.string()
+                            : (fs::path(path).parent_path() / named).lexically_normal().string();
     const auto same = [&](const std::string& file) {
       return identity_of(file) == identity_of(parent);
     };
@@ -234,7 +233,8 @@ void apply_set(Document& document, const std::string& argument, std::size_t numb
     return;
   }
   const std::string_view text = std::string_view(argument).substr(assignment->value);
-  const Origin at{source, 0, characters(std::string_view(argument).substr(0, assignment->value)) + 1};
+  const Origin at{source, 0,
+                  characters(std::string_view(argument).substr(0, assignment->value)) + 1};
   std::optional<Value> value = right_side(text, at, document.problems);
   if (!value) return;
   for (auto part = path.rbegin(); part != path.rend(); ++part) {

@@ -20,8 +20,8 @@ struct Document {
   std::vector<std::string> files;  // `path`, then what it extends
   Value root = Value::table();     // without `extends`
   SourceTexts sources;
-  Problems problems;               // unreadable files, syntax errors, bad `--set` arguments
-  bool complete = true;            // false when a file could not be read or parsed
+  Problems problems;     // unreadable files, syntax errors, bad `--set` arguments
+  bool complete = true;  // false when a file could not be read or parsed
 };
 
 // Never throws for what a user can get wrong: that is in `problems`. Each of `sets` is PATH=VALUE:

@@ -40,8 +40,11 @@ constexpr const char* kSeedDoc = "makes this node's random draws differ from tho
 struct NamedKind {
   const char *key, *kind;
 };
-constexpr NamedKind kNames[] = {{"saes", "sae"},      {"over", "sae"},    {"reads", "source"},
-                                {"predicts", "source"}, {"world", "world"}};
+constexpr NamedKind kNames[] = {{"saes", "sae"},
+                                {"over", "sae"},
+                                {"reads", "source"},
+                                {"predicts", "source"},
+                                {"world", "world"}};
 
 ParamInfo free_form(const char* name, const char* doc, ParamType type, const char* kind = "") {
   ParamInfo info;
@@ -78,11 +81,13 @@ Schema<SourceKeys> SourceKeys::schema() {
 
 Schema<SaeKeys> SaeKeys::schema() {
   return Schema<SaeKeys>{}
-      .param("reads", &SaeKeys::reads,
-             "streams that it reads: \"acts:layers.10.resid_post\", or \"acts\" where the source has "
-             "one stream",
-             required(), not_empty())
-      .param("predicts", &SaeKeys::predicts, "streams that it predicts; those that it reads when empty")
+      .param(
+          "reads", &SaeKeys::reads,
+          "streams that it reads: \"acts:layers.10.resid_post\", or \"acts\" where the source has "
+          "one stream",
+          required(), not_empty())
+      .param("predicts", &SaeKeys::predicts,
+             "streams that it predicts; those that it reads when empty")
       .param("seed", &SaeKeys::seed, kSeedDoc, non_negative());
 }
 

@@ -54,9 +54,9 @@ struct TrainKeys {
   OptimizerKeys optimizer;
   Schedule schedule;  // of the learning rate; warmup and decay are shares of the steps
   std::int64_t seed = 0;
-  std::int64_t log_every = 50;          // steps
-  std::int64_t checkpoint_every = 0;    // steps; 0 = by time alone
-  double checkpoint_seconds = 60;       // 0 = never by time
+  std::int64_t log_every = 50;        // steps
+  std::int64_t checkpoint_every = 0;  // steps; 0 = by time alone
+  double checkpoint_seconds = 60;     // 0 = never by time
   static Schema<TrainKeys> schema();
 };
 

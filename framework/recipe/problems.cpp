@@ -40,7 +40,8 @@ Excerpt excerpt(std::string_view line, std::int64_t column) {
   const std::size_t to = std::min(characters.size(), from + kWidth);
   std::string text;
   for (std::size_t i = from; i < to; ++i) {
-    const bool control = characters[i].size() == 1 && static_cast<unsigned char>(characters[i][0]) < 32;
+    const bool control =
+        characters[i].size() == 1 && static_cast<unsigned char>(characters[i][0]) < 32;
     text += control ? std::string_view(" ") : characters[i];
   }
   return {text, std::min(place, characters.size()) - std::min(from, characters.size())};
@@ -69,7 +70,9 @@ void append_problem(std::string& out, const Problem& problem, const SourceTexts&
   if (!problem.help.empty()) out += cat("  help: ", problem.help, '\n');
 }
 
-std::string counted(std::size_t n, const char* noun) { return cat(n, ' ', noun, n == 1 ? "" : "s"); }
+std::string counted(std::size_t n, const char* noun) {
+  return cat(n, ' ', noun, n == 1 ? "" : "s");
+}
 
 }  // namespace
 

@@ -37,11 +37,11 @@ struct Settings {
 
 // A component as a recipe configures it: a node's, or one nested in it.
 struct ComponentUse {
-  std::string kind;                // "sae"
-  std::string use;                 // as written
-  std::string id;                  // "org.saffron.topk::topk"; empty when it is unknown
-  Origin origin;                   // of its table
-  Value config = Value::table();   // its parameters as written: what its factory takes
+  std::string kind;                 // "sae"
+  std::string use;                  // as written
+  std::string id;                   // "org.saffron.topk::topk"; empty when it is unknown
+  Origin origin;                    // of its table
+  Value config = Value::table();    // its parameters as written: what its factory takes
   Value resolved = Value::table();  // all of them, defaults filled in, nested components too
   Value identity = Value::table();  // `resolved` less what cannot change a result
   std::vector<Decoded::Reference> references;  // also those of nested components
@@ -52,9 +52,9 @@ using Coordinates = std::vector<std::pair<std::string, std::string>>;  // {"k", 
 
 // One SAE of a grid; an SAE that no `vary` touches is its own only member.
 struct Member {
-  std::string name;  // "student[k=8]", or "student"
-  std::string sae;   // "student"
-  std::string train; // the node that trains it; empty when none does
+  std::string name;   // "student[k=8]", or "student"
+  std::string sae;    // "student"
+  std::string train;  // the node that trains it; empty when none does
   Coordinates coordinates;
   ComponentUse component;
   SaeKeys keys;
@@ -74,13 +74,13 @@ struct RegularizerSpec {
 // the unit of stacking, caching and resuming. A point of the grid for all of them.
 struct TrainGroup {
   Coordinates coordinates;
-  std::vector<std::size_t> members;           // indices into Recipe::members, in the order of `saes`
+  std::vector<std::size_t> members;  // indices into Recipe::members, in the order of `saes`
   std::vector<RegularizerSpec> regularizers;  // with this point's values; `over` names SAEs
 };
 
 struct VaryAxis {
   enum class Target : std::uint8_t { seed, sae, regularizer };
-  std::string key;                // "student.k", as written
+  std::string key;  // "student.k", as written
   Target target = Target::seed;
   std::string node;               // "student", or the regularizer's name
   std::vector<std::string> path;  // {"k"}: where in the node's table
@@ -90,17 +90,17 @@ struct VaryAxis {
 
 struct TrainSpec : TrainKeys {
   ComponentUse objective;
-  std::vector<RegularizerSpec> regularizers;  // as written, before `vary`
+  std::vector<RegularizerSpec> regularizers;  // at the grid's first point
   std::vector<VaryAxis> vary;
   std::vector<TrainGroup> groups;
   std::string source;  // the one that all its SAEs read
 };
 
 struct NodeSpec {
-  std::string section;  // "sae"
-  std::string name;     // "student"
-  Origin origin;        // of [sae.student]
-  Value table;          // as written
+  std::string section;     // "sae"
+  std::string name;        // "student"
+  Origin origin;           // of [sae.student]
+  Value table;             // as written
   ComponentUse component;  // of every section but train
   std::variant<PlainKeys, SourceKeys, SaeKeys, TrainSpec, ScoreKeys, CompareKeys> keys;
   // Of own keys, parameters and nested components; kinds are component kinds ("scorer"). A kind that
@@ -122,9 +122,9 @@ struct Recipe {
   std::string path;
   Settings settings;
   Value settings_resolved = Value::table();
-  std::vector<NodeSpec> nodes;   // in the order of the file
-  std::vector<Member> members;   // of every sae node, grids in order
-  Problems problems;             // also the document's
+  std::vector<NodeSpec> nodes;  // in the order of the file
+  std::vector<Member> members;  // of every sae node, grids in order
+  Problems problems;            // also the document's
 
   [[nodiscard]] const NodeSpec* find(std::string_view section, std::string_view name) const;
   [[nodiscard]] std::vector<const NodeSpec*> section(std::string_view section) const;

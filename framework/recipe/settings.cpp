@@ -59,8 +59,7 @@ void check_words(const Value& root, Problems& problems) {
   const Value* name = root.find("name");
   if (name != nullptr && name->is_string() &&
       (!is_plain_name(name->as_string(), true) || name->as_string().size() > kLongestName)) {
-    problems.error(name->origin(), "name",
-                   cat("value ", to_toml(*name), " cannot name a folder"),
+    problems.error(name->origin(), "name", cat("value ", to_toml(*name), " cannot name a folder"),
                    "letters, digits, '_', '-' and '.' are allowed, and no '.' in front");
   }
   const Value* device = root.find("device");
@@ -97,7 +96,8 @@ Schema<Settings> Settings::schema() {
              not_in_hash())
       .param("dtype", &Settings::dtype, "of parameters", one_of({"float32", "float64"}))
       .param("plugins", &Settings::plugins,
-             "plugin files or folders beside those installed, relative to the recipe", not_in_hash())
+             "plugin files or folders beside those installed, relative to the recipe",
+             not_in_hash())
       .param("runs", &Settings::runs, "where runs are kept", not_empty(), not_in_hash())
       .param("cache", &Settings::cache, "where results are kept for reuse; \"\" = nowhere",
              not_in_hash());

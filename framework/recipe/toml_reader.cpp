@@ -93,8 +93,8 @@ TomlText parse_toml(std::string_view text, const std::string& source) {
 
 TomlValue parse_toml_value(std::string_view text, const std::string& source, std::int64_t column) {
   const std::string padded =
-      cat(std::string(static_cast<std::size_t>(std::max<std::int64_t>(column - 3, 0)), ' '), "x=",
-          text);
+      cat(std::string(static_cast<std::size_t>(std::max<std::int64_t>(column - 3, 0)), ' '),
+          "x=", text);
   TomlText parsed = parse(padded, source, true);
   TomlValue out{std::nullopt, std::move(parsed.problems)};
   if (parsed.root.as_table().size() == 1) out.value = std::move(*parsed.root.find("x"));

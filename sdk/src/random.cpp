@@ -75,16 +75,17 @@ std::pair<double, double> normal_pair(std::uint64_t bits0, std::uint64_t bits1) 
 
 // ---- blocks of draws, in loops that the compiler vectorises ---------------------------------
 
-constexpr int kBlocks = 64;              // Philox blocks at a time
-constexpr int kDraws = 4 * kBlocks;      // draws they make
+constexpr int kBlocks = 64;          // Philox blocks at a time
+constexpr int kDraws = 4 * kBlocks;  // draws they make
 
-// words[w][b]: word w of block first + b of a row.
+// words[w][b]: word w of block first + b of a row. The first `count` blocks are made and read.
 struct Block {
   std::uint32_t words[4][kBlocks];
 };
 
-SAFFRON_CLONES void fill(std::uint64_t key, std::uint64_t row, std::uint64_t first, Block& out) {
-  for (int b = 0; b < kBlocks; ++b) {
+SAFFRON_CLONES void fill(std::uint64_t key, std::uint64_t row, std::uint64_t first, int count,
+                         Block& out) {
+  for (int b = 0; b < count; ++b) {
     const std::uint64_t n = first + static_cast<std::uint64_t>(b);
     const Words w = rounds(static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32),
                            {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
@@ -97,8 +98,8 @@ SAFFRON_CLONES void fill(std::uint64_t key, std::uint64_t row, std::uint64_t fir
 }
 
 // Uniforms of 24 bits, draw 4b + w from words[w][b].
-SAFFRON_CLONES void to_uniform(const Block& in, float* out) {
-  for (int b = 0; b < kBlocks; ++b) {
+SAFFRON_CLONES void to_uniform(const Block& in, int count, float* out) {
+  for (int b = 0; b < count; ++b) {
     for (int w = 0; w < 4; ++w) {
       out[4 * b + w] = static_cast<float>(static_cast<std::int32_t>(in.words[w][b] >> 8)) * 0x1p-24f;
     }
@@ -152,10 +153,10 @@ inline float root(float x) {
   return std::fma(std::fma(-r, r, x) * 0.5f, y, r);
 }
 
-SAFFRON_CLONES void to_normal(const Block& in, float* out) {
+SAFFRON_CLONES void to_normal(const Block& in, int count, float* out) {
   float c[2][kBlocks], s[2][kBlocks];
   for (int pair = 0; pair < 2; ++pair) {
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int b = 0; b < count; ++b) {
       const float r = root(minus_two_log(in.words[2 * pair][b]));
       float cosine, sine;
       circle(in.words[2 * pair + 1][b], cosine, sine);
@@ -163,7 +164,7 @@ SAFFRON_CLONES void to_normal(const Block& in, float* out) {
       s[pair][b] = r * sine;
     }
   }
-  for (int b = 0; b < kBlocks; ++b) {
+  for (int b = 0; b < count; ++b) {
     out[4 * b] = c[0][b];
     out[4 * b + 1] = s[0][b];
     out[4 * b + 2] = c[1][b];
@@ -171,16 +172,16 @@ SAFFRON_CLONES void to_normal(const Block& in, float* out) {
   }
 }
 
-void to_uniform(const Block& high, const Block& low, double* out) {
-  for (int b = 0; b < kBlocks; ++b) {
+void to_uniform(const Block& high, const Block& low, int count, double* out) {
+  for (int b = 0; b < count; ++b) {
     for (int w = 0; w < 4; ++w) {
       out[4 * b + w] = to_unit(join(high.words[w][b], low.words[w][b]));
     }
   }
 }
 
-void to_normal(const Block& high, const Block& low, double* out) {
-  for (int b = 0; b < kBlocks; ++b) {
+void to_normal(const Block& high, const Block& low, int count, double* out) {
+  for (int b = 0; b < count; ++b) {
     for (int w = 0; w < 4; w += 2) {
       const auto [even, odd] = normal_pair(join(high.words[w][b], low.words[w][b]),
                                            join(high.words[w + 1][b], low.words[w + 1][b]));
@@ -190,18 +191,23 @@ void to_normal(const Block& high, const Block& low, double* out) {
   }
 }
 
-// Draws [first, first + kDraws) of a row; first is a multiple of 4.
-void draws(std::uint64_t key, bool normal, std::uint64_t row, std::uint64_t first, float* out) {
+// Draws [first, first + 4 count) of a row; first is a multiple of 4.
+void draws(std::uint64_t key, bool normal, std::uint64_t row, std::uint64_t first, int count,
+           float* out) {
   Block high;
-  fill(key, row, in_domain(normal ? Domain::normal_high : Domain::uniform_high, first / 4), high);
-  normal ? to_normal(high, out) : to_uniform(high, out);
+  fill(key, row, in_domain(normal ? Domain::normal_high : Domain::uniform_high, first / 4), count,
+       high);
+  normal ? to_normal(high, count, out) : to_uniform(high, count, out);
 }
 
-void draws(std::uint64_t key, bool normal, std::uint64_t row, std::uint64_t first, double* out) {
+void draws(std::uint64_t key, bool normal, std::uint64_t row, std::uint64_t first, int count,
+           double* out) {
   Block high, low;
-  fill(key, row, in_domain(normal ? Domain::normal_high : Domain::uniform_high, first / 4), high);
-  fill(key, row, in_domain(normal ? Domain::normal_low : Domain::uniform_low, first / 4), low);
-  normal ? to_normal(high, low, out) : to_uniform(high, low, out);
+  fill(key, row, in_domain(normal ? Domain::normal_high : Domain::uniform_high, first / 4), count,
+       high);
+  fill(key, row, in_domain(normal ? Domain::normal_low : Domain::uniform_low, first / 4), count,
+       low);
+  normal ? to_normal(high, low, count, out) : to_uniform(high, low, count, out);
 }
 
 template <class T>
@@ -213,9 +219,10 @@ void fill_rows(std::uint64_t key, bool normal, std::int64_t first_row, at::Tenso
     T part[kDraws];
     for (std::int64_t r = begin; r < end; ++r) {
       for (std::int64_t j = 0; j < width; j += kDraws) {
+        const std::int64_t wanted = std::min<std::int64_t>(kDraws, width - j);
         draws(key, normal, static_cast<std::uint64_t>(first_row + r), static_cast<std::uint64_t>(j),
-              part);
-        std::copy_n(part, std::min<std::int64_t>(kDraws, width - j), data + r * width + j);
+              static_cast<int>((wanted + 3) / 4), part);
+        std::copy_n(part, wanted, data + r * width + j);
       }
     }
   });
@@ -318,7 +325,7 @@ at::Tensor Random::normal_rows(std::int64_t first_row, std::int64_t count, std::
 Permutation::Permutation(Random random, std::uint64_t size)
     : random_(random.fork("permutation")),
       size_(size),
-      half_bits_(std::max(1, (std::bit_width(size > 0 ? size - 1 : 0) + 1) / 2)) {}
+      half_bits_(std::max(1, (64 - std::countl_zero(size > 0 ? size - 1 : 0) + 1) / 2)) {}
 
 std::uint64_t Permutation::operator()(std::uint64_t index) const {
   if (index >= size_) {

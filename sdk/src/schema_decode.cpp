@@ -136,11 +136,10 @@ bool check_choice(const Rule& rule, const Value& value, const std::string& path,
 
 bool check_variable(const Value& value, const std::string& path, Decoded& out) {
   const std::string& name = value.as_string();
-  const bool plausible =
-      !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
-      std::all_of(name.begin(), name.end(), [](unsigned char c) {
-        return std::isalnum(c) != 0 || c == '_';
-      });
+  const bool plausible = !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
+                         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                           return std::isalnum(c) != 0 || c == '_';
+                         });
   if (!plausible) {
     report(out, value.origin(), path, "this is not the name of an environment variable",
            "a recipe holds the variable's name, never the secret itself");
@@ -261,8 +260,7 @@ bool SchemaBase::check_item(const Field& field, const Value& value, const std::s
   const ParamInfo& info = field.info;
   if (!type_matches(info, value)) {
     report(out, value.origin(), path,
-           cat("expected ", item_word(info), ", got ", shown(info, value)),
-           type_help(info, value));
+           cat("expected ", item_word(info), ", got ", shown(info, value)), type_help(info, value));
     return false;
   }
   Value resolved = value;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace saffron::text {
+namespace saffron::plugins {
 namespace {
 
 bool is_blank(std::string_view text) {
@@ -42,4 +42,4 @@ void cut(std::string_view text, Unit unit, std::uint32_t file, std::vector<Docum
   finish(text.size());
 }
 
-}  // namespace saffron::text
+}  // namespace saffron::plugins

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace saffron::text {
+namespace saffron::plugins {
 
 // What counts as one document: between two of them stands the separator token.
 enum class Unit : std::uint8_t { file, line, blank_line };
@@ -20,4 +20,4 @@ struct Document {
 //   blank_line   each run of lines that are not blank, without the last one's end
 void cut(std::string_view text, Unit unit, std::uint32_t file, std::vector<Document>& out);
 
-}  // namespace saffron::text
+}  // namespace saffron::plugins

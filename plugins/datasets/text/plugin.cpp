@@ -3,5 +3,5 @@
 #include <saffron/plugin.h>
 
 SAFFRON_PLUGIN("org.saffron.text", "0.1.0",
-               saffron::component<saffron::text::Text>(
+               saffron::component<saffron::plugins::Text>(
                    "text", "text files, tokenized and cut into contexts of one length"))

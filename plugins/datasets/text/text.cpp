@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <iomanip>
 
-namespace saffron::text {
+namespace saffron::plugins {
 namespace {
 
 namespace fs = std::filesystem;
@@ -32,11 +32,13 @@ std::string label(const std::vector<std::string>& files, std::size_t file) {
 
 // 1204332 as "1,204,332".
 std::string grouped(std::size_t number) {
-  std::string digits = std::to_string(number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), ",");
+  const std::string digits = std::to_string(number);
+  std::string out;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
   }
-  return digits;
+  return out;
 }
 
 // Valid UTF-8 without the byte order mark that some editors put in front.
@@ -225,4 +227,4 @@ std::string Text::where(std::int64_t row) const {
   return cat(label(files_, place.file), ", line ", place.line);
 }
 
-}  // namespace saffron::text
+}  // namespace saffron::plugins

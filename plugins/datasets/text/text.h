@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace saffron::text {
+namespace saffron::plugins {
 
 // Text files as rows of `context` tokens.
 //
@@ -70,4 +70,4 @@ class Text final : public Dataset, public HasTokenizer {
   mutable Corpus corpus_;
 };
 
-}  // namespace saffron::text
+}  // namespace saffron::plugins

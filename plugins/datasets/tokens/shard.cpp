@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace saffron::tokens {
+namespace saffron::plugins {
 namespace {
 
 constexpr std::int64_t kChunk = 1 << 20;  // ids checked as one piece of parallel work
@@ -100,4 +100,4 @@ std::string Shard::place(std::int64_t position) const {
   return cat("row ", position / columns(), ", column ", position % columns());
 }
 
-}  // namespace saffron::tokens
+}  // namespace saffron::plugins

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace saffron::tokens {
+namespace saffron::plugins {
 
 // One file's ids: int32, int64 or uint16, [n] or [rows, columns], in the file's memory map.
 class Shard {
@@ -36,4 +36,4 @@ class Shard {
   at::Tensor ids_;  // contiguous
 };
 
-}  // namespace saffron::tokens
+}  // namespace saffron::plugins

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
-namespace saffron::tokens {
+namespace saffron::plugins {
 namespace {
 
 constexpr std::int64_t kDefaultContext = 128;  // of vectors; a matrix has its columns
@@ -144,4 +144,4 @@ const Tokenizer& Tokens::tokenizer() const {
       .with_help("set the dataset's `tokenizer`, e.g. to the name of the model");
 }
 
-}  // namespace saffron::tokens
+}  // namespace saffron::plugins

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace saffron::tokens {
+namespace saffron::plugins {
 
 // Token ids from files, cut into rows of `context` tokens.
 //
@@ -66,4 +66,4 @@ class Tokens final : public Dataset, public HasTokenizer {
   mutable DatasetInfo info_;
 };
 
-}  // namespace saffron::tokens
+}  // namespace saffron::plugins

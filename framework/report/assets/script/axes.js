@@ -50,27 +50,34 @@ function logSplits(low, high) {
   return splits;
 }
 
-// Which of them get a label: 1, 2, 5 where there is room, else every n-th power of ten.
-function logLabels(splits, low, high, length, space) {
+// The first digits that get a label, and the smallest distance between two such, in decades.
+const LOG_DIGITS = [[[1, 2, 3, 4, 5, 6, 7, 8, 9], 0.0457], [[1, 2, 3, 5, 7], 0.146],
+  [[1, 2, 5], 0.301], [[1, 3], 0.477], [[1], 1]];
+
+// 1, 2, 5 where `gap` pixels allow it, fewer where not, more where that would be a single label;
+// over many decades every n-th power of ten.
+function logLabels(splits, low, high, length, gap) {
   if (high / low < 3) return splits;
   const perDecade = length / Math.log10(high / low);
-  const digits = 0.3 * perDecade >= space ? [1, 2, 5] : [1];
-  const every = Math.max(1, Math.ceil(space / perDecade));
-  const labels = splits.map((value) => {
+  const every = Math.max(1, Math.ceil(gap / perDecade));
+  const choose = (digits) => splits.map((value) => {
     const [mantissa, exponent] = value.toExponential(6).split("e");
-    const keep = digits.includes(Number(mantissa)) && Number(exponent) % every === 0;
-    return keep ? value : null;
+    return digits.includes(Number(mantissa)) && Number(exponent) % every === 0 ? value : null;
   });
-  return labels.filter((value) => value !== null).length >= 2 ? labels : splits;
+  const fitting = LOG_DIGITS.filter(([, distance]) => distance * perDecade >= gap);
+  const usual = fitting.find(([digits]) => digits.length <= 3) || LOG_DIGITS[4];
+  const labels = choose(usual[0]);
+  const several = labels.filter((value) => value !== null).length >= 2;
+  return several || fitting.length === 0 ? labels : choose(fitting[0][0]);
 }
 
 function logAxis(scale, side) {
   return {
     splits: (u, index, low, high) => logSplits(low, high),
-    filter: (u, splits, index, space) => {
+    filter: (u, splits) => {
       const { min, max } = u.scales[scale];
-      const length = (side === 2 ? u.bbox.width : u.bbox.height) / uPlot.pxRatio;
-      return logLabels(splits, min, max, length, space);
+      return side === 2 ? logLabels(splits, min, max, u.bbox.width / uPlot.pxRatio, 44)
+        : logLabels(splits, min, max, u.bbox.height / uPlot.pxRatio, 18);
     },
     values: (u, splits) => splits.map(formatLogTick),
   };

@@ -30,6 +30,13 @@ function matchUp(lists, keyOf) {
   return [...groups.values()];
 }
 
+function joinNotes(found, runs) {
+  const noted = found.filter(({ item }) => item.note);
+  const distinct = [...new Set(noted.map(({ item }) => item.note))];
+  if (distinct.length === 1 && noted.length === runs.length) return distinct[0];
+  return noted.map(({ item, run }) => `${runs[run].label}: ${item.note}`).join(" ");
+}
+
 function overlay(found, runs) {
   const [{ item: first }] = found;
   const field = OVERLAID[first.type];
@@ -39,9 +46,7 @@ function overlay(found, runs) {
   })));
   const bases = [...new Set(parts.map((part) => part.base))];
   parts.sort((a, b) => bases.indexOf(a.base) - bases.indexOf(b.base) || a.run - b.run);
-  const notes = found.filter(({ item }) => item.note)
-    .map(({ item, run }) => `${runs[run].label}: ${item.note}`);
-  return { ...first, [field]: parts, note: notes.join(" ") };
+  return { ...first, [field]: parts, note: joinNotes(found, runs) };
 }
 
 function mergeBlocks(lists, runs) {

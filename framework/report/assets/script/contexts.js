@@ -29,7 +29,7 @@ function tokenSpans(tokens, strongest) {
     quiet = "";
   };
   for (const { text, strength } of tokens) {
-    if (!isNumber(strength) || strength === 0) {
+    if (strength === 0) {
       quiet += text;
       continue;
     }
@@ -43,17 +43,22 @@ function tokenSpans(tokens, strongest) {
   return nodes;
 }
 
+// The document keeps tokens and strengths in two lists.
+function contextTokens(context) {
+  return context.tokens.map((text, i) => ({ text, strength: context.strengths[i] || 0 }));
+}
+
 // Long contexts open as a window around their strongest token.
 function contextText(context, strongest) {
-  const { tokens } = context;
-  const size = (token) => Math.abs(token.strength || 0);
+  const tokens = contextTokens(context);
+  const size = (token) => Math.abs(token.strength);
   const peak = tokens.reduce((best, token, i) => (size(token) > size(tokens[best]) ? i : best), 0);
   const from = Math.max(0, peak - TOKENS_BEFORE);
   const to = Math.min(tokens.length, peak + TOKENS_AFTER + 1);
   const node = el("bdi", { class: "tokens" });
   const showAll = () => node.replaceChildren(...tokenSpans(tokens, strongest).flat(Infinity));
   const cut = (count) => button("\u2026", showAll,
-    { class: "quiet more", title: `show ${plural(count, "more token")}` });
+    { class: "more", title: `show ${plural(count, "more token")}` });
   if (tokens.length - (to - from) < 8) return addChildren(node, tokenSpans(tokens, strongest));
   return addChildren(node, [
     from > 0 && cut(from),
@@ -84,7 +89,7 @@ function growingList(list, items, shown, make, describe) {
 
 function contextGroup(group) {
   const strongest = Math.max(0, ...group.contexts.flatMap((context) =>
-    context.tokens.map((token) => Math.abs(token.strength || 0))));
+    context.strengths.map((strength) => Math.abs(strength || 0))));
   const format = columnFormat(group.contexts.map((context) => context.peak));
   return el("section", { class: "latent" },
     el("h4", null, visibleText(group.title),

@@ -1,0 +1,106 @@
+#include "framework/cli/commands.h"
+
+#include "framework/loader/crash.h"
+#include "framework/log/terminal_log.h"
+#include "framework/recipe/problems.h"
+
+#include <saffron/build_tag.h>
+#include <saffron/error.h>
+#include <saffron/log.h>
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr const char* kAbout =
+    R"(Saffron: experiments on sparse autoencoders and on reward functions.
+
+A recipe (TOML) names datasets, models, sources, SAEs, what trains and scores them, and
+which plugins they come from. A first session:
+
+  saffron plugins                      what there is
+  saffron inspect sae topk             one component and its parameters
+  saffron check recipes/mine.toml      every mistake at once, nothing is run
+  saffron plan recipes/mine.toml       what would run, what it needs, what is cached
+  saffron run recipes/mine.toml        run it; the same command again resumes it)";
+
+constexpr const char* kFooter =
+    R"(Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the recipe has errors, 4 a plugin failed,
+5 an input is missing or damaged, 6 busy, 130 stopped on request (run it again to resume).)";
+
+int exit_code(saffron::ErrorKind kind) {
+  switch (kind) {
+    case saffron::ErrorKind::recipe: return 3;
+    case saffron::ErrorKind::plugin: return 4;
+    case saffron::ErrorKind::data:
+    case saffron::ErrorKind::io: return 5;
+    case saffron::ErrorKind::busy: return 6;
+    case saffron::ErrorKind::cancelled: return 130;
+    case saffron::ErrorKind::invalid:
+    case saffron::ErrorKind::numeric:
+    case saffron::ErrorKind::internal: return 1;
+  }
+  return 1;
+}
+
+std::string joined(int argc, char** argv) {
+  std::string text = "saffron";
+  for (int i = 1; i < argc; ++i) text += std::string(" ") + argv[i];
+  return text;
+}
+
+// CLI11 does not suggest: name the nearest subcommand.
+std::string suggestion(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (sub->get_name() == argv[1]) return {};
+    if (!sub->get_name().empty() && sub->get_name()[0] != '_') names.push_back(sub->get_name());
+  }
+  return saffron::host::did_you_mean(argv[1], names);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(kAbout);
+  app.name("saffron");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("saffron " SAFFRON_SDK_VERSION " (LibTorch " SAFFRON_TORCH_VERSION
+                                                ", CUDA " SAFFRON_TORCH_CUDA ")"));
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "help of every command");
+  int code = 0;
+  saffron::cli::add_recipe_commands(app, code, joined(argc, argv));
+  saffron::cli::add_plugin_commands(app, code);
+  saffron::cli::add_result_commands(app, code);
+
+  const auto log = saffron::host::make_log("", false);
+  saffron::set_log_sink(log.get());
+  saffron::host::install_crash_handler({});
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& wanted) {
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    if (const std::string text = suggestion(app, argc, argv); !text.empty()) {
+      std::cerr << text << "\n";
+    }
+    return 2;
+  } catch (const saffron::Error& error) {
+    std::cerr << (error.kind() == saffron::ErrorKind::recipe ? "" : "error: ") << error.what()
+              << "\n";
+    code = exit_code(error.kind());
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    code = 1;
+  }
+  saffron::set_log_sink(nullptr);
+  return code;
+}

@@ -1,0 +1,122 @@
+#include "framework/run/prepare.h"
+
+#include "framework/loader/component.h"
+#include "framework/recipe/resolve.h"
+
+#include <saffron/io.h>
+#include <saffron/log.h>
+#include <saffron/objective.h>
+#include <saffron/regularizer.h>
+#include <saffron/scorer.h>
+#include <saffron/comparator.h>
+
+#include <filesystem>
+#include <functional>
+
+namespace saffron::host {
+namespace fs = std::filesystem;
+namespace {
+
+SearchOptions search_options(const RecipeRequest& request, const Document& document,
+                             const Settings& settings) {
+  SearchOptions options;
+  const Value* listed = document.root.find("plugins");
+  for (std::size_t i = 0; i < settings.plugins.size(); ++i) {
+    Origin origin;
+    if (listed != nullptr && listed->is_list() && i < listed->as_list().size()) {
+      origin = listed->as_list()[i].origin();
+    }
+    options.recipe.push_back({.path = settings.plugins[i],
+                              .reason = "the recipe's plugins",
+                              .required = true,
+                              .origin = origin});
+  }
+  options.recipe_folder = fs::path(request.recipe).parent_path();
+  options.plugin_path = request.plugin_path;
+  return options;
+}
+
+at::Device device_of(const std::string& name) {
+  if (name == "auto" || name == "cpu") return at::kCPU;
+  throw Error(ErrorKind::recipe, cat("device \"", name, "\" is not available in this build"))
+      .with_help("write device = \"cpu\" or leave it out");
+}
+
+}  // namespace
+
+Prepared::Prepared(const RecipeRequest& request)
+    : document_(read_document(request.recipe, request.sets)) {
+  document_.problems.throw_errors(document_.sources);
+  if (request.runs) document_.root.set("runs", *request.runs);
+  if (request.cache) document_.root.set("cache", *request.cache);
+  const Settings settings = decode_settings(document_);
+  catalog_ = std::make_unique<Catalog>(scan(search_options(request, document_, settings)));
+  for (const Error& problem : catalog_->problems()) throw problem;
+  for (const std::string& note : catalog_->notes()) logging::info(note);
+  PluginCatalog components(*catalog_);
+  recipe_ = decode_recipe(document_, components);
+  recipe_.problems.throw_errors(document_.sources);
+  for (const Problem& problem : recipe_.problems.list()) {
+    if (problem.warning) {
+      logging::warning(cat(problem.origin.text(), ": ", problem.path, ": ", problem.message,
+                           problem.help.empty() ? "" : " (" + problem.help + ")"));
+    }
+  }
+  host_.seed = recipe_.settings.seed;
+  host_.device = device_of(recipe_.settings.device);
+  host_.dtype = recipe_.settings.dtype == "float64" ? at::kDouble : at::kFloat;
+  objects_ = std::make_unique<Objects>(recipe_, *catalog_, host_);
+  hash_ = sha256(to_json(resolved_value(recipe_), JsonStyle::canonical));
+}
+
+void Prepared::check() {
+  Problems problems;
+  const auto attempt = [&](const std::string& path, const Origin& origin,
+                           const std::function<void()>& create) {
+    try {
+      create();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      const std::string place = origin.text() + ": ";
+      std::string message = error.where().empty() ? error.message()
+                                                  : error.where() + ": " + error.message();
+      if (message.rfind(place, 0) == 0) message.erase(0, place.size());
+      problems.error(origin, path, message, error.help());
+    }
+  };
+  for (const NodeSpec& node : recipe_.nodes) {
+    if (node.section == "dataset" || node.section == "model" || node.section == "source" ||
+        node.section == "world") {
+      attempt(node.path(), node.origin, [&] { (void)objects_->node(node); });
+    }
+  }
+  // What stands on a broken node would only repeat its error.
+  problems.throw_errors(document_.sources);
+  for (const Member& member : recipe_.members) {
+    attempt("sae." + member.sae, member.component.origin,
+            [&] { (void)objects_->sae(member.name); });
+  }
+  problems.throw_errors(document_.sources);
+  for (const NodeSpec& node : recipe_.nodes) {
+    if (node.section == "score") {
+      attempt(node.path(), node.origin, [&] {
+        (void)objects_->create<Scorer>(node.component, node.path(), node.seed());
+      });
+    } else if (node.section == "compare") {
+      attempt(node.path(), node.origin, [&] {
+        (void)objects_->create<Comparator>(node.component, node.path(), node.seed());
+      });
+    } else if (node.section == "train") {
+      const TrainSpec& train = node.train();
+      attempt(node.path(), node.origin, [&] {
+        (void)objects_->create<Objective>(train.objective, node.path(), train.seed);
+        for (const RegularizerSpec& r : train.regularizers) {
+          (void)objects_->create<Regularizer>(r.component, node.path() + "." + r.name, train.seed);
+        }
+      });
+    }
+  }
+  problems.throw_errors(document_.sources);
+}
+
+}  // namespace saffron::host

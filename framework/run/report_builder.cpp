@@ -1,0 +1,213 @@
+#include "framework/run/report_builder.h"
+
+#include "framework/recipe/resolve.h"
+#include "framework/report/document.h"
+
+#include <saffron/io.h>
+#include <saffron/report.h>
+
+#include <functional>
+#include <map>
+
+namespace saffron::host {
+namespace fs = std::filesystem;
+namespace {
+
+void each_record(const fs::path& file, const std::function<void(const Value&)>& visit) {
+  if (!fs::exists(file)) return;
+  const std::string lines = read_text(file);
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = lines.find('\n', at);
+    visit(from_json(lines.substr(at, end - at), file.string()));
+    at = end + 1;
+  }
+}
+
+struct Curve {
+  const char *key, *title, *caption, *label;
+  bool log;
+};
+
+constexpr Curve kCurves[] = {
+    {"loss", "Loss", "Training loss of each SAE with its own terms and penalties.", "loss", true},
+    {"fvu", "FVU in training", "Fraction of variance unexplained of the batch at each report.", "FVU",
+     true},
+    {"l0", "L0 in training", "Mean number of active latents a row.", "L0", false},
+    {"dead", "Latents that did not fire",
+     "Share of latents that fired in no row since the previous report.", "share", false}};
+
+ReportDocument::Section training_section(const NodeSpec& node, const fs::path& metrics) {
+  ReportDocument::Section section{.id = "train-" + node.name,
+                                  .title = "Training " + node.name,
+                                  .kind = "train",
+                                  .node = node.path(),
+                                  .report = {}};
+  std::map<std::string, std::vector<Value>> records;
+  std::vector<std::string> order;
+  each_record(metrics, [&](const Value& record) {
+    if (!(record.at("node") == Value(node.path()))) return;
+    const std::string& sae = record.at("sae").as_string();
+    if (records.find(sae) == records.end()) order.push_back(sae);
+    records[sae].push_back(record);
+  });
+  for (const Curve& curve : kCurves) {
+    SeriesBlock body;
+    body.x_label = "rows";
+    body.y_label = curve.label;
+    body.log_y = curve.log;
+    for (const std::string& sae : order) {
+      SeriesBlock::Line line{.name = sae, .x = {}, .y = {}};
+      for (const Value& record : records[sae]) {
+        line.x.push_back(record.at("rows").as_real());
+        line.y.push_back(record.at(curve.key).as_real());
+      }
+      body.lines.push_back(std::move(line));
+    }
+    if (body.lines.empty()) continue;
+    section.report.blocks.push_back(
+        {.title = curve.title, .caption = curve.caption, .body = std::move(body)});
+  }
+  return section;
+}
+
+std::vector<std::pair<std::string, std::string>> text_rows(const Value& table) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const Value::Entry& entry : table.as_table()) {
+    rows.emplace_back(entry.key, entry.value.is_string() ? entry.value.as_string()
+                                                         : to_toml(entry.value));
+  }
+  return rows;
+}
+
+void add_provenance(ReportDocument& document, Prepared& prepared, const Value& manifest) {
+  document.provenance.push_back({"Environment", text_rows(manifest.at("environment"))});
+  ReportDocument::Group plugins{"Plugins", {}};
+  for (const Value::Entry& entry : manifest.at("plugins").as_table()) {
+    plugins.rows.emplace_back(cat(entry.key, " ", entry.value.at("version").as_string()),
+                              "sha256 " + entry.value.at("sha256").as_string());
+  }
+  document.provenance.push_back(std::move(plugins));
+  ReportDocument::Group inputs{"Inputs", {}};
+  for (const Value::Entry& entry : manifest.at("inputs").as_table()) {
+    inputs.rows.emplace_back(entry.key, "sha256 " + entry.value.as_string());
+  }
+  document.provenance.push_back(std::move(inputs));
+  ReportDocument::Group run{"Run", {}};
+  run.rows = {{"recipe hash", manifest.at("recipe_hash").as_string()},
+              {"seed", std::to_string(manifest.at("seed").as_int())},
+              {"folder", manifest.at("folder").as_string()}};
+  for (const Value& resumed : manifest.at("resumed").as_list()) {
+    const std::string& change = resumed.at("difference").as_string();
+    run.rows.emplace_back("resumed " + resumed.at("at").as_string(),
+                          change.empty() ? "same environment" : "another environment: " + change);
+  }
+  document.provenance.push_back(std::move(run));
+  for (const NodeSpec* node : prepared.recipe().section("model")) {
+    const auto model = std::static_pointer_cast<Model>(prepared.objects().node(*node));
+    const ModelInfo& info = model->info();
+    ReportDocument::Group group{"Model " + node->name, {}};
+    group.rows = {{"name", info.name},
+                  {"architecture", info.architecture},
+                  {"layers", std::to_string(info.layers)},
+                  {"width", std::to_string(info.width)},
+                  {"parameters", std::to_string(info.parameters)},
+                  {"weights", info.weights.empty() ? "as stored" : info.weights}};
+    document.provenance.push_back(std::move(group));
+    if (!info.weights.empty()) {
+      document.notes.push_back(cat("The weights of ", info.name, " are ", info.weights,
+                                   ". Every figure here is about these weights, not about the "
+                                   "unquantised model."));
+    }
+  }
+}
+
+void add_headline(ReportDocument& document, const Recipe& recipe) {
+  for (const NodeSpec* node : recipe.section("train")) {
+    const TrainSpec& train = node->train();
+    std::size_t members = 0;
+    for (const TrainGroup& group : train.groups) members += group.members.size();
+    document.headline.push_back(cat("Trained ", members, members == 1 ? " SAE" : " SAEs", " on ",
+                                    train.rows, " rows of '", train.source, "' in batches of ",
+                                    train.batch, "."));
+  }
+  if (!recipe.section("score").empty()) {
+    document.headline.push_back(
+        "Scores are measured on held-out rows unless a section says otherwise.");
+  }
+  for (const NodeSpec* node : recipe.section("compare")) {
+    document.headline.push_back(cat("Compared the rewards of '", node->compare().world, "' with ",
+                                    node->component.use, "."));
+  }
+}
+
+}  // namespace
+
+Value last_records(const fs::path& metrics_file) {
+  Value out = Value::table();
+  each_record(metrics_file, [&](const Value& record) {
+    const std::string& node = record.at("node").as_string();
+    if (out.find(node) == nullptr) out.set(node, Value::table());
+    Value last = record;
+    for (const char* key : {"node", "sae", "time"}) last.erase(key);
+    out.find(node)->set(record.at("sae").as_string(), std::move(last));
+  });
+  return out;
+}
+
+Value results_document(const Value& manifest, const Value& results) {
+  Value out = Value::table();
+  out.set("format", "saffron-results/1");
+  out.set("run", manifest.at("id"));
+  out.set("train", results.at("train"));
+  Value score = Value::table(), compare = Value::table();
+  for (const Value::Entry& node : results.at("score").as_table()) {
+    score.set(node.key, node.value.at("metrics"));
+  }
+  for (const Value::Entry& node : results.at("compare").as_table()) {
+    Value values = node.value;
+    values.erase("report");
+    compare.set(node.key, std::move(values));
+  }
+  out.set("score", std::move(score));
+  out.set("compare", std::move(compare));
+  return out;
+}
+
+Value report_document(Prepared& prepared, const Value& manifest, const Value& results,
+                      const fs::path& directory) {
+  const Recipe& recipe = prepared.recipe();
+  ReportDocument document;
+  document.run.name = recipe.settings.name;
+  document.run.id = manifest.at("id").as_string();
+  document.run.status = manifest.at("status").as_string();
+  document.run.started = manifest.at("started").as_string();
+  document.run.finished = manifest.at("finished").as_string();
+  document.run.command = manifest.at("command").as_string();
+  document.run.saffron_version = manifest.at("environment").at("saffron").as_string();
+  add_headline(document, recipe);
+  for (const NodeSpec* node : recipe.section("score")) {
+    document.sections.push_back({.id = "score-" + node->name,
+                                 .title = node->name,
+                                 .kind = "score",
+                                 .node = node->path(),
+                                 .report = report_from_value(results.at("score").at(node->name))});
+  }
+  for (const NodeSpec* node : recipe.section("compare")) {
+    document.sections.push_back(
+        {.id = "compare-" + node->name,
+         .title = node->name,
+         .kind = "compare",
+         .node = node->path(),
+         .report = report_from_value(results.at("compare").at(node->name).at("report"))});
+  }
+  for (const NodeSpec* node : recipe.section("train")) {
+    document.sections.push_back(training_section(*node, directory / "metrics.jsonl"));
+  }
+  document.recipe.given = read_text(directory / "recipe.toml");
+  document.recipe.resolved = read_text(directory / "resolved.toml");
+  document.recipe.values = flat_values(resolved_value(recipe));
+  add_provenance(document, prepared, manifest);
+  return document.to_value();
+}
+
+}  // namespace saffron::host
