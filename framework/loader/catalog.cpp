@@ -12,7 +12,7 @@
 namespace saffron::host {
 namespace {
 
-constexpr std::size_t kMostNames = 12;
+constexpr std::size_t kMostNames = 12, kMostRejected = 8;
 
 std::string joined(const std::set<std::string>& words) {
   std::string out;
@@ -150,10 +150,16 @@ std::string Catalog::where_searched() const {
   for (const SearchPlace& place : scan_.places) {
     out += cat("\n        searched   ", place.path.string(), "  (", place.reason, ')');
   }
-  for (const Rejected& rejected : scan_.rejected) {
+  const std::size_t shown = std::min(scan_.rejected.size(), kMostRejected);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Rejected& rejected = scan_.rejected[i];
     const std::string& message = rejected.error.message();
     out += cat("\n        not taken  ", rejected.path.string(), ": ",
                message.substr(0, message.find('\n')));
+  }
+  if (shown < scan_.rejected.size()) {
+    out += cat("\n        not taken  ", scan_.rejected.size() - shown,
+               " more: `saffron plugins` lists them");
   }
   return out;
 }

@@ -119,8 +119,10 @@ std::string example_text(const Value& description) {
   const std::string table = get(description, "table");
   if (table.empty()) return cat("{ use = \"", get(description, "name"), "\" }");
   std::string out = cat(table, "  use = \"", get(description, "name"), '"');
-  for (const Value& param : list_of(description, "params")) {
-    if (is_true(param, "required")) out += cat("  ", get(param, "name"), " = ...");
+  for (const char* list : {"params", "keys"}) {
+    for (const Value& param : list_of(description, list)) {
+      if (is_true(param, "required")) out += cat("  ", get(param, "name"), " = ...");
+    }
   }
   return out;
 }

@@ -84,8 +84,8 @@ ElfFile::ElfFile(std::span<const std::byte> bytes, std::string name)
   check_segments(header.e_phoff, header.e_phnum, header.e_phentsize);
   if (header.e_shoff == 0 || header.e_shnum == 0) return;  // no sections, hence no tag
   if (header.e_shentsize != sizeof(Elf64_Shdr)) fail("damaged: section headers of unknown size");
+  if (header.e_shoff > bytes_.size()) fail("truncated: the section table lies beyond the file");
   for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
-    if (header.e_shoff > bytes_.size()) fail("truncated: the section table lies beyond the file");
     const auto s =
         read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr), "the section table");
     sections_.push_back({s.sh_name, s.sh_type, s.sh_link, s.sh_offset, s.sh_size, s.sh_entsize});
@@ -100,8 +100,8 @@ void ElfFile::check_segments(std::uint64_t offset, std::uint64_t count,
   if (count != 0 && entry_size != sizeof(Elf64_Phdr)) {
     fail("damaged: program headers of unknown size");
   }
+  if (offset > bytes_.size()) fail("truncated: the program headers lie beyond the file");
   for (std::uint64_t i = 0; i < count; ++i) {
-    if (offset > bytes_.size()) fail("truncated: the program headers lie beyond the file");
     const auto segment = read<Elf64_Phdr>(offset + i * sizeof(Elf64_Phdr), "the program headers");
     if (segment.p_type != PT_LOAD) continue;
     if (segment.p_offset > bytes_.size() || segment.p_filesz > bytes_.size() - segment.p_offset) {

@@ -57,8 +57,7 @@ bool is_libtorch(const std::string& soname) {
 }
 
 Error refusal(const PluginFile& file, const std::string& message) {
-  return std::move(Error(ErrorKind::plugin, cat("plugin '", file.id, "' ", message))
-                       .within(file.path.string()));
+  return Error(ErrorKind::plugin, cat("plugin '", file.id, "' ", message));
 }
 
 // What dlopen would turn into an abort of the whole process: a second LibTorch registers every
@@ -160,13 +159,13 @@ const LoadedPlugin& load_plugin(const PluginFile& file) {
   if (const auto known = loaded.plugins.find(key); known != loaded.plugins.end()) {
     return known->second;
   }
-  check_tag(file);
-  check_dynamic_section(file);
-  if (const std::string drift = drift_text(compare(file.tag, BuildTag::of_host())); !drift.empty()) {
-    logging::warning(cat("plugin '", file.id, "' was ", drift));
-  }
-  LoadedPlugin plugin{file, sha256_file(file.path), nullptr};
-  guard(Place(cat("plugin ", file.id)), [&] {
+  LoadedPlugin plugin{file, {}, nullptr};
+  guard(Place(cat("loading ", file.path.string())), [&] {
+    check_tag(file);
+    check_dynamic_section(file);
+    const std::string drift = drift_text(compare(file.tag, BuildTag::of_host()));
+    if (!drift.empty()) logging::warning(cat("plugin '", file.id, "' was ", drift));
+    plugin.digest = sha256_file(file.path);
     plugin.descriptor = call_entry(file, open_library(file, loaded));
     check_identity(*plugin.descriptor, file);
     check_descriptor(*plugin.descriptor, file);

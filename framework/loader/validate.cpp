@@ -18,7 +18,7 @@ constexpr std::size_t kMostProblems = 10;
                          const std::string& help = {}) {
   Error error(ErrorKind::plugin, cat("plugin '", file.id, "' ", message));
   if (!help.empty()) error.with_help(help);
-  throw error.within(file.path.string());
+  throw error;
 }
 
 std::string text(const char* string) { return string == nullptr ? std::string() : string; }

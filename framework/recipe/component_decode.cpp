@@ -97,9 +97,11 @@ void ComponentDecoder::report(std::vector<Problem>& problems, const std::string&
       const bool direct = key.find_first_of(".[") == key.npos;
       if (direct) {
         problem.help = index_.help(key, path, known);
-      } else if (problem.help.empty()) {
+      } else if (!problem.help.starts_with("did you mean")) {
         const std::size_t dot = problem.path.rfind('.');
-        problem.help = index_.help(problem.path.substr(dot + 1), problem.path.substr(0, dot), {});
+        const std::string better =
+            index_.help(problem.path.substr(dot + 1), problem.path.substr(0, dot), {});
+        if (!better.empty()) problem.help = better;
       }
     } else if (got_list(problem) && path.starts_with("sae.")) {
       problem.help = cat("several values make a grid: vary = { \"", problem.path.substr(4),

@@ -42,6 +42,22 @@ void check_section_words(const Value& root, Problems& problems) {
   }
 }
 
+// --set sae.studnet.k=4 makes a node of its own. One without its first key is a slip.
+bool is_stray(const Value::Entry& section, const Value::Entry& node, Problems& problems) {
+  const bool from_set = node.key_origin.line == 0;
+  const char* first_key = section.key == "train" ? "saes" : "use";
+  if (!from_set || node.value.find(first_key) != nullptr) return false;
+  std::vector<std::string> names;
+  for (const Value::Entry& other : section.value.as_table()) {
+    if (other.key_origin.line > 0) names.push_back(other.key);
+  }
+  std::string help = did_you_mean(node.key, names);
+  if (help.empty() && !names.empty()) help = "this recipe has " + listed(names);
+  problems.error(node.key_origin, cat(section.key, '.', node.key), "there is no such node",
+                 std::move(help));
+  return true;
+}
+
 void add_nodes(Recipe& recipe, const Value::Entry& section) {
   Problems& problems = recipe.problems;
   const std::string example = cat("write [", section.key, ".NAME]");
@@ -55,13 +71,13 @@ void add_nodes(Recipe& recipe, const Value::Entry& section) {
     return !entry.value.is_table();
   });
   if (scalar != nodes.end()) {
-    problems.error(
-        section.key_origin, section.key,
-        cat("'", scalar->key, "' stands in no node: ", with_article(section.key), " needs a name"),
-        example);
+    problems.error(section.key_origin, section.key,
+                   cat("'", scalar->key, "' belongs to a node, and ", with_article(section.key),
+                       " needs a name"),
+                   example);
   }
   for (const Value::Entry& entry : nodes) {
-    if (!entry.value.is_table()) continue;
+    if (!entry.value.is_table() || is_stray(section, entry, problems)) continue;
     if (!is_plain_name(entry.key, false)) {
       problems.error(entry.key_origin, cat(section.key, '.', to_toml(Value(entry.key))),
                      "this cannot name a node", "letters, digits, '_' and '-' are allowed");
@@ -88,16 +104,22 @@ void sort_nodes(std::vector<NodeSpec>& nodes, const SourceTexts& sources) {
                    [&](const NodeSpec& a, const NodeSpec& b) { return place(a) < place(b); });
 }
 
-// A value that could not be read (a date) has been reported already.
-Problems without_repeats(const Problems& found, const Problems& before) {
-  Problems out = before;
-  for (const Problem& problem : found.list()) {
-    const bool repeated =
-        std::any_of(before.list().begin(), before.list().end(), [&](const Problem& known) {
-          return !known.path.empty() && known.origin.text() == problem.origin.text() &&
-                 known.origin.column == problem.origin.column;
-        });
-    if (!repeated) out.add(problem);
+// What the layers said, then what decoding adds: not again of a value that could not be read (a
+// date), and with a word about parameters that another `use` took away.
+Problems joined(const Document& document, const Problems& found) {
+  Problems out = document.problems;
+  for (Problem problem : found.list()) {
+    const auto reported = [&](const Problem& known) {
+      return !known.path.empty() && known.origin.text() == problem.origin.text() &&
+             known.origin.column == problem.origin.column;
+    };
+    const std::vector<Problem>& before = document.problems.list();
+    if (std::any_of(before.begin(), before.end(), reported)) continue;
+    const std::vector<std::string>& dropped = document.dropped;
+    const bool lost = problem.message == "missing key" &&
+                      std::find(dropped.begin(), dropped.end(), problem.path) != dropped.end();
+    if (lost) problem.help += "; another `use` starts anew: give it again";
+    out.add(std::move(problem));
   }
   return out;
 }
@@ -139,7 +161,7 @@ Recipe decode_recipe(const Document& document, ComponentCatalog& catalog) {
     }
   }
   expand_grids(recipe, decoder);
-  recipe.problems = without_repeats(recipe.problems, document.problems);
+  recipe.problems = joined(document, recipe.problems);
   check_references(recipe);
   return recipe;
 }

@@ -14,6 +14,8 @@ namespace {
 using Axes = std::vector<const VaryAxis*>;
 using Names = std::vector<std::string>;
 
+constexpr std::string_view kRegularizer = "regularizer.";
+
 bool contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -113,7 +115,7 @@ class Expander {
       if (points <= kLargestGrid) continue;
       decoder_.problems().error(axis.origin, train.path() + ".vary",
                                 cat("the grid has more than ", kLargestGrid, " members"),
-                                "`saffron sweep` runs large grids as separate runs");
+                                "split it over several train nodes or recipes");
       points = 1;
       axes.clear();
       break;
@@ -159,28 +161,38 @@ class Expander {
     return {mine, values};
   }
 
-  std::size_t add_member(const NodeSpec& node, const std::string& train, const Axes& axes,
-                         const std::vector<std::size_t>& at, const Coordinates& coordinates) {
-    const auto [mine, values] = own_axes(node.name, axes, at);
-    Problems found;
-    ComponentDecoder local = decoder_.reporting_to(found);
-    DecodedSae decoded = decode_sae(at_point(node.table, mine, values), node.path(), local);
-    add_point_problems(found, cat("train.", train), mine, decoder_.problems());
+  static Member named(const std::string& sae, const std::string& train, const Axes& axes,
+                      const Coordinates& coordinates) {
     Member member;
-    member.sae = node.name;
+    member.sae = sae;
     member.train = train;
     for (std::size_t i = 0; i < axes.size(); ++i) {
       std::string key = axes[i]->key;
-      const bool own = axes[i]->target == VaryAxis::Target::sae && axes[i]->node == node.name;
-      if (own) key.erase(0, node.name.size() + 1);
-      if (axes[i]->target == VaryAxis::Target::regularizer) key.erase(0, 12);  // "regularizer."
+      const bool own = axes[i]->target == VaryAxis::Target::sae && axes[i]->node == sae;
+      if (own) key.erase(0, sae.size() + 1);
+      if (axes[i]->target == VaryAxis::Target::regularizer) key.erase(0, kRegularizer.size());
       member.coordinates.emplace_back(std::move(key), coordinates[i].second);
     }
-    member.name = node.name;
     for (const auto& [key, value] : member.coordinates) {
-      member.name += cat(member.name == node.name ? "[" : ",", key, '=', value);
+      member.name += cat(member.name.empty() ? "[" : ",", key, '=', value);
     }
-    if (!member.coordinates.empty()) member.name += ']';
+    if (!member.name.empty()) member.name += ']';
+    member.name.insert(0, sae);
+    return member;
+  }
+
+  std::size_t add_member(const NodeSpec& node, const std::string& train, const Axes& axes,
+                         const std::vector<std::size_t>& at, const Coordinates& coordinates) {
+    Member member = named(node.name, train, axes, coordinates);
+    const auto [mine, values] = own_axes(node.name, axes, at);
+    Problems found, told;
+    ComponentDecoder local = decoder_.reporting_to(found);
+    DecodedSae decoded = decode_sae(at_point(node.table, mine, values), node.path(), local);
+    for (Problem problem : found.list()) {  // rules across parameters hold for a member, not a key
+      if (problem.path == node.path() && !mine.empty()) problem.message += " in " + member.name;
+      told.add(std::move(problem));
+    }
+    add_point_problems(told, cat("train.", train), mine, decoder_.problems());
     member.component = std::move(decoded.component);
     member.keys = std::move(decoded.keys);
     member.resolved = std::move(decoded.resolved);

@@ -88,7 +88,7 @@ std::string KeyIndex::help(const std::string& key, const std::string& place,
   }
   const auto elsewhere = places(key, "", place);
   if (!elsewhere.empty()) return belongs(elsewhere);
-  if (known.empty()) return "nothing can be set here";
+  if (known.empty()) return {};
   return cat(place.empty() ? "a recipe" : place, " takes ", listed(known, 12));
 }
 

@@ -10,13 +10,13 @@
 
 namespace saffron::host {
 
-// Where in a recipe each key would be right, so that a message can say where a misplaced one belongs.
+// Where in a recipe each key would be right: messages say where a misplaced one belongs.
 class KeyIndex {
  public:
   KeyIndex(const Value& root, ComponentCatalog& catalog);
 
   // What to do about unknown key `key` of the table at `place` ("sae.student"), where `known` keys
-  // would be right: "did you mean ...?", "'lr' belongs under train.all.optimizer", or what there is.
+  // would be right: "did you mean ...?", "'lr' belongs under train.all.optimizer", or all there is.
   [[nodiscard]] std::string help(const std::string& key, const std::string& place,
                                  const std::vector<std::string>& known) const;
 

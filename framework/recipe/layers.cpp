@@ -34,11 +34,20 @@ bool component_changes(const Value& base, const Value& over) {
   return before != nullptr && after != nullptr && !(*before == *after);
 }
 
-void merge(Value& base, Value over, std::vector<std::string>& path) {
+std::string dotted(const std::vector<std::string>& path, const std::string& key) {
+  std::string out;
+  for (const std::string& part : path) out += part + '.';
+  return out + key;
+}
+
+void merge(Value& base, Value over, std::vector<std::string>& path,
+           std::vector<std::string>& dropped) {
   if (component_changes(base, over)) {
     const std::vector<std::string> kept = kept_keys(path);
     std::erase_if(base.as_table(), [&](const Value::Entry& entry) {
-      return std::find(kept.begin(), kept.end(), entry.key) == kept.end();
+      if (std::find(kept.begin(), kept.end(), entry.key) != kept.end()) return false;
+      dropped.push_back(dotted(path, entry.key));
+      return true;
     });
     base.with_origin(over.origin());
   }
@@ -46,7 +55,7 @@ void merge(Value& base, Value over, std::vector<std::string>& path) {
     Value* present = base.find(entry.key);
     if (present != nullptr && present->is_table() && entry.value.is_table()) {
       path.push_back(entry.key);
-      merge(*present, std::move(entry.value), path);
+      merge(*present, std::move(entry.value), path, dropped);
       path.pop_back();
     } else {
       base.set(entry.key, std::move(entry.value), std::move(entry.key_origin));
@@ -54,9 +63,9 @@ void merge(Value& base, Value over, std::vector<std::string>& path) {
   }
 }
 
-void merge_root(Value& base, Value over) {
+void merge_root(Value& base, Value over, std::vector<std::string>& dropped) {
   std::vector<std::string> path;
-  merge(base, std::move(over), path);
+  merge(base, std::move(over), path, dropped);
 }
 
 // ---- files and what they extend ----
@@ -108,7 +117,7 @@ class Reader {
     chain_.pop_back();
     parsed.root.erase("extends");
     if (parent.as_table().empty()) return std::move(parsed.root);
-    merge_root(parent, std::move(parsed.root));
+    merge_root(parent, std::move(parsed.root), document_.dropped);
     return parent;
   }
 
@@ -242,7 +251,7 @@ void apply_set(Document& document, const std::string& argument, std::size_t numb
     table.set(*part, std::move(*value), start);
     value = std::move(table);
   }
-  merge_root(document.root, std::move(*value));
+  merge_root(document.root, std::move(*value), document.dropped);
 }
 
 }  // namespace

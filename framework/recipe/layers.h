@@ -20,7 +20,9 @@ struct Document {
   std::vector<std::string> files;  // `path`, then what it extends
   Value root = Value::table();     // without `extends`
   SourceTexts sources;
-  Problems problems;     // unreadable files, syntax errors, bad `--set` arguments
+  Problems problems;  // unreadable files, syntax errors, bad `--set` arguments
+  // Parameters that went when another `use` replaced their component: "sae.student.width".
+  std::vector<std::string> dropped;
   bool complete = true;  // false when a file could not be read or parsed
 };
 

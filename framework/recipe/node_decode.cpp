@@ -64,11 +64,8 @@ void join_tables(const Value& table, const ComponentUse& component, const Value&
 DecodedSae decode_sae(const Value& table, const std::string& path, ComponentDecoder& decoder) {
   DecodedSae out;
   const std::vector<std::string> names = own_key_names("sae");
-  Decoded own = decoder.own_keys(table, names, out.keys, path);
-  if (own.ok() && out.keys.predicts.empty()) {
-    out.keys.predicts = out.keys.reads;
-    own.resolved.set("predicts", Value(*own.resolved.find("reads")).with_origin({"default"}));
-  }
+  const Decoded own = decoder.own_keys(table, names, out.keys, path);
+  if (out.keys.predicts.empty()) out.keys.predicts = out.keys.reads;
   out.component = decoder.component("sae", table, names, path);
   join_tables(table, out.component, own.resolved, "sae", out.resolved, out.identity);
   for (const char* key : {"reads", "predicts"}) {
@@ -76,8 +73,16 @@ DecodedSae decode_sae(const Value& table, const std::string& path, ComponentDeco
     if (!own.ok() || streams == nullptr) continue;
     References sources = references_in(streams, "source", cat(path, '.', key));
     for (Decoded::Reference& reference : sources) {
-      reference.node = parse_stream(reference.node).source;
+      const StreamName name = parse_stream(reference.node);
+      const bool colon = reference.node.find(':') != std::string::npos;
+      if (name.source.empty() || (colon && name.stream.empty())) {
+        decoder.problems().error(reference.origin, reference.path,
+                                 cat("\"", reference.node, "\" does not name a stream"),
+                                 "write \"source:stream\", or \"source\" if it has only one");
+      }
+      reference.node = name.source;
     }
+    std::erase_if(sources, [](const Decoded::Reference& r) { return r.node.empty(); });
     append(out.references, std::move(sources));
   }
   append(out.references, out.component.references);

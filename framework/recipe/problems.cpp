@@ -47,17 +47,18 @@ Excerpt excerpt(std::string_view line, std::int64_t column) {
   return {text, std::min(place, characters.size()) - std::min(from, characters.size())};
 }
 
-// A `--set` argument has no line number: its column alone places the caret.
+// A `--set` argument has no line number: its column alone places the caret. What has no column is
+// not quoted: a secret may stand there.
 void append_excerpt(std::string& out, const Origin& origin, const SourceTexts& sources) {
   const std::string* text = sources.find(origin.source);
-  if (text == nullptr) return;
+  if (text == nullptr || origin.column <= 0) return;
   const std::string_view line = line_of(*text, std::max<std::int64_t>(origin.line, 1));
   if (line.empty()) return;
   const Excerpt shown = excerpt(line, origin.column);
   const std::string number = origin.line > 0 ? std::to_string(origin.line) : "";
   const std::string margin(number.size(), ' ');
   out += cat("  ", number, " | ", shown.text, '\n');
-  if (origin.column > 0) out += cat("  ", margin, " | ", std::string(shown.caret, ' '), "^\n");
+  out += cat("  ", margin, " | ", std::string(shown.caret, ' '), "^\n");
 }
 
 void append_problem(std::string& out, const Problem& problem, const SourceTexts& sources) {

@@ -103,8 +103,8 @@ struct NodeSpec {
   Value table;             // as written
   ComponentUse component;  // of every section but train
   std::variant<PlainKeys, SourceKeys, SaeKeys, TrainSpec, ScoreKeys, CompareKeys> keys;
-  // Of own keys, parameters and nested components; kinds are component kinds ("scorer"). A kind that
-  // no section has (tokenizer) means: from a node that provides one.
+  // Of own keys, parameters and nested components; kinds are component kinds ("scorer"). A kind
+  // that no section has (tokenizer) means: from a node that provides one.
   std::vector<Decoded::Reference> references;
   Value resolved = Value::table();  // own keys and parameters together, with `use`
   Value identity = Value::table();  // the same for hashing; `use` is the component's full name
@@ -128,8 +128,8 @@ struct Recipe {
 
   [[nodiscard]] const NodeSpec* find(std::string_view section, std::string_view name) const;
   [[nodiscard]] std::vector<const NodeSpec*> section(std::string_view section) const;
-  // The members that a reference to an SAE stands for: "student" all, "student[k=8]" those at k = 8.
-  // Empty when there is none.
+  // The members that a reference to an SAE stands for: "student" all, "student[k=8]" those at
+  // k = 8. Empty when there is none.
   [[nodiscard]] std::vector<const Member*> expand(std::string_view reference) const;
   // The train node whose `saes` lists this one; nullptr when none does.
   [[nodiscard]] const NodeSpec* trainer_of(std::string_view sae) const;

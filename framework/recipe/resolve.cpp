@@ -50,7 +50,8 @@ void append_table(std::string& out, const std::string& path, const Value& table)
     lines.push_back(
         {cat(key_text(entry.key), " = ", to_toml(entry.value)), origin_text(entry.value.origin())});
   }
-  if (!path.empty()) out += cat("\n[", path, "]\n");
+  const bool only_tables = lines.empty() && !table.as_table().empty();
+  if (!path.empty() && !only_tables) out += cat("\n[", path, "]\n");
   append_lines(out, lines);
   for (const Value::Entry& entry : table.as_table()) {
     if (!entry.value.is_table()) continue;

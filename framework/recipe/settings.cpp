@@ -66,7 +66,9 @@ void check_words(const Value& root, Problems& problems) {
   if (device != nullptr && device->is_string() && !is_device(device->as_string())) {
     problems.error(device->origin(), "device",
                    cat("value ", to_toml(*device), " is outside {auto, cpu, cuda, cuda:0, ...}"),
-                   did_you_mean(device->as_string(), {"auto", "cpu", "cuda"}));
+                   device->as_string() == "gpu"
+                       ? "did you mean 'cuda'?"
+                       : did_you_mean(device->as_string(), {"auto", "cpu", "cuda"}));
   }
 }
 

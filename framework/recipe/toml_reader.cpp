@@ -5,10 +5,31 @@
 #include <algorithm>
 #include <tuple>
 
-// The only file that includes toml++. Its tree is converted once: copying its nodes loses positions.
+// The only file that includes toml++. The tree is converted once: copying nodes loses positions.
 
 namespace saffron::host {
 namespace {
+
+// "Error while parsing array: ..." -> "syntax error in an array: ...", on one line.
+std::string description(std::string_view text) {
+  constexpr std::string_view kOpening = "Error while parsing ";
+  std::string out;
+  const std::size_t colon = text.find(": ");
+  if (text.starts_with(kOpening) && colon != text.npos) {
+    const std::string_view what = text.substr(kOpening.size(), colon - kOpening.size());
+    const bool vowel = std::string_view("aeiou").find(what[0]) != what.npos;
+    out = cat("syntax error in ", vowel ? "an " : "a ", what);
+    text.remove_prefix(colon);
+  }
+  for (const char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
 
 class Converter {
  public:
@@ -80,7 +101,7 @@ TomlText parse(std::string_view text, const std::string& source, bool one_line) 
   } catch (const toml::parse_error& error) {
     out.parsed = false;
     out.problems.push_back(
-        {converter.origin(error.source()), "", std::string(error.description()), "", false});
+        {converter.origin(error.source()), "", description(error.description()), "", false});
   }
   return out;
 }

@@ -57,7 +57,7 @@ void decode_regularizers(NodeSpec& node, TrainSpec& spec, ComponentDecoder& deco
       decoder.problems().error(entry.value.origin(), place,
                                cat("expected table, got ", entry.value.type_name()),
                                cat("a regularizer has a name of its own: [", path, ".NAME]"));
-      continue;
+      break;
     }
     std::vector<const VaryAxis*> axes;
     for (const VaryAxis& axis : spec.vary) {

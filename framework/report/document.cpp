@@ -219,8 +219,8 @@ void check_report_format(const Value& value) {
   const std::string found = format != nullptr && format->is_string()
                                 ? cat("its format is '", format->as_string(), "'")
                                 : std::string("it names no format");
-  throw Error(ErrorKind::data, cat("this is not a report that can be shown: ", found, ", not '",
-                                   kReportFormat, "'"))
+  throw Error(ErrorKind::data,
+              cat("this is not a report that can be shown: ", found, ", not '", kReportFormat, "'"))
       .at(value.origin())
       .with_help("give the report.json of a run, or make it again with this version");
 }

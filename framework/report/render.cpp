@@ -24,9 +24,7 @@ std::string html_text(std::string_view text) {
 
 // Inside a script element only '<' can start something ("</script>", "<!--"); in JSON it occurs only
 // within strings, where it may be written as an escape.
-std::string json_for_script(const Value& value) {
-  return replaced(to_json(value), '<', "\\u003c");
-}
+std::string json_for_script(const Value& value) { return replaced(to_json(value), '<', "\\u003c"); }
 
 std::string run_name(const Value& report) {
   const Value* run = report.is_table() ? report.find("run") : nullptr;
@@ -61,7 +59,8 @@ std::string render_html(const std::vector<Value>& reports) {
   const auto add = [&page](auto... parts) { (page.append(parts), ...); };
   add("<title>", html_text(page_title(reports)), "</title>\n");
   add("<style>\n", assets::kUplotStyle, "\n", assets::kStyle, "</style>\n</head>\n<body>\n");
-  add("<noscript>This report draws itself with JavaScript, which is switched off. Its numbers are in "
+  add("<noscript>This report draws itself with JavaScript, which is switched off. Its numbers are "
+      "in "
       "report.json and results.json beside it.</noscript>\n<div id=\"page\"></div>\n");
   add("<script type=\"application/json\" id=\"reports\">", json_for_script(Value(reports)),
       "</script>\n");

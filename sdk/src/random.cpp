@@ -106,19 +106,25 @@ SAFFRON_CLONES void to_uniform(const Block& in, int count, float* out) {
   }
 }
 
-// -2 log u for u = (n + 1/2) 2^-31, n the upper 31 bits of the word. Cephes' logf polynomial; fused
-// multiply-adds are written out so that every instruction set gives the same bits.
+// A polynomial by Horner's rule, highest coefficient first. Fused multiply-adds are written out, so
+// that every instruction set gives the same bits.
+template <class... C>
+inline float polynomial(float x, float highest, C... rest) {
+  float y = highest;
+  ((y = std::fma(y, x, rest)), ...);
+  return y;
+}
+
+// -2 log u for u = (n + 1/2) 2^-31, n the upper 31 bits of the word. Cephes' logf polynomial.
 inline float minus_two_log(std::uint32_t word) {
   const float u = std::fma(static_cast<float>(static_cast<std::int32_t>(word >> 1)), 0x1p-31f,
                            0x1p-32f);
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(u) - 0x3F3504F3u;  // sqrt(1/2)
   const float exponent = static_cast<float>(static_cast<std::int32_t>(bits) >> 23);
   const float f = std::bit_cast<float>((bits & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
-  float y = 7.0376836292e-2f;
-  for (const float c : {-1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f,
-                        -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f}) {
-    y = std::fma(y, f, c);
-  }
+  float y = polynomial(f, 7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f,
+                       1.4249322787e-1f, -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f,
+                       3.3333331174e-1f);
   const float square = f * f;
   y = std::fma(y * square, f, exponent * -2.12194440e-4f);
   y = std::fma(square, -0.5f, y) + f;
@@ -131,11 +137,9 @@ inline void circle(std::uint32_t n, float& cosine, float& sine) {
   const auto rest = static_cast<std::int32_t>(n - (quadrant << 30));
   const float a = static_cast<float>(rest) * 1.4629180792671596e-9f;  // 2 pi / 2^32
   const float s2 = a * a;
-  float s = std::fma(-1.9515295891e-4f, s2, 8.3321608736e-3f);
-  s = std::fma(s, s2, -1.6666654611e-1f);
+  float s = polynomial(s2, -1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f);
   s = std::fma(s * s2, a, a);
-  float c = std::fma(2.443315711809948e-5f, s2, -1.388731625493765e-3f);
-  c = std::fma(c, s2, 4.166664568298827e-2f);
+  float c = polynomial(s2, 2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f);
   c = std::fma(c * s2, s2, std::fma(s2, -0.5f, 1.0f));
   const bool swap = (quadrant & 1u) != 0;
   const float x = swap ? s : c, y = swap ? c : s;

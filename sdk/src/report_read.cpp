@@ -119,7 +119,7 @@ class Reader {
 Metric read_metric(const Reader& value) {
   Metric metric;
   metric.key = value.at("key").text();
-  if (metric.key.empty()) value.at("key").fail("a metric's key");
+  if (metric.key.empty()) value.fail("a metric with a 'key'");
   metric.value = value.at("value").number();
   metric.undefined = value.at("undefined").text();
   if (value.at("value").absent() && metric.undefined.empty()) metric.undefined = "undefined";

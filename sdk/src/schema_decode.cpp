@@ -31,7 +31,7 @@ std::string article(std::string_view noun) {
   return cat(vowel ? "an " : "a ", noun);
 }
 
-// "int", "name of a model": what one item of this parameter is called in messages.
+// "int", "model name": what one item of this parameter is called in messages.
 std::string item_word(const ParamInfo& info) {
   switch (info.type) {
     case ParamType::boolean: return "bool";
@@ -39,13 +39,15 @@ std::string item_word(const ParamInfo& info) {
     case ParamType::real: return "float";
     case ParamType::string: return "string";
     case ParamType::path: return "path";
-    case ParamType::secret: return "name of an environment variable";
+    case ParamType::secret: return "environment variable name";
     case ParamType::table: return "table";
-    case ParamType::reference: return "name of " + article(info.component_kind);
-    case ParamType::component: return info.component_kind + " (a table with `use`)";
+    case ParamType::reference: return info.component_kind + " name";
+    case ParamType::component: return info.component_kind + " component";
   }
   return "value";
 }
+
+std::string list_word(const ParamInfo& info) { return cat("list of ", item_word(info), 's'); }
 
 // `int`, `float 8.0`, `string "a"`: a value as messages show it. Secrets are never shown.
 std::string shown(const ParamInfo& info, const Value& value) {
@@ -83,6 +85,7 @@ bool reads_as(ParamType type, const std::string& text) {
 std::string type_help(const ParamInfo& info, const Value& value) {
   const bool wants_text = info.type == ParamType::string || info.type == ParamType::path ||
                           info.type == ParamType::reference;
+  if (info.type == ParamType::component && !value.is_list()) return "write { use = \"...\" }";
   if (value.is_list()) {
     const Value::List& items = value.as_list();
     if (items.size() == 1 && type_matches(info, items[0])) {
@@ -141,7 +144,10 @@ bool check_variable(const Value& value, const std::string& path, Decoded& out) {
                            return std::isalnum(c) != 0 || c == '_';
                          });
   if (!plausible) {
-    report(out, value.origin(), path, "this is not the name of an environment variable",
+    // Without a column, so that no message quotes the line.
+    Origin place = value.origin();
+    place.column = 0;
+    report(out, place, path, "this is not the name of an environment variable",
            "a recipe holds the variable's name, never the secret itself");
     return false;
   }
@@ -209,11 +215,15 @@ std::string unknown_help(const std::vector<ParamInfo>& fields, const std::string
     if (!field.hidden) names.push_back(field.name);
   }
   const std::string near = nearest(key, names.data(), names.size());
-  return near.empty() ? "" : cat("did you mean '", near, "'?");
+  if (!near.empty()) return cat("did you mean '", near, "'?");
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all.empty() ? "" : "known keys: " + all;
 }
 
 std::string missing_help(const ParamInfo& info) {
-  return cat('\'', info.name, "' (", info.list ? "list of " : "", item_word(info), "): ", info.doc);
+  return cat('\'', info.name, "' (", info.list ? list_word(info) : item_word(info),
+             "): ", info.doc);
 }
 
 // A table of a struct's own: `value` becomes its resolved form.
@@ -294,7 +304,7 @@ bool SchemaBase::check_value(const Field& field, const Value& value, const std::
   if (!value.is_list()) {
     const bool item = type_matches(info, value);
     report(out, value.origin(), path,
-           cat("expected list of ", item_word(info), ", got ", shown(info, value)),
+           cat("expected ", list_word(info), ", got ", shown(info, value)),
            item ? cat("write [", to_toml(value), "]") : "");
     return false;
   }

@@ -132,10 +132,9 @@ Text::Corpus Text::read() const {
   corpus.info.rows = static_cast<std::int64_t>(corpus.places.size());
   corpus.info.length = options_.context;
   corpus.info.vocabulary = tokenizer().vocabulary();
-  corpus.info.description =
-      cat(files_.size(), files_.size() == 1 ? " file, " : " files, ", std::fixed,
-          std::setprecision(1), static_cast<double>(bytes) * 1e-6, " MB, ",
-          grouped(corpus.stream.size()), " tokens");
+  corpus.info.description = cat(files_.size(), files_.size() == 1 ? " file, " : " files, ",
+                                std::fixed, std::setprecision(1), static_cast<double>(bytes) * 1e-6,
+                                " MB, ", grouped(corpus.stream.size()), " tokens");
   if (corpus.info.rows == 0) {
     throw Error(ErrorKind::data, cat("the text has ", corpus.stream.size(),
                                      " tokens, too few for one row of ", options_.context))

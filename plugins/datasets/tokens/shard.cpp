@@ -65,7 +65,8 @@ void Shard::copy(std::int64_t begin, std::int64_t length, std::int64_t* to) cons
 std::int64_t Shard::check(std::int64_t vocabulary) const {
   const std::int64_t chunks = (count() + kChunk - 1) / kChunk;
   std::vector<std::int64_t> largest(static_cast<std::size_t>(chunks), -1);
-  std::vector<std::int64_t> wrong(static_cast<std::size_t>(chunks), -1);  // the first one's position
+  std::vector<std::int64_t> wrong(static_cast<std::size_t>(chunks),
+                                  -1);  // the first one's position
   with_ids([&](const auto* ids) {
     at::parallel_for(0, chunks, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t chunk = first; chunk < last; ++chunk) {

@@ -68,14 +68,15 @@ void Tokens::place_rows() {
     if (shard.count() == 0) continue;
     part.pieces = shard.columns() / length_;
     if (part.pieces == 0) {
-      throw Error(ErrorKind::data, cat(shard.is_matrix() ? "rows" : "a vector", " of ",
-                                       shard.columns(), " tokens, fewer than the context of ",
-                                       length_))
+      throw Error(ErrorKind::data,
+                  cat(shard.is_matrix() ? "rows" : "a vector", " of ", shard.columns(),
+                      " tokens, fewer than the context of ", length_))
           .within(shard.path());
     }
     rows_ += shard.count() / shard.columns() * part.pieces;
   }
-  if (rows_ == 0) throw Error(ErrorKind::data, "there are no tokens").within(parts_[0].shard.path());
+  if (rows_ == 0)
+    throw Error(ErrorKind::data, "there are no tokens").within(parts_[0].shard.path());
 }
 
 const DatasetInfo& Tokens::info() const {

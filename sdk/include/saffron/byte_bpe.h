@@ -40,8 +40,8 @@ struct ByteBpeSpec {
   std::vector<std::pair<std::string, std::string>> merges;  // first to last
   std::vector<AddedToken> added;
   std::string pre_tokenizer = "gpt-2";  // or "smollm", "llama-bpe", "qwen2"
-  bool ignore_merges = false;           // a piece that is a token is that token, whatever its merges
-  std::int32_t unknown = -1;            // for bytes that are no token
+  bool ignore_merges = false;  // a piece that is a token is that token, whatever its merges
+  std::int32_t unknown = -1;   // for bytes that are no token
   std::int32_t bos = -1, eos = -1;
   bool add_bos = false;  // what expects_bos() says
 };

@@ -76,7 +76,7 @@ template <class... Parts>
   return out.str();
 }
 
-// "  'x'" closest to `word` among `candidates`, or "" when none is near
+// The closest to `word` among `candidates`, or "" when none is near
 // (optimal string alignment distance, a transposition counts 1; cut-off max(1, length / 3)).
 [[nodiscard]] SAFFRON_EXPORT std::string nearest(std::string_view word,
                                                  const std::string* candidates, std::size_t count);

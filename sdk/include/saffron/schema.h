@@ -145,7 +145,7 @@ struct Decoded {
   std::vector<std::string> hashed_files;  // paths (or globs) whose content is an input
   Value resolved = Value::table();        // every parameter, defaults filled in, UNHASHED ones too
 
-  [[nodiscard]] bool ok() const;
+  [[nodiscard]] SAFFRON_EXPORT bool ok() const;
 };
 
 // ---- rules ----------------------------------------------------------------------------------

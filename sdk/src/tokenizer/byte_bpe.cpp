@@ -17,8 +17,8 @@ namespace saffron::inline sdk_v1 {
 namespace {
 
 using tokenizer_detail::AddedTokens;
-using tokenizer_detail::MergeTable;
 using tokenizer_detail::Merger;
+using tokenizer_detail::MergeTable;
 using tokenizer_detail::PieceCache;
 using tokenizer_detail::PieceScanner;
 using tokenizer_detail::TextPart;
@@ -41,7 +41,8 @@ class ByteBpe final : public Tokenizer, public ExpectsBos {
         merges_(spec_.merges.size()) {
     check_ids();
     is_added_.resize(spec_.tokens.size());
-    for (const AddedToken& token : spec_.added) is_added_[static_cast<std::size_t>(token.id)] = true;
+    for (const AddedToken& token : spec_.added)
+      is_added_[static_cast<std::size_t>(token.id)] = true;
     Ids ids;
     for (std::size_t id = 0; id < spec_.tokens.size(); ++id) {
       if (!spec_.tokens[id].empty()) {

@@ -41,8 +41,9 @@ std::string type_of(const Value& table) { return table.at("type").as_string(); }
 std::int32_t id_of(const Value& value) {
   const std::int64_t id = value.as_int();
   if (id < 0 || id >= kMostTokens) {
-    throw Error(ErrorKind::data, cat("a token has the id ", id, ", not one in [0, ", kMostTokens,
-                                     ")")).at(value.origin());
+    throw Error(ErrorKind::data,
+                cat("a token has the id ", id, ", not one in [0, ", kMostTokens, ")"))
+        .at(value.origin());
   }
   return static_cast<std::int32_t>(id);
 }
@@ -91,8 +92,9 @@ void read_model(const Value& model, ByteBpeSpec& spec) {
   if (const Value* unknown = find(model, "unk_token")) {
     const Value* id = model.at("vocab").find(unknown->as_string());
     if (id == nullptr) {
-      throw Error(ErrorKind::data, cat("model.unk_token '", unknown->as_string(),
-                                       "' is not in the vocabulary")).at(unknown->origin());
+      throw Error(ErrorKind::data,
+                  cat("model.unk_token '", unknown->as_string(), "' is not in the vocabulary"))
+          .at(unknown->origin());
     }
     spec.unknown = id_of(*id);
   }
@@ -219,8 +221,8 @@ ByteBpeSpec read_folder(const fs::path& folder) {
   spec.eos = read_edge("eos_token", tokenizer_config, config, spec);
   const auto bos = static_cast<std::size_t>(spec.bos);  // -1 is past the end
   const bool template_adds = bos < spec.tokens.size() && leading_token(root) == spec.tokens[bos];
-  spec.add_bos = tokenizer_config ? flag(*tokenizer_config, "add_bos_token", template_adds)
-                                  : template_adds;
+  spec.add_bos =
+      tokenizer_config ? flag(*tokenizer_config, "add_bos_token", template_adds) : template_adds;
   return spec;
 }
 

@@ -8,10 +8,9 @@ namespace saffron::tokenizer_detail {
 namespace {
 
 constexpr std::uint32_t kCodes = 0x110000;
-constexpr CodeRange kBlanks[] = {{0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85},
-                                 {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
-                                 {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
-                                 {0x3000, 0x3000}};
+constexpr CodeRange kBlanks[] = {
+    {0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},     {0x1680, 0x1680},
+    {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
 // Tolong Siki digits and yangqin signs: numbers in Unicode 17.0, unassigned in 16.0.
 constexpr CodeRange kNewNumbers[] = {{0x11DE0, 0x11DE9}, {0x16FF4, 0x16FF6}};
 
@@ -61,8 +60,8 @@ Char char_at(std::string_view text, std::size_t at) {
     c.code = (lead & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
     c.bytes = 3;
   } else {
-    c.code = (lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 |
-             (byte(3) & 0x3F);
+    c.code =
+        (lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
     c.bytes = 4;
   }
   c.kind = char_class(c.code);

@@ -55,7 +55,8 @@ void Merger::run(std::vector<std::int32_t>& ids) {
   symbols_.clear();
   heap_.clear();
   for (std::int32_t i = 0; i < count; ++i) {
-    symbols_.push_back({ids[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1, false});
+    symbols_.push_back(
+        {ids[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1, false});
   }
   for (std::int32_t i = 0; i + 1 < count; ++i) propose(i);
   std::make_heap(heap_.begin(), heap_.end(), later);

@@ -34,8 +34,12 @@ std::size_t contraction(std::string_view text, std::size_t at, std::size_t limit
   };
   const char first = letter(1), second = letter(2);
   switch (first) {
-    case 's': case 't': case 'm': case 'd': return 2;
-    case 'r': case 'v': return second == 'e' ? 3 : 0;
+    case 's':
+    case 't':
+    case 'm':
+    case 'd': return 2;
+    case 'r':
+    case 'v': return second == 'e' ? 3 : 0;
     case 'l': return second == 'l' ? 3 : 0;
     default: break;
   }
@@ -73,12 +77,10 @@ struct KnownRegex {
 constexpr KnownRegex kKnownRegexes[] = {
     {"gpt-2", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
     {"gpt-2", R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
-    {"llama-bpe",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
-     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    {"qwen2",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
-     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    {"llama-bpe", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+                  R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    {"qwen2", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
+              R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
 
 }  // namespace
@@ -106,7 +108,8 @@ PieceScanner::PieceScanner(PreTokenizer kind, std::string_view text) : kind_(kin
 
 std::string_view PieceScanner::next() {
   const std::size_t begin = at_;
-  if (begin == limit_) {  // smollm: a numeric character is a piece; the rest goes up to the next one
+  if (begin ==
+      limit_) {  // smollm: a numeric character is a piece; the rest goes up to the next one
     const Char first = char_at(text_, begin);
     limit_ = begin + first.bytes;
     if (is_numeric(first)) {

@@ -104,7 +104,9 @@ TEST(AssignMaximum, CannotBeImprovedByExchange) {
       EXPECT_GE(s[i][c[i]] + s[k][c[k]], s[i][c[k]] + s[k][c[i]] - 1e-9);
     }
     for (std::int64_t j = 0; j < 180; ++j) {
-      if (!used.contains(j)) EXPECT_GE(s[i][c[i]], s[i][j] - 1e-9);
+      if (!used.contains(j)) {
+        EXPECT_GE(s[i][c[i]], s[i][j] - 1e-9);
+      }
     }
   }
 }

@@ -118,7 +118,8 @@ TEST(ByteBpeFromGguf, RefusesWhatItCannotReadRight) {
   const auto message = [](const Parts& parts) {
     return message_of([&] { (void)parts.tokenizer(); });
   };
-  EXPECT_THAT(message({.model = "llama"}), HasSubstr("m.gguf: the tokenizer is of the kind 'llama'"));
+  EXPECT_THAT(message({.model = "llama"}),
+              HasSubstr("m.gguf: the tokenizer is of the kind 'llama'"));
   EXPECT_THAT(message({.pre = "tekken"}), HasSubstr("the pre-tokenizer 'tekken' is not supported"));
   for (const char* line : {"ab", " b", "a ", "a b c", ""}) {
     EXPECT_THAT(message({.merges = {"a b", line}}), HasSubstr(cat("merges[1] is '", line, "'")));

@@ -2,9 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
 #include <functional>
 #include <random>
-#include <unistd.h>
 
 namespace saffron::tokenizer_test {
 namespace {
@@ -61,14 +61,14 @@ TEST_F(ByteBpeFromHuggingface, ReadsTheOlderFormOfMerges) {
 TEST_F(ByteBpeFromHuggingface, KnowsThePreTokenizersByTheirRegularExpressions) {
   const auto split = [](const char* regex) {
     Value step = parsed(R"({"type": "Split", "behavior": "Isolated", "invert": false})");
-    step.set("pattern", Value::table().set("Regex", regex));
+    step.set("pattern", Value::table()).set("Regex", regex);
     Value sequence = parsed(R"({"type": "Sequence"})");
     Value bytes = parsed(R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false})");
     sequence.set("pretokenizers", Value(Value::List{step, bytes}));
     return sequence;
   };
-  const char* const llama3 =
-      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const char* const llama3 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+                             R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
   write([&](Value& root) { root.set("pre_tokenizer", split(llama3)); });
   expect_ids(*read(), read_fixture("small.json"), "llama-bpe", false);
 
@@ -87,7 +87,8 @@ TEST_F(ByteBpeFromHuggingface, ReadsBosAndEosFromEitherConfiguration) {
   write("config.json", R"({"bos_token_id": 1, "eos_token_id": [0, 2]})");
   EXPECT_EQ(read()->bos(), 1);
   EXPECT_EQ(read()->eos(), 0);
-  write("tokenizer_config.json", R"({"bos_token": {"content": "<|beginning|>"}, "eos_token": null})");
+  write("tokenizer_config.json",
+        R"({"bos_token": {"content": "<|beginning|>"}, "eos_token": null})");
   EXPECT_EQ(read()->bos(), 2);
   EXPECT_EQ(read()->eos(), 0);
   write("tokenizer_config.json", R"({"bos_token": "<none>"})");
@@ -118,7 +119,8 @@ TEST_F(ByteBpeFromHuggingface, NamesWhatIsNotSupported) {
   const auto model = [&](const char* key, Value value) {
     return message([&](Value& root) { root.find("model")->set(key, std::move(value)); });
   };
-  EXPECT_THAT(model("type", "WordPiece"), HasSubstr("a model of the type 'WordPiece' is not supported"));
+  EXPECT_THAT(model("type", "WordPiece"),
+              HasSubstr("a model of the type 'WordPiece' is not supported"));
   EXPECT_THAT(model("end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix = '</w>'"));
   EXPECT_THAT(model("byte_fallback", true), HasSubstr("model.byte_fallback"));
   EXPECT_THAT(model("dropout", 0.1), HasSubstr("model.dropout = 0.1"));
@@ -138,7 +140,8 @@ TEST_F(ByteBpeFromHuggingface, RefusesWrongFilesInWords) {
   EXPECT_THAT(message_of([&] { (void)read(); }, ErrorKind::io), HasSubstr("tokenizer.json"));
   write("tokenizer.json", "{\"model\": ");
   EXPECT_THAT(message_of([&] { (void)read(); }), HasSubstr("tokenizer.json:1:"));
-  EXPECT_THAT(message([](Value& root) { root.set("model", Value(1)); }), HasSubstr("tokenizer.json"));
+  EXPECT_THAT(message([](Value& root) { root.set("model", Value(1)); }),
+              HasSubstr("tokenizer.json"));
   EXPECT_THAT(message([](Value& root) { root.erase("model"); }), HasSubstr("model"));
   EXPECT_THAT(message([](Value& root) { root.find("model")->find("vocab")->set("a", -1); }),
               HasSubstr("a token has the id -1"));

@@ -38,19 +38,26 @@ TEST(DisplayTokens, ShowsWholeCharactersAsTheyAre) {
 }
 
 TEST(DisplayTokens, ShowsASplitCharacterWithTheTokenThatCompletesIt) {
-  EXPECT_THAT(shown({"a\xF0\x9F", "\x91", "\x8D" "b"}), ElementsAre("a", "", "\xF0\x9F\x91\x8D" "b"));
+  EXPECT_THAT(shown({"a\xF0\x9F", "\x91",
+                     "\x8D"
+                     "b"}),
+              ElementsAre("a", "",
+                          "\xF0\x9F\x91\x8D"
+                          "b"));
   EXPECT_THAT(shown({"\xE2", "\x82", "\xAC"}), ElementsAre("", "", "\xE2\x82\xAC"));
 }
 
 TEST(DisplayTokens, ReplacesWhatIsNoCharacter) {
   const std::string bad = kReplacement;
-  EXPECT_THAT(shown({"a\xFF" "b"}), ElementsAre("a" + bad + "b"));
+  EXPECT_THAT(shown({"a\xFF"
+                     "b"}),
+              ElementsAre("a" + bad + "b"));
   EXPECT_THAT(shown({"\x80"}), ElementsAre(bad));
-  EXPECT_THAT(shown({"\xE2\x82", "x"}), ElementsAre("", bad + "x"));        // cut off by a letter
+  EXPECT_THAT(shown({"\xE2\x82", "x"}), ElementsAre("", bad + "x"));  // cut off by a letter
   EXPECT_THAT(shown({"\xE2\x82", "\xE2\x82\xAC"}), ElementsAre("", bad + "\xE2\x82\xAC"));
-  EXPECT_THAT(shown({"x\xF0\x9F"}), ElementsAre("x" + bad));                // cut off by the end
-  EXPECT_THAT(shown({"\xED\xA0\x80"}), ElementsAre(bad + bad + bad));       // a surrogate
-  EXPECT_THAT(shown({"\xC0\xAF"}), ElementsAre(bad + bad));                 // overlong
+  EXPECT_THAT(shown({"x\xF0\x9F"}), ElementsAre("x" + bad));           // cut off by the end
+  EXPECT_THAT(shown({"\xED\xA0\x80"}), ElementsAre(bad + bad + bad));  // a surrogate
+  EXPECT_THAT(shown({"\xC0\xAF"}), ElementsAre(bad + bad));            // overlong
 }
 
 TEST(DisplayTokens, IsTheTextAgainForAnyText) {

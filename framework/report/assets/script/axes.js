@@ -1,7 +1,7 @@
 // Axes: where ticks stand, what they say, how far an axis reaches.
 
 const FONT_FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-const TICK_FONT = `12px ${FONT_FAMILY}`;  // whole pixels: uPlot scales fonts by a regular expression
+const TICK_FONT = `12px ${FONT_FAMILY}`;  // whole pixels: uPlot scales them by a regular expression
 
 const measureContext = document.createElement("canvas").getContext("2d");
 function textWidth(text, font) {
@@ -25,10 +25,12 @@ function formatLogTick(value) {
   const exponent = Math.log10(value);
   const whole = Math.round(exponent);
   const isPower = Math.abs(exponent - whole) < 1e-9;
-  return isPower && (whole <= -3 || whole >= 5) ? `10${superscript(whole)}` : formatNumber(value, 3);
+  const short = isPower && (whole <= -3 || whole >= 5);
+  return short ? `10${superscript(whole)}` : formatNumber(value, 3);
 }
 
-// All of 1..9 times powers of ten; within less than a factor of 3, ticks at even distances.
+// All of 1..9 times powers of ten, over many decades the powers alone; within less than a factor of
+// 3, ticks at even distances.
 function logSplits(low, high) {
   const splits = [];
   if (high / low < 3) {
@@ -40,9 +42,10 @@ function logSplits(low, high) {
     }
     return splits;
   }
+  const digits = high / low > 1e5 ? 1 : 9;
   const last = Math.floor(Math.log10(high) + 1e-9);
   for (let exponent = Math.floor(Math.log10(low)); exponent <= last; ++exponent) {
-    for (let digit = 1; digit < 10; ++digit) {
+    for (let digit = 1; digit <= digits; ++digit) {
       const value = Number(`${digit}e${exponent}`);
       if (value >= low && value <= high) splits.push(value);
     }

@@ -1,5 +1,5 @@
 // From one report or several to what the page shows. Sections and blocks of several runs meet where
-// kind and title agree: their curves, histograms and points are overlaid; the rest stands run by run.
+// kind and title agree: curves, histograms and points are overlaid; the rest stands run by run.
 
 const OVERLAID = { series: "lines", histogram: "parts", scatter: "groups" };
 

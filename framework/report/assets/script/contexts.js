@@ -96,14 +96,16 @@ function contextGroup(group) {
       group.note && el("span", { class: "latent-note" }, visibleText(group.note))),
     group.contexts.length === 0 && el("p", { class: "empty" }, "No active context."),
     growingList(el("ol", { class: "contexts" }), group.contexts, SHOWN_CONTEXTS,
-      (context) => contextItem(context, strongest, format), (rest) => plural(rest, "more context")));
+      (context) => contextItem(context, strongest, format),
+      (rest) => plural(rest, "more context")));
 }
 
 function contextsFigure(block) {
   const groups = block.groups;
   return el("section", { class: "figure contexts-block" },
     figureCaption(block),
-    el("p", { class: "strength-key" }, "strength ", el("span", { class: "num" }, "0"),
+    groups.length > 0 && el("p", { class: "strength-key" }, "strength ",
+      el("span", { class: "num" }, "0"),
       el("span", { class: "strength-bar", "aria-hidden": "true" }),
       "strongest of the latent"),
     groups.length === 0 && el("p", { class: "empty" }, "No latents."),

@@ -39,7 +39,7 @@ function fullNumber(value) {
   return isNumber(value) ? String(value) : DASH;
 }
 
-// One format for a column, so that its decimal points line up: 3 significant digits for its smallest
+// One format for a column, so that its decimal points line up: 3 significant digits for the smallest
 // entry as long as the largest has no more than 4; columns that span more fall back to one by one.
 function columnFormat(values) {
   const numbers = values.filter(isNumber);

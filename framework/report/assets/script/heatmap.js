@@ -8,8 +8,8 @@ const HEAT_FONT = TICK_FONT;
 function heatColour(t) {
   const side = t < 0 ? "neg" : "ramp";
   const size = Math.min(1, Math.abs(t));
-  return size < 0.5
-    ? [`--${side}-mid`, 200 * size, "--ramp-low"] : [`--${side}-high`, 200 * size - 100, `--${side}-mid`];
+  return size < 0.5 ? [`--${side}-mid`, 200 * size, "--ramp-low"]
+    : [`--${side}-high`, 200 * size - 100, `--${side}-mid`];
 }
 
 function heatFill(t) {
@@ -47,7 +47,8 @@ function heatLayout(block) {
   const top = slanted ? labelWidth * 0.64 + 16 : 20;
   const overhang = slanted ? labelWidth * 0.77 : 0;
   return { rows, columns, left, top, width, height, slanted,
-    totalWidth: Math.max(left + columns * width + overhang, 160), totalHeight: top + rows * height };
+    totalWidth: Math.max(left + columns * width + overhang, 160),
+    totalHeight: top + rows * height };
 }
 
 // Labels thin out where there is no room for each.

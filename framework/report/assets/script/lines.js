@@ -14,7 +14,8 @@ function cleanLine(line, { logX, logY }) {
   const points = [];
   const length = Math.min(line.x.length, line.y.length);
   for (let i = 0; i < length; ++i) {
-    if (usable(line.x[i], logX)) points.push([line.x[i], usable(line.y[i], logY) ? line.y[i] : null]);
+    if (!usable(line.x[i], logX)) continue;
+    points.push([line.x[i], usable(line.y[i], logY) ? line.y[i] : null]);
   }
   points.sort((a, b) => a[0] - b[0]);
   return { x: points.map((p) => p[0]), y: points.map((p) => p[1]), lost: lost.count };
@@ -58,7 +59,7 @@ function lineRanges({ logX, logY, stepped }) {
   const exact = (low, high) => (low === high ? padLinear(low, high) : [low, high]);
   return {
     x: (low, high) => (logX && low === high ? padLog(low, high) : exact(low, high)),
-    y: stepped ? (low, high) => [0, Math.max(high || 0, 1e-300) * 1.06]
+    y: stepped ? (low, high) => [0, (high || 1) * 1.06]
       : (low, high) => (logY ? padLog(low, high) : padLinear(low, high, 0.06)),
   };
 }
@@ -123,7 +124,8 @@ function seriesFigure(block, context) {
   const lines = cleaned.filter((line) => line.y.some((value) => value !== null));
   if (lines.length === 0) return emptyFigure(block, "No finite values to plot.");
   const lost = cleaned.reduce((sum, line) => sum + line.lost, 0);
-  const empty = cleaned.filter((line) => !lines.includes(line)).map((line) => line.name);
+  const empty = cleaned.filter((line) => !lines.includes(line))
+    .map((line) => line.name || "an unnamed line");
   const styles = assignStyles(lines.map((line) => line.base ?? line.name),
     lines.map((line) => line.run ?? 0));
   const xLabel = labelledScale(block.x_label, block.log_x);

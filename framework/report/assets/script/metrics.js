@@ -1,5 +1,5 @@
 // Metrics side by side: one line a metric and one column a subject (an SAE, or an SAE of one run),
-// or the other way round where there are many subjects.
+// or the other way round where there are many subjects, more than metrics.
 
 const MANY_SUBJECTS = 7;
 
@@ -24,8 +24,12 @@ function collectMetrics(entries) {
   return { subjects: ordered, rows: [...rows.values()] };
 }
 
+function isDirected({ better }) {
+  return better === "lower" || better === "higher";
+}
+
 function directionMark(better) {
-  if (better !== "lower" && better !== "higher") return null;
+  if (!isDirected({ better })) return null;
   const text = `${better} is better`;
   return ["\u00a0", el("span", { class: "direction", role: "img", "aria-label": text },
     better === "lower" ? "\u2193" : "\u2191")];
@@ -34,7 +38,7 @@ function directionMark(better) {
 // The best of several numbers, or null where there is no direction or nothing to choose.
 function bestOf(values, better) {
   const numbers = values.filter(isNumber);
-  if (numbers.length < 2 || (better !== "lower" && better !== "higher")) return null;
+  if (numbers.length < 2 || !isDirected({ better })) return null;
   const low = Math.min(...numbers);
   const high = Math.max(...numbers);
   if (low === high) return null;
@@ -56,8 +60,8 @@ class Footnotes {
   }
   list() {
     if (this.reasons.length === 0) return null;
-    return el("ol", { class: "footnotes" },
-      this.reasons.map((reason, i) => el("li", null, el("sup", null, Footnotes.letter(i)), reason)));
+    return el("ol", { class: "footnotes" }, this.reasons.map((reason, i) =>
+      el("li", null, el("sup", null, Footnotes.letter(i)), reason)));
   }
 }
 
@@ -81,7 +85,7 @@ class MetricTable {
     this.runs = runs;
     this.caption = caption;
     this.heading = heading;
-    this.bySubject = model.subjects.length >= MANY_SUBJECTS;
+    this.bySubject = model.subjects.length >= Math.max(MANY_SUBJECTS, model.rows.length);
     this.sort = null;
     this.node = el("div", { class: "metric-table" });
     this.render();
@@ -122,9 +126,8 @@ class MetricTable {
   metricHeader(row, attributes) {
     const sorted = this.sort && this.sort.row === row;
     const order = sorted ? (this.sort.descending ? "descending" : "ascending") : null;
-    const directed = row.better === "lower" || row.better === "higher";
     const about = [row.definition, row.range && `range ${row.range}`,
-      directed && `${row.better} is better`].filter(Boolean).join("; ");
+      isDirected(row) && `${row.better} is better`].filter(Boolean).join("; ");
     return el("th", { ...attributes, "aria-sort": order },
       button([prettyKey(row.key), row.unit && el("span", { class: "unit" }, row.unit),
         directionMark(row.better)],
@@ -198,7 +201,8 @@ class MetricTable {
         this.render();
       }, { class: "quiet" }));
     this.node.replaceChildren(
-      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": this.caption }, table),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": this.caption },
+        table),
       notes.list() || "",
       help || "");
     const again = focusRow && [...this.node.querySelectorAll("button.sort")].find(
@@ -220,7 +224,7 @@ function glossary(entries) {
     const facts = [
       metric.unit && `in ${metric.unit}`,
       metric.range && `range ${metric.range}`,
-      (metric.better === "lower" || metric.better === "higher") && `${metric.better} is better`,
+      isDirected(metric) && `${metric.better} is better`,
       `from ${[...sections].join(", ")}`,
     ].filter(Boolean);
     return el("div", null,

@@ -3,13 +3,15 @@
 // A document may lack anything but its format; the page then lacks it too.
 function normalised(report) {
   const list = (value) => (Array.isArray(value) ? value : []);
+  const sections = list(report.sections).map((section) => ({ ...section,
+    metrics: list(section.metrics), blocks: list(section.blocks) }));
+  const figures = list(report.figures);
   return {
     run: report.run || {},
     headline: list(report.headline),
-    figures: list(report.figures),
+    figures: figures.length > 0 ? figures : derivedFigures(sections),
     notes: list(report.notes),
-    sections: list(report.sections).map((section) => ({ ...section,
-      metrics: list(section.metrics), blocks: list(section.blocks) })),
+    sections,
     recipe: { ...report.recipe, values: list(report.recipe?.values) },
     provenance: { groups: list(report.provenance?.groups) },
   };
@@ -28,12 +30,33 @@ function runFacts(run) {
   ].filter(Boolean);
 }
 
+// Where a document names no key figures: how many SAEs, and the best of each scorer's first metric
+// that has a direction.
+function derivedFigures(sections) {
+  const scores = sections.filter((section) => section.kind === "score");
+  const subjects = new Set(scores.flatMap((section) =>
+    section.metrics.map((metric) => metric.subject).filter(Boolean)));
+  if (subjects.size === 0) return [];
+  const figures = scores.map(({ metrics }) => {
+    const key = metrics.find(isDirected)?.key;
+    const values = metrics.filter((metric) => metric.key === key && isNumber(metric.value));
+    if (values.length === 0) return null;
+    const best = values.reduce((a, b) => ((b.value < a.value) === (a.better === "lower") ? b : a));
+    const several = subjects.size > 1;
+    return { label: several ? `best ${prettyKey(key)}` : prettyKey(key), value: best.value,
+      unit: best.unit, note: best.subject };
+  });
+  const count = { label: subjects.size === 1 ? "SAE" : "SAEs", value: subjects.size };
+  return [count, ...figures.filter(Boolean).slice(0, 4)];
+}
+
 function keyFigures(figures) {
   if (figures.length === 0) return null;
   return el("dl", { class: "key-figures" }, figures.map((figure) => el("div", null,
     el("dt", null, figure.label),
     el("dd", { title: isNumber(figure.value) ? fullNumber(figure.value) : null },
-      cellText(figure.value, formatNumber), figure.unit && el("span", { class: "unit" }, figure.unit),
+      cellText(figure.value, formatNumber),
+      figure.unit && el("span", { class: "unit" }, figure.unit),
       figure.note && el("span", { class: "figure-note" }, figure.note)))));
 }
 
@@ -71,7 +94,8 @@ function comparisonHeader({ runs }) {
       el("p", { class: "facts" }, runFacts(run.report.run)),
       el("p", null, visibleText(run.report.headline.join(" ")))))),
     notesList(runs),
-    figures.flat().length > 0 && pairsTable(alignPairs(figures), runs, "Key figure", "Key figures"));
+    figures.flat().length > 0 &&
+      pairsTable(alignPairs(figures), runs, "Key figure", "Key figures"));
 }
 
 const FIGURES = {
@@ -151,7 +175,8 @@ function pageSections(view) {
       commands.map(({ report, label }) => el("p", { class: "command" },
         several && el("span", { class: "run-label" }, label), el("code", null, report.run.command),
         copyButton(() => report.run.command))),
-      view.runs.map(({ report, label }) => recipeParts(report.recipe, several ? `, ${label}` : ""))),
+      view.runs.map(({ report, label }) =>
+        recipeParts(report.recipe, several ? `, ${label}` : ""))),
     view.runs.some(({ report }) => report.provenance.groups.length > 0) &&
       part("provenance", "Provenance", provenanceTables(view.runs)),
     all.length > 0 && part("glossary", "Glossary of metrics", glossary(all)),

@@ -65,7 +65,8 @@ function figureCaption(block) {
   if (!block.title && !block.caption && !block.runLabel) return null;
   return el("figcaption", null,
     block.title && el("h3", { id: block.anchor },
-      visibleText(block.title), block.runLabel && el("span", { class: "run-label" }, block.runLabel)),
+      visibleText(block.title),
+      block.runLabel && el("span", { class: "run-label" }, block.runLabel)),
     block.caption && el("p", null, visibleText(block.caption)));
 }
 
@@ -157,8 +158,9 @@ function plotTip(over) {
       el("table", null, content.rows.map(([style, name, value]) => el("tr", null,
         el("td", null, style && swatch(style)), el("td", null, visibleText(name)),
         el("td", { class: "num" }, value)))));
-    const flip = left > over.clientWidth - node.offsetWidth - 24;
-    node.style.left = `${flip ? left - node.offsetWidth - 14 : left + 14}px`;
+    const [room, width] = [over.clientWidth, node.offsetWidth];
+    const beside = left > room / 2 ? left - width - 14 : left + 14;
+    node.style.left = `${Math.max(-over.offsetLeft, Math.min(beside, room - width))}px`;
     node.style.top = `${Math.max(0, Math.min(top - 12, over.clientHeight - node.offsetHeight))}px`;
   };
 }

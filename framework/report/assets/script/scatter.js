@@ -50,7 +50,8 @@ function placeLabels(u, placed, density) {
   for (const { point, px, py } of placed) {
     if (!point.label) continue;
     const w = textWidth(visibleText(point.label), font);
-    const starts = [[px + 9, py - 8], [px - 9 - w, py - 8], [px - w / 2, py - 24], [px - w / 2, py + 9]];
+    const starts = [[px + 9, py - 8], [px - 9 - w, py - 8], [px - w / 2, py - 24],
+      [px - w / 2, py + 9]];
     const spot = starts.find(([x, y]) => free([x, y, x + w, y + 16]));
     if (!spot) continue;
     boxes.push([spot[0], spot[1], spot[0] + w, spot[1] + 16]);
@@ -143,12 +144,13 @@ function scatterFigure(block) {
   if (points.length === 0) return emptyFigure(block, "No finite points to plot.");
   let plot = null;
   // Few points that bear their own names and colours need no legend.
-  const selfExplaining = points.length <= FEW_POINTS && points.every((p) => namedColours.has(p.label));
+  const few = points.length <= FEW_POINTS;
+  const selfExplaining = few && points.every((p) => namedColours.has(p.label));
+  const listed = few && points.map((p) =>
+    `${p.label} (${formatNumber(p.x, 3)}, ${formatNumber(p.y, 3)})`).join("; ");
   return plotFigure(block, {
     summary: `Scatter plot of ${block.y_label || "y"} against ${block.x_label || "x"}, ` +
-      `${plural(points.length, "point")}` +
-      (points.length <= FEW_POINTS ? ": " + points.map((p) => `${p.label} (${formatNumber(p.x, 3)}, ` +
-        `${formatNumber(p.y, 3)})`).join("; ") : ""),
+      plural(points.length, "point") + (few ? `: ${listed}` : ""),
     yLabel: labelledScale(block.y_label, block.log_y),
     legend: block.groups.length > 1 && !selfExplaining ? plotLegend(block.groups.map((group, g) =>
       ({ name: group.name, style: styles[g] })), () => plot) : null,

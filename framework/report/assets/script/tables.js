@@ -102,17 +102,19 @@ function dataTable(getData) {
     const text = () => [header, ...rows].map((row) => row.map((value) =>
       isNumber(value) ? fullNumber(value) : value ?? "").join("\t")).join("\n");
     const shown = rows.filter((row, r) => r % step === 0);
-    const cells = shown.map((row) => el("tr", null, row.map((value) =>
+    const formats = header.map((name, c) => columnFormat(rows.map((row) => row[c])));
+    const cells = shown.map((row) => el("tr", null, row.map((value, c) =>
       el("td", { class: typeof value === "string" ? null : "num",
-        title: isNumber(value) ? fullNumber(value) : null },
-      typeof value === "string" ? visibleText(value) : formatNumber(value)))));
+        title: isNumber(value) ? fullNumber(value) : null }, cellText(value, formats[c])))));
     return [
       el("p", { class: "table-help" }, copyButton(text, "Copy as tab-separated values"),
-        step > 1 && ` Every ${step}th of ${plural(rows.length, "row")} is shown; the copy has all.`),
+        step > 1 &&
+          ` Every ${step}th of ${plural(rows.length, "row")} is shown; the copy has all.`),
       el("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "Data" },
         el("table", { class: "block" },
           el("thead", null, el("tr", null,
-            header.map((name) => el("th", { scope: "col", class: "num" }, name)))),
+            header.map((name, c) => el("th", { scope: "col",
+              class: typeof rows[0]?.[c] === "string" ? null : "num" }, visibleText(name))))),
           el("tbody", null, cells))),
     ];
   });

@@ -104,8 +104,10 @@ TEST_F(Checkpoints, RopeScalingEqualsTransformers) {
   const auto last = [&] { return logits(*open(folder_), tokens).narrow(1, 40, 20); };
   const auto scaling = [](const char* type_key, const char* type) {
     Value rope = Value::table();
-    rope.set(type_key, type).set("factor", type == std::string("linear") ? 4.0 : 8.0);
-    rope.set("low_freq_factor", 1.0).set("high_freq_factor", 4.0);
+    rope.set(type_key, type);
+    rope.set("factor", type == std::string("linear") ? 4.0 : 8.0);
+    rope.set("low_freq_factor", 1.0);
+    rope.set("high_freq_factor", 4.0);
     rope.set("original_max_position_embeddings", 16);
     return rope;
   };
@@ -118,7 +120,8 @@ TEST_F(Checkpoints, RopeScalingEqualsTransformers) {
     EXPECT_LT(distance(last(), expected.tensor(type)), 2e-5) << type;
     write_config([&](Value& c) {  // before
       c.erase("rope_parameters");
-      c.set("rope_theta", 10000).set("rope_scaling", scaling("type", type));
+      c.set("rope_theta", 10000);
+      c.set("rope_scaling", scaling("type", type));
     });
     EXPECT_LT(distance(last(), expected.tensor(type)), 2e-5) << type;
   }
@@ -143,11 +146,13 @@ TEST_F(Checkpoints, AConfigurationThatCannotBeRunIsSaid) {
   EXPECT_THAT(error_with(set("hidden_size", std::int64_t{1} << 40)), HasSubstr("width is"));
   EXPECT_THAT(error_with(set("partial_rotary_factor", 0.5)), HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(error_with([](Value& c) {
-                c.set("model_type", "mistral").set("sliding_window", 16);
+                c.set("model_type", "mistral");
+                c.set("sliding_window", 16);
               }),
               HasSubstr("sliding_window 16 is shorter than the context 64"));
   Value yarn = Value::table();
-  yarn.set("rope_type", "yarn").set("factor", 2.0);
+  yarn.set("rope_type", "yarn");
+  yarn.set("factor", 2.0);
   EXPECT_THAT(error_with(set("rope_parameters", yarn)), HasSubstr("'yarn' is not supported"));
   std::ofstream(folder_ / "config.json") << "{";
   EXPECT_THAT(error_of([&] { (void)open(folder_); }), HasSubstr("config.json:1:"));
@@ -156,7 +161,10 @@ TEST_F(Checkpoints, AConfigurationThatCannotBeRunIsSaid) {
 }
 
 TEST_F(Checkpoints, AMistralWithoutAWindowRuns) {
-  write_config([](Value& c) { c.set("model_type", "mistral").set("sliding_window", Value()); });
+  write_config([](Value& c) {
+    c.set("model_type", "mistral");
+    c.set("sliding_window", Value());
+  });
   const at::Tensor tokens = at::arange(20).view({1, 20});
   EXPECT_TRUE(at::equal(logits(*open(folder_), tokens), logits(*open(fixture("tiny")), tokens)));
 }

@@ -26,7 +26,7 @@ class Edits : public ::testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Folders, Edits, ::testing::Values("tiny", "tiny_qwen2"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& given) { return std::string(given.param); });
 
 TEST_P(Edits, EqualHooksInTransformers) {
   const std::vector<std::pair<const char*, std::vector<Edit>>> cases = {

@@ -21,7 +21,7 @@ class Tiny : public ::testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Folders, Tiny, ::testing::Values("tiny", "tiny_qwen2"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& given) { return std::string(given.param); });
 
 TEST_P(Tiny, LogitsAndEveryTapEqualTransformers) {
   const auto taps = names(*model_);
@@ -41,7 +41,9 @@ TEST_P(Tiny, ATapAloneIsTheSameAsAmongOthers) {
     const saffron::RunResult alone = model_->run(tokens_, {&taps[i], 1}, {}, i % 2 == 0);
     EXPECT_TRUE(at::equal(alone.taps[0], all.taps[i])) << taps[i];
     EXPECT_EQ(alone.logits.defined(), i % 2 == 0);
-    if (alone.logits.defined()) EXPECT_TRUE(at::equal(alone.logits, all.logits)) << taps[i];
+    if (alone.logits.defined()) {
+      EXPECT_TRUE(at::equal(alone.logits, all.logits)) << taps[i];
+    }
   }
 }
 

@@ -44,7 +44,7 @@ at::Tensor by_autograd(const saffron::LayerMap& map, const Problem& p) {
 
 class LayerMaps : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Folders, LayerMaps, ::testing::Values("tiny", "tiny_qwen2"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& given) { return std::string(given.param); });
 
 TEST_P(LayerMaps, JacobianEqualsAutograd) {
   for (const auto& [dtype, name, tolerance] :

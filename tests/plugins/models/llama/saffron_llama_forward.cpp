@@ -3,7 +3,10 @@
 // IN holds `tokens` int64 [B, T] and `positions` int64 [P], into the B T rows. OUT gets `top1` int64
 // [B T], `logits` [P, vocabulary] and a tap a site.
 
-#include "support.h"
+#include "open_model.h"
+
+#include <saffron/error.h>
+#include <saffron/io.h>
 
 #include <ATen/ops/argmax.h>
 

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <saffron/context.h>
+
+#include <string>
+
+namespace saffron::testing {
+
+// A context for tests of single components: a seed, and nothing around it.
+class FakeContext final : public Context {
+ public:
+  explicit FakeContext(std::uint64_t seed = 1, at::ScalarType dtype = at::kFloat)
+      : seed_(seed), dtype_(dtype) {}
+
+  [[nodiscard]] Random random(std::string_view purpose) const override {
+    return Random(seed_).fork(purpose);
+  }
+  [[nodiscard]] at::Device device() const override { return at::kCPU; }
+  [[nodiscard]] at::ScalarType dtype() const override { return dtype_; }
+  [[nodiscard]] std::string node() const override { return "test"; }
+  [[nodiscard]] std::string artifacts() const override { return {}; }
+  [[nodiscard]] bool cancelled() const override { return false; }
+  void progress(std::string_view, std::int64_t, std::int64_t) const override {}
+
+ private:
+  std::uint64_t seed_;
+  at::ScalarType dtype_;
+};
+
+}  // namespace saffron::testing
