@@ -15,7 +15,7 @@ void append(References& to, References from) {
 
 template <class Keys>
 Value decode_with(NodeSpec& node, ComponentDecoder& decoder) {
-  const std::vector<std::string> own = own_key_names(node.section);
+  const std::vector<std::string>& own = own_key_names(node.section);
   Keys keys;
   Value resolved = std::move(decoder.own_keys(node.table, own, keys, node.path()).resolved);
   node.keys = std::move(keys);
@@ -63,7 +63,7 @@ void join_tables(const Value& table, const ComponentUse& component, const Value&
 
 DecodedSae decode_sae(const Value& table, const std::string& path, ComponentDecoder& decoder) {
   DecodedSae out;
-  const std::vector<std::string> names = own_key_names("sae");
+  const std::vector<std::string>& names = own_key_names("sae");
   const Decoded own = decoder.own_keys(table, names, out.keys, path);
   if (out.keys.predicts.empty()) out.keys.predicts = out.keys.reads;
   out.component = decoder.component("sae", table, names, path);

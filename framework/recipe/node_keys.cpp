@@ -1,5 +1,6 @@
 #include "framework/recipe/node_keys.h"
 
+#include <map>
 #include <utility>
 
 namespace saffron {
@@ -167,10 +168,16 @@ std::vector<ParamInfo> own_params(std::string_view section) {
   return out;
 }
 
-std::vector<std::string> own_key_names(std::string_view section) {
-  std::vector<std::string> out;
-  for (ParamInfo& info : own_params(section)) out.push_back(std::move(info.name));
-  return out;
+const std::vector<std::string>& own_key_names(std::string_view section) {
+  static const auto* const kNamesOf = [] {
+    auto* names = new std::map<std::string, std::vector<std::string>, std::less<>>;
+    for (const char* each : {"", "source", "sae", "train", "regularizer", "score", "compare"}) {
+      for (const ParamInfo& info : own_params(each)) (*names)[each].push_back(info.name);
+    }
+    return names;
+  }();
+  const auto found = kNamesOf->find(section);
+  return found != kNamesOf->end() ? found->second : kNamesOf->at("");
 }
 
 StreamName parse_stream(std::string_view text) {

@@ -89,7 +89,7 @@ struct CompareKeys {
 // train node. What `inspect` shows beside a component's parameters; of `train`, also `objective`,
 // `regularizer` and `vary`, which no schema decodes.
 [[nodiscard]] std::vector<ParamInfo> own_params(std::string_view section);
-[[nodiscard]] std::vector<std::string> own_key_names(std::string_view section);
+[[nodiscard]] const std::vector<std::string>& own_key_names(std::string_view section);
 
 // "acts:layers.10.resid_post" -> {"acts", "layers.10.resid_post"}; the stream is "" without ':'.
 struct StreamName {

@@ -26,7 +26,7 @@ bool is_device(std::string_view text) {
 std::string name_of_file(const std::string& path) {
   std::string name = fs::path(path).stem().string();
   for (char& c : name) {
-    if (!is_plain_name(std::string_view(&c, 1), true)) c = '-';
+    if (c != '.' && !is_plain_name(std::string_view(&c, 1), false)) c = '-';
   }
   name.resize(std::min(name.size(), kLongestName));
   while (name.starts_with('.')) name.erase(0, 1);

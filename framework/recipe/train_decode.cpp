@@ -115,7 +115,7 @@ RegularizerSpec decode_regularizer(const std::string& name, const Value& table,
                                    ComponentDecoder& decoder) {
   RegularizerSpec out;
   out.name = name;
-  const std::vector<std::string> own = own_key_names("regularizer");
+  const std::vector<std::string>& own = own_key_names("regularizer");
   Decoded decoded = decoder.own_keys(table, own, out.keys, path);
   check_over(out, decoded.resolved, table, path, saes, decoder.problems());
   if (decoded.ok() && decoded.resolved.find("over")->as_list().empty()) {
@@ -129,7 +129,7 @@ RegularizerSpec decode_regularizer(const std::string& name, const Value& table,
 }
 
 void decode_train(NodeSpec& node, ComponentDecoder& decoder) {
-  const std::vector<std::string> own = own_key_names("train");
+  const std::vector<std::string>& own = own_key_names("train");
   TrainSpec spec;
   decoder.only(node.table, own, node.path());
   Decoded decoded =

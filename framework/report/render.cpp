@@ -22,8 +22,8 @@ std::string html_text(std::string_view text) {
   return replaced(replaced(text, '&', "&amp;"), '<', "&lt;");
 }
 
-// Inside a script element only '<' can start something ("</script>", "<!--"); in JSON it occurs only
-// within strings, where it may be written as an escape.
+// Inside a script element only '<' can start something ("</script>", "<!--"); in JSON it occurs
+// only within strings, where it may be written as an escape.
 std::string json_for_script(const Value& value) { return replaced(to_json(value), '<', "\\u003c"); }
 
 std::string run_name(const Value& report) {
@@ -40,12 +40,14 @@ std::string page_title(const std::vector<Value>& reports) {
 }
 
 // The policy forbids the page any network access, whatever its data says.
-constexpr std::string_view kHead = R"html(<!doctype html>
+constexpr std::string_view kHead =
+    R"html(<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
+ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <link rel="icon" href="data:,">
 )html";
 

@@ -5,8 +5,8 @@
 #include <c10/util/Exception.h>
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <mutex>
 
@@ -31,7 +31,7 @@ void copy_text(char (&out)[N], std::string_view text) {
   if (size < text.size()) {
     while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0u) == 0x80u) --size;
   }
-  std::memcpy(out, text.data(), size);
+  text.copy(out, size);
   out[size] = '\0';
 }
 

@@ -5,8 +5,8 @@
 namespace saffron::inline sdk_v1 {
 namespace {
 
-// What the bytes at the front of `bytes` are: `length` bytes that are a character, or are no part of
-// one (to be shown as U+FFFD); or the beginning of a character that is not complete.
+// What the bytes at the front of `bytes` are: `length` bytes that are a character, or are no part
+// of one (to be shown as U+FFFD); or the beginning of a character that is not complete.
 struct Front {
   std::size_t length = 0;
   enum class Kind { character, invalid, incomplete } kind = Kind::invalid;

@@ -46,7 +46,12 @@ def text_file(smollm, tmp_path_factory):
 
 
 def our_ids(model, text_file, special):
-    command = [BUILD / "bin" / "saffron_tokenize", *(["--special"] if special else []), model, text_file]
+    command = [
+        BUILD / "bin" / "saffron_tokenize",
+        *(["--special"] if special else []),
+        model,
+        text_file,
+    ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [int(line) for line in printed.splitlines()]
 
@@ -63,7 +68,7 @@ def assert_equal_ids(tokenizer, model, text_file, special):
     begin, end = wanted.offsets[max(at - 3, 0)][0], wanted.offsets[at][1]
     pytest.fail(
         f"{len(ours)} ids against {len(wanted.ids)}; the first difference is at {at}, "
-        f"{ours[at]} against {wanted.ids[at]}, in {text[begin:end + 10]!a}"
+        f"{ours[at]} against {wanted.ids[at]}, in {text[begin : end + 10]!a}"
     )
 
 

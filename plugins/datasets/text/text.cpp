@@ -12,6 +12,7 @@
 #include <atomic>
 #include <filesystem>
 #include <iomanip>
+#include <unordered_map>
 
 namespace saffron::plugins {
 namespace {
@@ -21,13 +22,18 @@ namespace fs = std::filesystem;
 // Documents are encoded in batches of about this many bytes: the unit of parallel work.
 constexpr std::size_t kBatchBytes = 1 << 16;
 
-// A path where a name alone would be ambiguous.
-std::string label(const std::vector<std::string>& files, std::size_t file) {
-  const auto name = [](const std::string& path) { return fs::path(path).filename().string(); };
-  const std::string own = name(files[file]);
-  const auto same = std::count_if(files.begin(), files.end(),
-                                  [&](const std::string& path) { return name(path) == own; });
-  return same == 1 ? own : files[file];
+// Each file's name for people: its path where the name alone would be ambiguous.
+std::vector<std::string> names_of(const std::vector<std::string>& files) {
+  std::vector<std::string> names;
+  std::unordered_map<std::string, int> uses;
+  for (const std::string& file : files) {
+    names.push_back(fs::path(file).filename().string());
+    ++uses[names.back()];
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (uses[names[i]] > 1) names[i] = files[i];
+  }
+  return names;
 }
 
 // 1204332 as "1,204,332".
@@ -107,6 +113,7 @@ Text::Text(const Options& options, const Context& context) : options_(options), 
   std::vector<std::string> patterns;
   for (const Path& path : options_.files) patterns.push_back(path.value);
   files_ = expand_files(patterns);
+  names_ = names_of(files_);
   separator_ = separator_id(tokenizer(), options_.separator);
   bos_ = bos_id(tokenizer(), options_.prepend_bos);
   row_tokens_ = options_.context - (bos_ >= 0 ? 1 : 0);
@@ -223,7 +230,7 @@ DataRows Text::rows(std::span<const std::int64_t> indices) const {
 std::string Text::where(std::int64_t row) const {
   check_row(row);
   const Place& place = corpus().places[static_cast<std::size_t>(row)];
-  return cat(label(files_, place.file), ", line ", place.line);
+  return cat(names_[place.file], ", line ", place.line);
 }
 
 }  // namespace saffron::plugins

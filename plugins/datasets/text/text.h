@@ -63,9 +63,10 @@ class Text final : public Dataset, public HasTokenizer {
   Options options_;
   const Context& context_;
   std::vector<std::string> files_;
-  std::int32_t bos_ = -1;        // in front of each row; -1: none
-  std::int32_t separator_ = -1;  // between documents; -1: none
-  std::int64_t row_tokens_ = 0;  // of the stream, a row
+  std::vector<std::string> names_;  // of files_, for people
+  std::int32_t bos_ = -1;           // in front of each row; -1: none
+  std::int32_t separator_ = -1;     // between documents; -1: none
+  std::int64_t row_tokens_ = 0;     // of the stream, a row
   mutable std::once_flag once_;
   mutable Corpus corpus_;
 };

@@ -20,8 +20,8 @@ namespace saffron::plugins {
 //   a file of shape [n]      row i = ids[i c : (i + 1) c],        c = context
 //   a file of shape [R, C]   each of its rows is cut by itself: floor(C / c) rows of c tokens
 //
-// What is left at the end of a vector or of a matrix's row is dropped. Files stay memory-mapped; all
-// ids are checked once, on first use.
+// What is left at the end of a vector or of a matrix's row is dropped. Files stay memory-mapped;
+// all ids are checked once, on first use.
 class Tokens final : public Dataset, public HasTokenizer {
  public:
   struct Options {

@@ -64,7 +64,7 @@ class Lines {
                             increase * static_cast<double>(measured_.positions[c]);
       squares += excess * excess;
     }
-    add("ce_increase_error", std::sqrt(squares * m / (m - 1)) / positions_,
+    add("ce_increase_standard_error", std::sqrt(squares * m / (m - 1)) / positions_,
         "standard error of ce_increase, contexts taken as independent", "nats", "[0, inf)",
         Better::neither, m < 2 ? "one context has no spread" : "");
   }

@@ -20,12 +20,14 @@ Splice splice_sae(const TrainedSae& sae, const ModelBacked& backed, const CleanA
     const at::Tensor raw = clean.at(stream).slice(1, first);
     contexts = raw.size(0);
     positions = raw.size(1);
-    inputs.push_back(backed.normalise(stream, raw).reshape({-1, raw.size(2)}).contiguous());
+    inputs.push_back(
+        backed.normalise(stream, raw).reshape({contexts * positions, raw.size(2)}).contiguous());
   }
-  const std::vector<Codes> codes = sae.sae->encode(inputs);
-  const std::vector<at::Tensor> xhat = sae.sae->decode(codes);
   Splice out;
   out.rows = contexts * positions;
+  if (out.rows == 0) return out;
+  const std::vector<Codes> codes = sae.sae->encode(inputs);
+  const std::vector<at::Tensor> xhat = sae.sae->decode(codes);
   for (const Codes& space : codes) out.l0 += space.l0().sum().item<double>();
   for (std::size_t t = 0; t < sae.predicts.size(); ++t) {
     const std::int64_t stream = sae.predicts[t];

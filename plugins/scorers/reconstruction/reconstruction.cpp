@@ -10,6 +10,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <map>
@@ -19,8 +20,6 @@ namespace saffron::plugins {
 namespace {
 
 using metrics::ReconstructionSums;
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 class Accumulated final : public Accumulator {
  public:

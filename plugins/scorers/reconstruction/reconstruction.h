@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/context.h>
 #include <saffron/schema.h>
 #include <saffron/scorer.h>
 

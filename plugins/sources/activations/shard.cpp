@@ -27,6 +27,9 @@ std::string dtype_name(at::ScalarType type) {
     case at::kFloat: return "float32";
     case at::kHalf: return "float16";
     case at::kBFloat16: return "bfloat16";
+    case at::kLong: return "int64";
+    case at::kInt: return "int32";
+    case at::kBool: return "bool";
     default: return c10::toString(type);
   }
 }
@@ -156,17 +159,17 @@ void Shard::find_origin(const NamedArray* origin, const NamedArray* tokens) {
     const at::Tensor& given = origin->values;
     const bool is_integer = given.scalar_type() == at::kLong || given.scalar_type() == at::kInt;
     if (!is_integer || given.dim() != 2 || given.size(0) != rows() || given.size(1) != 2) {
-      throw bad(origin->place, cat("the origin of ", rows(), " rows is int64 [", rows(),
-                                   ", 2], not ", given.scalar_type(), ' ', given.sizes()));
+      throw bad(origin->place,
+                cat("the origin of ", rows(), " rows is int64 [", rows(), ", 2], not ",
+                    dtype_name(given.scalar_type()), ' ', given.sizes()));
     }
     origin_ = given.to(at::kLong).contiguous();
     return;
   }
   for (const StreamRows& stream : streams_) {
-    if (stream.has_contexts()) positions_ = stream.positions();
-  }
-  for (const StreamRows& stream : streams_) {
-    if (!stream.has_contexts() || stream.positions() == positions_) continue;
+    if (!stream.has_contexts()) continue;
+    if (positions_ == 0) positions_ = stream.positions();
+    if (stream.positions() == positions_) continue;
     throw bad(stream.place(), cat(stream.positions(), " positions, but ", positions_,
                                   " in another stream of the same file"));
   }

@@ -12,6 +12,7 @@
 namespace saffron::plugins {
 namespace {
 
+constexpr float kHalfStep = 0x1p-25f;  // centres the 2^24 values of a uniform
 const at::TensorOptions kDoubles = at::TensorOptions().dtype(at::kDouble);
 
 // Rows of z mixing have covariance A A^T, or A A^T scaled to unit diagonal.
@@ -69,7 +70,8 @@ at::Tensor Bernoulli::probabilities(std::int64_t first, std::int64_t count) cons
       at::mm(normals_.normal_rows(from, to - from, settings_.features), mixing_);
   at::Tensor p = at::special_ndtr(a);
   if (settings_.kind == Kind::flat) {
-    p = (p.clamp_min_(1e-38).log_() * exponent_).exp_();  // Phi^(decay i); 0^0 = 1
+    // Phi^(decay i), 0^0 = 1; kept above denormal numbers, which are slow.
+    p = (p.clamp_min_(1e-30).log_() * exponent_).clamp_min_(-80).exp_();
   } else {
     p = p * falloff_;
   }
@@ -91,7 +93,7 @@ SparseRows Bernoulli::draw_chunk(std::int64_t first, std::int64_t count) const {
     const auto row = static_cast<std::uint64_t>(first + r);
     bool empty = true;
     for (std::int64_t i = 0; i < n; ++i) {
-      if (uniform[r * n + i] < chance[r * n + i]) {
+      if (uniform[r * n + i] + kHalfStep < chance[r * n + i]) {
         rows.add(i, strength_.uniform(row, static_cast<std::uint64_t>(i)));
         empty = false;
       }

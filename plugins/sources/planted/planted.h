@@ -31,11 +31,11 @@ class PlantedSource final : public Source, public Planted {
     Semantics semantics = Semantics::intended;
     std::int64_t features = 512;
     std::int64_t width = 256;
-    std::optional<double> active;
+    std::optional<double> active = {};
     double decay = 0.99;
     std::int64_t groups = 12;
     std::int64_t block_rows = 4096;
-    std::optional<std::int64_t> shared_rows;
+    std::optional<std::int64_t> shared_rows = {};
     double noise = 0;
     bool gaussian_control = false;
   };

@@ -30,10 +30,10 @@ struct AddedToken {
 // In each piece, of all neighbours that a merge joins, the pair of the first merge in the list is
 // joined, the leftmost one first, until no merge applies.
 //
-// Ids are exactly those of Hugging Face's `tokenizers` 0.23 on every valid UTF-8 text. That includes
-// a vocabulary that lacks some bytes (SmolLM2's lacks six control characters and the bytes F1 and F2,
-// which begin planes 4 to 11, all unassigned): without an `unknown` token such bytes are dropped, so
-// a text with them does not round-trip.
+// Ids are exactly those of Hugging Face's `tokenizers` 0.23 on every valid UTF-8 text. That
+// includes a vocabulary that lacks some bytes (SmolLM2's lacks six control characters and the bytes
+// F1 and F2, which begin planes 4 to 11, all unassigned): without an `unknown` token such bytes are
+// dropped, so a text with them does not round-trip.
 struct ByteBpeSpec {
   std::string source;               // the file, for messages
   std::vector<std::string> tokens;  // by id; in GPT-2's byte alphabet ("Ġthe"), but for added ones

@@ -27,6 +27,7 @@ struct BestMatch {
 };
 [[nodiscard]] SAFFRON_EXPORT BestMatch best_match(const at::Tensor& a, const at::Tensor& b,
                                                   Sign sign = Sign::signed_);
+[[nodiscard]] SAFFRON_EXPORT BestMatch best_of_rows(const at::Tensor& cosines);  // from C itself
 
 // Mean max cosine similarity from A to B, directional:  1/n sum_i max_j C[i, j],  in [-1, 1].
 // (Sharkey, Braun, Millidge 2022.)  NaN for n = 0.
@@ -44,6 +45,7 @@ struct Matching {
 };
 [[nodiscard]] SAFFRON_EXPORT Matching match(const at::Tensor& a, const at::Tensor& b,
                                             Sign sign = Sign::signed_);
+[[nodiscard]] SAFFRON_EXPORT Matching match_pairs(const at::Tensor& cosines);  // from C itself
 
 // Mean over the matched pairs. With Sign::absolute this is the MCC, mean |cos| under the assignment
 // that minimises sum (1 - |cos|) (O'Neill et al. 2024); signed, the Hungarian MMCS. NaN without pairs.
@@ -51,8 +53,9 @@ struct Matching {
                                                         Sign sign);
 
 // Share of distinct partners among A's rows under |cos|:  #{argmax_j |C[i, j]|} / n,  in (0, 1].
-// A = learned latents, B = true features; 1 = every latent has a feature of its own.
-[[nodiscard]] SAFFRON_EXPORT double uniqueness(const at::Tensor& a, const at::Tensor& b);
+// A = learned latents, B = true features; 1 = every latent has a feature of its own. From
+// best_match(a, b, Sign::absolute).partner; NaN without latents.
+[[nodiscard]] SAFFRON_EXPORT double uniqueness(const at::Tensor& partner);
 
 // How well each latent's firing detects the presence of one true feature. Counts over rows:
 struct Detection {

@@ -40,9 +40,12 @@ at::Tensor cosines(const at::Tensor& a, const at::Tensor& b, Sign sign) {
 }
 
 BestMatch best_match(const at::Tensor& a, const at::Tensor& b, Sign sign) {
-  const at::Tensor c = cosines(a, b, sign);
-  if (c.size(1) == 0) throw Error("best_match: the second dictionary has no rows");
-  const auto [best, partner] = at::max(c, 1);
+  return best_of_rows(cosines(a, b, sign));
+}
+
+BestMatch best_of_rows(const at::Tensor& cosines) {
+  if (cosines.size(1) == 0) throw Error("best_match: the second dictionary has no rows");
+  const auto [best, partner] = at::max(cosines, 1);
   return {best, partner};
 }
 
@@ -55,9 +58,12 @@ double share_above(const at::Tensor& best, double threshold) {
 }
 
 Matching match(const at::Tensor& a, const at::Tensor& b, Sign sign) {
-  const at::Tensor c = cosines(a, b, sign);
-  const bool turned = c.size(0) > c.size(1);
-  const at::Tensor wide = turned ? c.t().contiguous() : c;
+  return match_pairs(cosines(a, b, sign));
+}
+
+Matching match_pairs(const at::Tensor& cosines) {
+  const bool turned = cosines.size(0) > cosines.size(1);
+  const at::Tensor wide = turned ? cosines.t().contiguous() : cosines;
   const at::Tensor columns = ops::assign_maximum(wide);
   const at::Tensor rows = at::arange(wide.size(0), at::TensorOptions().dtype(at::kLong));
   const at::Tensor cosine = wide.gather(1, columns.unsqueeze(1)).squeeze(1);
@@ -68,11 +74,10 @@ double mean_matched_cosine(const at::Tensor& a, const at::Tensor& b, Sign sign) 
   return mean_or_nan(match(a, b, sign).cosine);
 }
 
-double uniqueness(const at::Tensor& a, const at::Tensor& b) {
-  const BestMatch best = best_match(a, b, Sign::absolute);
-  if (best.partner.numel() == 0) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor distinct = std::get<0>(at::_unique(best.partner));
-  return static_cast<double>(distinct.numel()) / static_cast<double>(best.partner.numel());
+double uniqueness(const at::Tensor& partner) {
+  if (partner.numel() == 0) return std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor distinct = std::get<0>(at::_unique(partner));
+  return static_cast<double>(distinct.numel()) / static_cast<double>(partner.numel());
 }
 
 }  // namespace saffron::inline sdk_v1::metrics

@@ -21,8 +21,8 @@ class AddedTokens {
   AddedTokens() = default;
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
-  // Cuts `text`, adding its parts to `out`; special tokens only if `special`. With `special` false a
-  // special token's spelling stays text, and no other token is looked for inside of it.
+  // Cuts `text`, adding its parts to `out`; special tokens only if `special`. With `special` false
+  // a special token's spelling stays text, and no other token is looked for inside of it.
   void split(std::string_view text, bool special, std::vector<TextPart>& out) const;
 
  private:

@@ -49,7 +49,9 @@ def table(name, category):
             line = "   "
         line += item
     body = "\n".join(lines + [line])
-    return f"// clang-format off\nconstexpr CodeRange {name}[] = {{\n{body}\n}};\n// clang-format on\n"
+    return (
+        f"// clang-format off\nconstexpr CodeRange {name}[] = {{\n{body}\n}};\n// clang-format on\n"
+    )
 
 
 text = HEADER.format(version=unicode.unidata_version)

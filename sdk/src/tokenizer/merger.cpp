@@ -45,8 +45,8 @@ void Merger::propose(std::int32_t at) {
 }
 
 // As Word::merge_all of `tokenizers`: a heap of candidates by (rank, position). A candidate whose
-// neighbours have changed since is recognised by its product alone, so that one which still leads to
-// the same product counts at its old rank, there and here.
+// neighbours have changed since is recognised by its product alone, so that one which still leads
+// to the same product counts at its old rank, there and here.
 void Merger::run(std::vector<std::int32_t>& ids) {
   const auto count = static_cast<std::int32_t>(ids.size());
   const auto later = [](const Candidate& a, const Candidate& b) {

@@ -122,7 +122,7 @@ TEST(Grid, ReferencesPickMembers) {
   const Read read = grid("\"a.k\" = [4, 8]\n\"seed\" = [1, 2]\n\"b.l1\" = [1e-4]\n");
   EXPECT_EQ(names(read.recipe.expand("a[k=8]")), "a[k=8,seed=1] a[k=8,seed=2]");
   EXPECT_EQ(names(read.recipe.expand("a[ seed = 2, k = 4 ]")), "a[k=4,seed=2]");
-  EXPECT_EQ(names(read.recipe.expand("b[l1=0.0001,seed=1]")), "b[l1=1e-4,seed=1]");
+  EXPECT_EQ(names(read.recipe.expand("b[l1=0.0001,seed=1]")), "b[seed=1,l1=1e-4]");
   EXPECT_EQ(names(read.recipe.expand("a[k=16]")), "");
   EXPECT_EQ(names(read.recipe.expand("a[k")), "");
   EXPECT_EQ(names(read.recipe.expand("c")), "");

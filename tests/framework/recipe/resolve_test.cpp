@@ -82,7 +82,7 @@ TEST(Resolve, TheIdentityChangesWithEverythingElse) {
         "sae.other.aux.k=3", "train.all.rows=5000", "train.all.batch=50",
         "train.all.optimizer.lr=0.1", "train.all.schedule.final=0.5", "train.all.seed=1",
         "train.all.regularizer.hoyer.coef=1", "train.all.regularizer.hoyer.floor=1",
-        "train.all.vary.\"student.k\"=[4,16]", "score.explained.rows=10",
+        "train.all.vary.\"student.k\"=[4,8,16]", "score.explained.rows=10",
         "score.explained.judge.url=http://x", "dataset.text.tokenizer={ use = \"bytes\" }",
         "compare.epic.samples=3", "world.grid.states=4", "score.recon.sae=[\"student\"]"}) {
     EXPECT_NE(with({set}), plain) << set;

@@ -96,8 +96,8 @@ function clicks() {
 function untouched() {
   const allowed = new Set(["A", "ASIDE", "BDI", "BUTTON", "CANVAS", "CAPTION", "CODE", "DD",
     "DETAILS", "DIV", "DL", "DT", "FIGCAPTION", "FIGURE", "FOOTER", "H1", "H2", "H3", "H4",
-    "HEADER", "LI", "MAIN", "NAV", "OL", "P", "PRE", "SECTION", "SPAN", "SUMMARY", "SUP", "TABLE", "TBODY",
-    "TD", "TH", "THEAD", "TIME", "TR", "UL", "line", "path", "rect", "svg", "text"]);
+    "HEADER", "LI", "MAIN", "NAV", "OL", "P", "PRE", "SECTION", "SPAN", "SUMMARY", "SUP", "TABLE",
+    "TBODY", "TD", "TH", "THEAD", "TIME", "TR", "UL", "line", "path", "rect", "svg", "text"]);
   return {
     scripts: document.scripts.length - 1,  // without this one
     foreign: all("#page *").filter((node) => !allowed.has(node.tagName)).length,

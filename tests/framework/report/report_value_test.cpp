@@ -118,6 +118,8 @@ struct BadReport {
   const char* name;
   const char* json;
   const char* message;
+
+  friend void PrintTo(const BadReport& bad, std::ostream* out) { *out << bad.name; }
 };
 
 class BadReportTest : public testing::TestWithParam<BadReport> {};

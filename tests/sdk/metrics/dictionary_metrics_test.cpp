@@ -102,8 +102,12 @@ TEST(Matching, MccIgnoresSigns) {
 TEST(Uniqueness, CountsDistinctPartners) {
   const at::Tensor truth = at::eye(4);
   const at::Tensor latents = at::cat({truth, -truth.slice(0, 0, 2), truth.slice(0, 0, 2)});
-  EXPECT_DOUBLE_EQ(metrics::uniqueness(latents, truth), 4.0 / 8);
-  EXPECT_DOUBLE_EQ(metrics::uniqueness(truth, truth), 1);
+  const auto partners = [&](const at::Tensor& rows) {
+    return metrics::best_match(rows, truth, Sign::absolute).partner;
+  };
+  EXPECT_DOUBLE_EQ(metrics::uniqueness(partners(latents)), 4.0 / 8);
+  EXPECT_DOUBLE_EQ(metrics::uniqueness(partners(truth)), 1);
+  EXPECT_TRUE(std::isnan(metrics::uniqueness(partners(truth.slice(0, 0, 0)))));
 }
 
 // Latents 0 and 1 stand for features 1 and 0; latent 2 is dead.

@@ -99,7 +99,7 @@ TEST(ByteBpe, FindsAddedTokensAndTheBlanksTheyTake) {
   EXPECT_THAT(tokenizer->encode("<r>  <l>a", true), ElementsAre(6, 5, 0));
   EXPECT_THAT(tokenizer->encode("aaa", false), ElementsAre(7, 0));
   EXPECT_THAT(tokenizer->encode("a<s>", false), ElementsAre(0));  // "<s>" is text, and no token
-  // Those that are not normalized are looked for first, also where one of the others is further left.
+  // Those that are not normalized are looked for first, also where another one is further left.
   spec.tokens.push_back("a<s>");
   spec.added.push_back({.text = "a<s>", .id = 10});
   EXPECT_THAT(make_byte_bpe(spec)->encode("aa<s>", true), ElementsAre(0, 10));

@@ -39,8 +39,9 @@ function fullNumber(value) {
   return isNumber(value) ? String(value) : DASH;
 }
 
-// One format for a column, so that its decimal points line up: 3 significant digits for the smallest
-// entry as long as the largest has no more than 4; columns that span more fall back to one by one.
+// One format for a column, so that its decimal points line up: 3 significant digits for the
+// smallest entry as long as the largest has no more than 4; columns that span more fall back to one
+// by one.
 function columnFormat(values) {
   const numbers = values.filter(isNumber);
   if (numbers.every((value) => Number.isInteger(value))) return (value) => formatNumber(value);

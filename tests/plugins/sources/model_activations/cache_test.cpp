@@ -3,7 +3,9 @@
 #include <saffron/io.h>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 namespace saffron::source_test {
@@ -157,8 +159,34 @@ TEST_F(Cached, AFolderThatCannotBeWrittenIsOneWarning) {
   EXPECT_THAT(warnings()[0], HasSubstr("activations are no longer kept: cannot make the folder"));
 }
 
-// A file that cannot be replaced, as on a full disk: nothing is left half-written.
-TEST_F(Cached, AFailedWriteLeavesNothingBehind) {
+// Writes fail in the middle of a file here, as they do on a full disk.
+TEST_F(Cached, AFullDiskIsOneWarningAndLeavesNothingHalfWritten) {
+  (void)bench.make()->block(0);
+  const fs::path folder_of_key = key();
+  const auto source = bench.make();
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{300, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const ActivationRows first = source->block(1), second = source->block(2);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  static_cast<void>(std::signal(SIGXFSZ, handler));
+
+  EXPECT_TRUE(identical(first, plain));
+  EXPECT_EQ(second.streams[0].size(0), 10);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_THAT(warnings()[0], HasSubstr("activations are no longer kept: "));
+  EXPECT_THAT(warnings()[0], HasSubstr("File too large"));
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_of_key)) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre("index.json", "sample", "block-00000000.safetensors"));
+}
+
+TEST_F(Cached, AFileThatCannotBeReplacedLeavesNothingBehind) {
   (void)bench.make()->block(1);
   const fs::path path = file();
   fs::remove(path);

@@ -1,5 +1,6 @@
 #include "tests/plugins/sources/model_activations/support.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>

@@ -1,0 +1,151 @@
+#include "mutual_features.h"
+
+#include <saffron/error.h>
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <cstdio>
+#include <numbers>
+#include <string>
+#include <vector>
+
+namespace saffron::plugins {
+namespace {
+
+constexpr double kSmallestNorm = 1e-12;
+
+at::Tensor unit_rows(const at::Tensor& w) {
+  return w / w.norm(2, at::IntArrayRef{1}, true).clamp_min(kSmallestNorm);
+}
+
+}  // namespace
+
+Schema<MutualFeatures::Options> MutualFeatures::schema() {
+  return Schema<Options>{}
+      .param("ramp", &Options::ramp, "steps over which the penalty grows to its full weight, T",
+             non_negative(), unit("steps"))
+      .param("every", &Options::every,
+             "steps between two solutions of the assignment, which costs O(H^3); in between the last "
+             "one holds",
+             at_least(1), unit("steps"))
+      .param("reinitialise", &Options::reinitialise,
+             "draw an SAE anew when its latents' firing rates are far from even")
+      .param("reinit_threshold", &Options::reinit_threshold,
+             "score above which an SAE is drawn anew (2.5 as published last, 1 before)", positive())
+      .param("target_rate", &Options::target_rate,
+             "firing rate that every latent should have, r0; k / H of each SAE unless given "
+             "(0.0625 as published)",
+             Rule{.low = 0, .high = 1, .low_open = true});
+}
+
+double MutualFeatures::ramp_weight(std::int64_t step, std::int64_t ramp) {
+  if (step >= ramp) return 1;
+  const double left = static_cast<double>(ramp - step) / static_cast<double>(ramp);
+  return (1 + std::cos(std::numbers::pi * left)) / 2;
+}
+
+double MutualFeatures::reinit_score(const at::Tensor& rates, double target_rate) {
+  return ((rates.to(at::kDouble) - target_rate).abs() / target_rate).pow(3).mean().item<double>();
+}
+
+double MutualFeatures::target_rate(const TrainedSae& sae) const {
+  if (options_.target_rate) return *options_.target_rate;
+  if (!sae.spec.max_active) {
+    throw Error(cat("mutual_features: SAE '", sae.name,
+                    "' has no fixed number of active latents from which to take target_rate"))
+        .with_help("set target_rate, or reinitialise = false");
+  }
+  return static_cast<double>(*sae.spec.max_active) / static_cast<double>(sae.spec.latents);
+}
+
+void MutualFeatures::request_reinitialisations(TrainStep& step) {
+  for (std::int64_t i = 0; i < step.saes(); ++i) {
+    const Codes& codes = step.codes(i);
+    const at::Tensor rates =
+        codes.firing_counts().to(at::kDouble) / static_cast<double>(codes.rows());
+    if (reinit_score(rates, target_rate(step.sae(i))) <= options_.reinit_threshold) continue;
+    step.reinitialise(i, at::empty({0}, at::TensorOptions().dtype(at::kLong)));
+    std::erase_if(assignments_, [&](const auto& entry) {
+      return entry.first.first == i || entry.first.second == i;
+    });
+  }
+}
+
+at::Tensor MutualFeatures::disagreement(const Pair& pair, const at::Tensor& a, const at::Tensor& b,
+                                        bool solve) {
+  const bool turned = a.size(0) > b.size(0);
+  const at::Tensor& small = turned ? b : a;
+  const at::Tensor& large = turned ? a : b;
+  auto found = assignments_.find(pair);
+  if (found != assignments_.end() && found->second.numel() != small.size(0)) {
+    throw Error(ErrorKind::data, cat("mutual_features: the restored assignment of SAEs ", pair.first,
+                                     " and ", pair.second, " has ", found->second.numel(),
+                                     " rows, the smaller dictionary has ", small.size(0)));
+  }
+  if (solve || found == assignments_.end()) {
+    const c10::AutoGradMode no_grad(false);
+    const at::Tensor assignment = ops::assign_maximum(at::mm(small.detach(), large.detach().t()));
+    found = assignments_.insert_or_assign(pair, assignment.to(small.device())).first;
+  }
+  return 1 - (small * large.index_select(0, found->second)).sum(1).mean();
+}
+
+at::Tensor MutualFeatures::penalty(const TrainStep& given) {
+  // parameter() makes leaves and reinitialise() leaves a note; neither changes what the step is.
+  TrainStep& step = const_cast<TrainStep&>(given);
+  if (step.saes() < 2) {
+    throw Error("mutual_features ties several SAEs to each other, but `over` has one")
+        .with_help("name at least two SAEs in `over`");
+  }
+  std::vector<at::Tensor> rows;
+  for (std::int64_t i = 0; i < step.saes(); ++i) {
+    rows.push_back(unit_rows(step.parameter(i, Role::decoder)));
+    if (rows[static_cast<std::size_t>(i)].size(1) != rows[0].size(1)) {
+      throw Error(cat("mutual_features: the decoders of '", step.sae(0).name, "' ", rows[0].sizes(),
+                      " and '", step.sae(i).name, "' ", rows[static_cast<std::size_t>(i)].sizes(),
+                      " differ in width"));
+    }
+  }
+  const bool solve = step.step() % options_.every == 0;
+  at::Tensor total;
+  for (std::size_t a = 0; a < rows.size(); ++a) {
+    for (std::size_t b = a + 1; b < rows.size(); ++b) {
+      const at::Tensor term = disagreement({static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)},
+                                           rows[a], rows[b], solve);
+      total = total.defined() ? total + term : term;
+    }
+  }
+  if (options_.reinitialise) request_reinitialisations(step);
+  const double pairs = static_cast<double>(rows.size() * (rows.size() - 1)) / 2;
+  return total * (ramp_weight(step.step(), options_.ramp) / pairs);
+}
+
+State MutualFeatures::save() const {
+  State state;
+  for (const auto& [pair, assignment] : assignments_) {
+    state.tensors.set(cat("assignment.", pair.first, ".", pair.second), assignment.clone());
+  }
+  return state;
+}
+
+void MutualFeatures::load(const State& state) {
+  std::map<Pair, at::Tensor> loaded;
+  for (const auto& [name, tensor] : state.tensors) {
+    Pair pair;
+    char rest = 0;
+    if (std::sscanf(name.c_str(), "assignment.%ld.%ld%c", &pair.first, &pair.second, &rest) != 2 ||
+        tensor.dim() != 1 || tensor.scalar_type() != at::kLong) {
+      throw Error(ErrorKind::data, cat("mutual_features: '", name, "' ", tensor.sizes(),
+                                       " is not the assignment of a pair of SAEs"));
+    }
+    loaded[pair] = tensor.clone();
+  }
+  assignments_ = std::move(loaded);
+}
+
+}  // namespace saffron::plugins

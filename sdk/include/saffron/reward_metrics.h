@@ -1,0 +1,142 @@
+#pragma once
+
+#include <saffron/comparator.h>
+#include <saffron/world.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What comparators of tabular rewards share: everything but the canonicalisation itself.
+//
+// A canonicalisation c maps a reward R[s, a, s'] to a representative of those that differ from it
+// in what a comparison should not see. Distances are then taken between standardised rewards
+// (STARC: Skalse et al. 2024, "A framework for quantifying differences between reward functions"):
+//
+//   s(R) = c(R) / n(c(R)),  or 0 where n(c(R)) = 0         d(R1, R2) = m(s(R1) - s(R2))
+//
+// All in float64. Functions here may be called from several threads at once.
+
+namespace saffron::inline sdk_v1::rewards {
+
+// Over all S * A * S transitions, tau = P(s' | s, a):
+//   one, two, inf        (sum |x|^p)^(1/p), max |x|
+//   weighted_one, _two   (sum tau |x|^p)^(1/p)       zero on impossible transitions: a seminorm
+//   weighted_inf         max (tau |x|)
+enum class Norm : std::uint8_t { none, one, two, inf, weighted_one, weighted_two, weighted_inf };
+
+// One way to measure a distance between two canonical rewards x and y.
+struct SAFFRON_EXPORT Measure {
+  enum class Kind : std::uint8_t {
+    norms,              // "n-m": m(x / n(x) - y / n(y))
+    angle,              // "angle": between x and y as vectors, in [0, pi]; pi / 2 when one is 0
+    weighted_angle,     // "weighted_angle": with the inner product sum tau x y
+    pearson_uniform,    // "pearson-uniform": sqrt((1 - rho) / 2), (s, a, s') ~ D_S x D_A x D_S
+    pearson_reachable,  // "pearson-reachable": the same, (s, a, s') ~ D_S x D_A x tau
+  };
+  Kind kind = Kind::norms;
+  Norm normalise = Norm::two, distance = Norm::two;
+
+  [[nodiscard]] std::string text() const;        // "2-2", "none-weighted_inf", "angle"
+  [[nodiscard]] std::string definition() const;  // the formula in a line
+  [[nodiscard]] bool pearson() const;
+  // d(c R1, R2) = d(R1, R2) for c > 0.
+  [[nodiscard]] bool scale_invariant() const;
+  friend bool operator==(const Measure&, const Measure&) = default;
+};
+
+// Throws Error naming what is wrong; "0" stands for "none".
+[[nodiscard]] SAFFRON_EXPORT Measure parse_measure(std::string_view text);
+// A component's option: "all" stands for the 7 x 6 pairs of norms and both angles. Throws Error when
+// one is listed twice, or is a Pearson distance where `pearson` is false.
+[[nodiscard]] SAFFRON_EXPORT std::vector<Measure> parse_measures(
+    const std::vector<std::string>& texts, bool pearson);
+// The same as a rule of a schema: "" or what is wrong.
+[[nodiscard]] SAFFRON_EXPORT std::string check_measures(const std::vector<std::string>& texts,
+                                                        bool pearson);
+
+// ---- the world ----------------------------------------------------------------------------------
+
+// The world as a tabular one with dense transitions; throws Error, naming the comparator, when it is
+// none.
+[[nodiscard]] SAFFRON_EXPORT const TabularWorld& dense_tabular(const World& world,
+                                                               std::string_view comparator);
+// Which states some policy reaches from mu0: bool [S].
+[[nodiscard]] SAFFRON_EXPORT at::Tensor reachable_states(const TabularWorld& world);
+// sum_s' tau[s, a, s'] R[s, a, s'] of rewards [R, S, A, S]: [R, S, A].
+[[nodiscard]] SAFFRON_EXPORT at::Tensor expected_rewards(const at::Tensor& tau,
+                                                         const at::Tensor& rewards);
+
+// V = (I - gamma T)^-1 r of a fixed policy, T[s, s'] = sum_a pi(a | s) tau[s, a, s'],
+// r[s] = sum_a pi(a | s) rbar[s, a]: one factorisation for all rewards, one step of refinement.
+class SAFFRON_EXPORT PolicyEvaluation {
+ public:
+  explicit PolicyEvaluation(const TabularWorld& world);
+  // [R, S, A] -> [R, S]. Error (numeric) when the result is not finite.
+  [[nodiscard]] at::Tensor values(const at::Tensor& expected_rewards) const;
+
+ private:
+  at::Tensor policy_, system_, lu_, pivots_;
+  double gamma_;
+};
+
+// ---- norms --------------------------------------------------------------------------------------
+
+// What the N entries of a canonical reward stand for: one transition each, or, where the reward is
+// constant in s', the S transitions of one (s, a).
+struct SAFFRON_EXPORT Cells {
+  at::Tensor count;  // [N] transitions of a cell
+  at::Tensor mass;   // [N] sum of their tau
+  at::Tensor peak;   // [N] the largest of their tau
+
+  [[nodiscard]] static Cells of(const at::Tensor& tau, bool constant_in_successor);
+};
+
+// Of each row of x [..., N]: [...].
+[[nodiscard]] SAFFRON_EXPORT at::Tensor norm(Norm kind, const at::Tensor& x, const Cells& cells);
+// The largest m(x) over all x with n(x) = 1; infinite where n is 0 and m is not. Neither is none.
+[[nodiscard]] SAFFRON_EXPORT double largest_ratio(Norm n, Norm m, const Cells& cells);
+
+// ---- distances ----------------------------------------------------------------------------------
+
+struct SAFFRON_EXPORT Canonical {
+  std::string name;   // "VAL"
+  at::Tensor values;  // float64 [R, S, A, S], or [R, S, A, 1] where constant in s'
+  // Like values: the sums that yield them, with the absolute value of every term. A canonical reward
+  // whose norm is below kZero times that of its scale is rounding noise, and taken as 0.
+  at::Tensor scale;
+};
+
+inline constexpr double kZero = 1e-10;
+
+class SAFFRON_EXPORT Distances {
+ public:
+  // `names` are the rewards'. Error (numeric) when a canonical reward is not finite.
+  Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names);
+
+  // Key "VAL/2-2"; NaN and the reason where a correlation is undefined.
+  [[nodiscard]] PairMatrix matrix(const Measure& measure) const;
+  // What follows from the measure alone: metric, range, pseudometric, invariance to scaling. The
+  // upper end of the range is a bound that mixed norms need not attain.
+  [[nodiscard]] Certificate certificate(const Measure& measure) const;
+  // Rewards whose canonical form is 0.
+  [[nodiscard]] std::vector<std::string> trivial() const;
+
+ private:
+  [[nodiscard]] at::Tensor zero(Norm kind) const;  // bool [R]
+  [[nodiscard]] at::Tensor standardised(Norm kind) const;
+  [[nodiscard]] at::Tensor angles(Norm kind) const;
+  void pearson(const Measure& measure, PairMatrix& out) const;
+  [[nodiscard]] at::Tensor coverage(const Measure& measure) const;
+
+  std::string name_;
+  std::vector<std::string> names_;
+  at::Tensor values_, scale_;  // [R, N]
+  Cells cells_;
+  at::Tensor uniform_, reachable_;  // coverage of the cells [N], summing to 1
+};
+
+}  // namespace saffron::inline sdk_v1::rewards

@@ -1,0 +1,79 @@
+#include <saffron/error.h>
+#include <saffron/reward_metrics.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/linalg_lu_factor_ex.h>
+#include <ATen/ops/linalg_lu_solve.h>
+#include <ATen/ops/matmul.h>
+
+#include <vector>
+
+namespace saffron::inline sdk_v1::rewards {
+
+const TabularWorld& dense_tabular(const World& world, std::string_view comparator) {
+  const auto* tabular = dynamic_cast<const TabularWorld*>(&world);
+  if (tabular == nullptr) {
+    throw Error(cat(comparator, " needs a tabular world, with P(s' | s, a), and this is: ",
+                    world.info().description));
+  }
+  if (tabular->transitions().sparse()) {
+    throw Error(cat(comparator, " needs dense transitions, and these are sparse: ",
+                    world.info().description));
+  }
+  return *tabular;
+}
+
+at::Tensor reachable_states(const TabularWorld& world) {
+  const at::Tensor possible = (world.transitions().dense > 0).any(1).contiguous();  // [S, S]
+  const at::Tensor reached = (world.mu0() > 0).contiguous().clone();
+  const std::int64_t states = reached.size(0);
+  const bool* edge = possible.const_data_ptr<bool>();
+  bool* seen = reached.mutable_data_ptr<bool>();
+  std::vector<std::int64_t> open;
+  for (std::int64_t s = 0; s < states; ++s) {
+    if (seen[s]) open.push_back(s);
+  }
+  while (!open.empty()) {
+    const std::int64_t s = open.back();
+    open.pop_back();
+    for (std::int64_t next = 0; next < states; ++next) {
+      if (!edge[s * states + next] || seen[next]) continue;
+      seen[next] = true;
+      open.push_back(next);
+    }
+  }
+  return reached;
+}
+
+at::Tensor expected_rewards(const at::Tensor& tau, const at::Tensor& rewards) {
+  const std::int64_t count = rewards.size(0);
+  at::Tensor out = at::empty({count, tau.size(0), tau.size(1)}, tau.options());
+  for (std::int64_t i = 0; i < count; ++i) out[i].copy_((rewards[i] * tau).sum(-1));
+  return out;
+}
+
+PolicyEvaluation::PolicyEvaluation(const TabularWorld& world)
+    : policy_(world.policy()), gamma_(world.gamma()) {
+  const at::Tensor& tau = world.transitions().dense;
+  const at::Tensor T = (policy_.unsqueeze(-1) * tau).sum(1);
+  system_ = at::eye(tau.size(0), tau.options()) - gamma_ * T;
+  // Regular for gamma < 1, with condition number at most (1 + gamma) / (1 - gamma) in the max norm.
+  std::tie(lu_, pivots_, std::ignore) = at::linalg_lu_factor_ex(system_);
+}
+
+at::Tensor PolicyEvaluation::values(const at::Tensor& expected_rewards) const {
+  const at::Tensor r = (expected_rewards * policy_).sum(-1).t();  // [S, R]
+  at::Tensor V = at::linalg_lu_solve(lu_, pivots_, r);
+  V = V + at::linalg_lu_solve(lu_, pivots_, r - at::matmul(system_, V));
+  if (!V.isfinite().all().item<bool>()) {
+    throw Error(ErrorKind::numeric,
+                cat("the policy's values are not finite: its system's condition number is up to ",
+                    (1 + gamma_) / (1 - gamma_)))
+        .with_help("use a smaller gamma, or smaller rewards");
+  }
+  return V.t();
+}
+
+}  // namespace saffron::inline sdk_v1::rewards

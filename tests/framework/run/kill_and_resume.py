@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Kills a training run at random moments, starts it again each time, and compares the end with an
+uninterrupted run: weights and metrics (timings aside) must be equal to the last bit.
+
+usage: kill_and_resume.py SAFFRON RECIPE KILLS
+"""
+
+import filecmp
+import json
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def run(program, recipe, folder, kill_after=None):
+    command = [program, "run", "--quiet", recipe, "--runs", "runs", "--cache", ""]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    if kill_after is None:
+        _, errors = process.communicate(timeout=300)
+        if process.returncode != 0:
+            sys.exit(f"the run failed with {process.returncode}:\n{errors}")
+        return True
+    try:
+        process.wait(timeout=kill_after)
+        return True
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return False
+
+
+def metrics(folder):
+    records = []
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        del record["time"]
+        records.append(record)
+    return records
+
+
+def main():
+    program, recipe, kills = sys.argv[1], str(pathlib.Path(sys.argv[2]).resolve()), int(sys.argv[3])
+    random.seed(20)
+    with tempfile.TemporaryDirectory() as base:
+        straight, killed = pathlib.Path(base, "straight"), pathlib.Path(base, "killed")
+        straight.mkdir()
+        killed.mkdir()
+        started = time.monotonic()
+        run(program, recipe, straight)
+        seconds = time.monotonic() - started
+        for number in range(kills):
+            # Moments over the whole length of a run, from before it has read its recipe.
+            if run(program, recipe, killed, random.uniform(0.02, seconds)):
+                # Done early: start over, so that every kill hits a run at work.
+                for directory in (killed / "runs").iterdir():
+                    directory.rename(killed / f"done-{number}")
+        run(program, recipe, killed)
+        a, b = next((straight / "runs").iterdir()), next((killed / "runs").iterdir())
+        names = sorted(p.name for p in (a / "saes").iterdir())
+        if names != sorted(p.name for p in (b / "saes").iterdir()) or not names:
+            sys.exit("the runs hold different SAEs")
+        for name in names:
+            if not filecmp.cmp(a / "saes" / name, b / "saes" / name, shallow=False):
+                sys.exit(f"{name} differs from an uninterrupted run")
+        if metrics(a) != metrics(b):
+            sys.exit("metrics.jsonl differs from an uninterrupted run")
+        leftovers = [p for p in b.rglob("*") if ".tmp" in p.name or ".partial" in p.name]
+        resumed = json.loads((b / "manifest.json").read_text())["resumed"]
+        print(f"{len(names)} SAEs equal after {kills} kills ({len(resumed)} resumptions of the last "
+              f"run), {len(leftovers)} temporary files left")
+
+
+main()

@@ -1,0 +1,98 @@
+#include "framework/run/metrics_log.h"
+#include "framework/run/run_directory.h"
+
+#include <saffron/error.h>
+#include <saffron/io.h>
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+using namespace saffron;
+using namespace saffron::host;
+
+namespace {
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    root = fs::temp_directory_path() /
+           cat("saffron-run-", ::getpid(), "-",
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root);
+    fs::create_directories(root);
+  }
+  void TearDown() override { fs::remove_all(root); }
+  fs::path root;
+};
+
+using RunDirectoryTest = Folder;
+using MetricsLogTest = Folder;
+
+TEST_F(RunDirectoryTest, IsNamedByRecipeAndHash) {
+  const RunDirectory run(root / "runs", "quick", "0123456789abcdef");
+  EXPECT_EQ(run.id(), "quick-0123456789");
+  EXPECT_TRUE(fs::is_directory(root / "runs" / "quick-0123456789"));
+  EXPECT_TRUE(run.manifest().is_null());
+}
+
+TEST_F(RunDirectoryTest, ASecondProcessIsToldWhoHasIt) {
+  const RunDirectory run(root, "quick", "0123456789");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      const RunDirectory other(root, "quick", "0123456789");
+      ::_exit(1);
+    } catch (const Error& error) {
+      const bool right = error.kind() == ErrorKind::busy &&
+                         error.message().find(cat("another process (", ::getppid(), ")")) == 0;
+      ::_exit(right ? 0 : 2);
+    }
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(RunDirectoryTest, TheLockGoesWithItsHolder) {
+  { const RunDirectory run(root, "quick", "0123456789"); }
+  EXPECT_NO_THROW(RunDirectory(root, "quick", "0123456789"));
+}
+
+TEST_F(RunDirectoryTest, FreshKeepsWhatWasThere) {
+  RunDirectory run(root, "quick", "0123456789");
+  Value manifest = Value::table();
+  manifest.set("status", "done");
+  run.write_manifest(manifest);
+  run.start_fresh();
+  EXPECT_TRUE(run.manifest().is_null());
+  EXPECT_TRUE(fs::exists(root / "quick-0123456789.replaced-1" / "manifest.json"));
+  run.write_manifest(manifest);
+  run.start_fresh();
+  EXPECT_TRUE(fs::exists(root / "quick-0123456789.replaced-2" / "manifest.json"));
+}
+
+TEST_F(MetricsLogTest, CutsBackToACheckpoint) {
+  const fs::path file = root / "metrics.jsonl";
+  Value record = Value::table();
+  record.set("step", 1);
+  std::int64_t kept = 0;
+  {
+    MetricsLog log(file);
+    log.append(record);
+    kept = log.length();
+    log.append(record);
+  }
+  MetricsLog log(file);
+  EXPECT_EQ(log.length(), 2 * kept);
+  log.cut(kept);
+  record.set("step", 2);
+  log.append(record);
+  EXPECT_EQ(read_text(file), "{\"step\":1}\n{\"step\":2}\n");
+  EXPECT_THROW(log.cut(1000), Error);
+}
+
+}  // namespace

@@ -1,0 +1,183 @@
+#include "framework/train/trainer.h"
+
+#include "plugins/saes/relu/relu.h"
+#include "plugins/saes/topk/topk.h"
+#include "tests/framework/train/toy_source.h"
+
+#include <saffron/error.h>
+
+#include <ATen/ops/equal.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+using namespace saffron;
+using namespace saffron::host;
+using plugins::Relu;
+using plugins::TopK;
+
+namespace {
+
+constexpr std::int64_t kWidth = 5;
+
+struct SquaredError final : Objective {
+  at::Tensor loss(const TrainStep& step) override {
+    return (step.target(0) - step.reconstruction(0)).square().sum(1).mean();
+  }
+};
+
+// lambda * mean of |W_dec W_dec'|: differentiable in parameters of two SAEs.
+struct Coupling final : Regularizer {
+  at::Tensor penalty(const TrainStep& step) override {
+    auto& s = const_cast<TrainStep&>(step);
+    return (s.parameter(0, Role::decoder) * s.parameter(1, Role::decoder)).abs().mean();
+  }
+};
+
+struct NotFinite final : Regularizer {
+  at::Tensor penalty(const TrainStep& step) override {
+    return step.codes(0).values().sum() * std::numeric_limits<double>::infinity();
+  }
+};
+
+TrainMember member(const std::string& name, std::shared_ptr<Sae> sae, std::uint64_t seed) {
+  auto trained = std::make_shared<TrainedSae>();
+  trained->name = name;
+  trained->sae = std::move(sae);
+  trained->shape = {{{"x", kWidth}}, {{"x", kWidth}}};
+  trained->reads = trained->predicts = {0};
+  trained->spec = trained->sae->declare(trained->shape);
+  return {.trained = trained, .random = Random(seed), .objective = std::make_shared<SquaredError>(),
+          .place = Place("sae")};
+}
+
+std::shared_ptr<Sae> topk(std::int64_t k = 3) {
+  return std::make_shared<TopK>(TopK::Options{.width = 16, .k = k, .aux_coef = 0.1, .aux_k = 2,
+                                              .dead_after = 60});
+}
+
+Trainer trainer_of(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties = {},
+                   std::int64_t rows = 400) {
+  auto source = std::make_shared<ToySource>(500, 50, kWidth);
+  Reader reader(std::make_shared<BlockCache>(source, 1 << 20), BlockSplit(10, 0.1, Random(1)),
+                Random(2), {});
+  TrainOptions options;
+  options.rows = rows;
+  options.batch = 20;
+  options.optimizer.clip = 1;
+  options.schedule.warmup = 0.1;
+  return Trainer(std::move(members), std::move(penalties), std::move(reader), options, at::kDouble);
+}
+
+void expect_same(const TrainedSae& a, const TrainedSae& b) {
+  for (const auto& [name, tensor] : a.parameters) {
+    EXPECT_TRUE(at::equal(tensor, b.parameters[name])) << a.name << " " << name;
+  }
+  for (const auto& [name, tensor] : a.buffers) EXPECT_TRUE(at::equal(tensor, b.buffers[name]));
+}
+
+void run(Trainer& trainer, std::int64_t until) {
+  while (trainer.step() < until) trainer.advance(false);
+}
+
+TEST(Trainer, LossFalls) {
+  Trainer trainer = trainer_of({member("a", topk(), 1)}, {}, 4000);
+  trainer.initialise();
+  const double before = trainer.advance(true)[0].loss;
+  run(trainer, 199);
+  EXPECT_LT(trainer.advance(true)[0].loss, 0.5 * before);
+}
+
+TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {
+  Trainer together = trainer_of({member("a", topk(), 1), member("b", topk(), 2),
+                                 member("c", std::make_shared<Relu>(Relu::Options{.width = 9}), 1)});
+  together.initialise();
+  run(together, 20);
+  Trainer a = trainer_of({member("a", topk(), 1)}), b = trainer_of({member("b", topk(), 2)});
+  Trainer c = trainer_of({member("c", std::make_shared<Relu>(Relu::Options{.width = 9}), 1)});
+  for (Trainer* alone : {&a, &b, &c}) {
+    alone->initialise();
+    run(*alone, 20);
+  }
+  expect_same(*together.members()[0].trained, *a.members()[0].trained);
+  expect_same(*together.members()[1].trained, *b.members()[0].trained);
+  expect_same(*together.members()[2].trained, *c.members()[0].trained);
+}
+
+TEST(Trainer, ResumesExactly) {
+  const auto make = [] {
+    return trainer_of({member("a", topk(), 1), member("b", topk(4), 2)},
+                      {{.name = "tie", .regularizer = std::make_shared<Coupling>(), .over = {0, 1},
+                        .coef = 0.5, .warmup = 0.5, .random = Random(3), .place = Place("tie")}});
+  };
+  Trainer straight = make();
+  straight.initialise();
+  run(straight, 20);
+  for (std::int64_t stop : {1, 7, 19}) {
+    Trainer first = make();
+    first.initialise();
+    run(first, stop);
+    const State state = first.save();
+    first.advance(false);  // a saved state does not move with its trainer
+    Trainer second = make();
+    second.load(state);
+    EXPECT_EQ(second.step(), stop);
+    run(second, 20);
+    for (std::size_t i = 0; i < 2; ++i) {
+      expect_same(*straight.members()[i].trained, *second.members()[i].trained);
+    }
+  }
+}
+
+TEST(Trainer, ACouplingPenaltyMovesBothSaesAndNothingElse) {
+  const auto with_coef = [](double coef) {
+    Trainer trainer = trainer_of(
+        {member("a", topk(), 1), member("b", topk(), 2), member("c", topk(), 3)},
+        {{.name = "tie", .regularizer = std::make_shared<Coupling>(), .over = {0, 1}, .coef = coef,
+          .random = Random(3), .place = Place("tie")}});
+    trainer.initialise();
+    run(trainer, 5);
+    return trainer;
+  };
+  Trainer without = with_coef(0), with = with_coef(2);
+  for (std::size_t i : {0u, 1u}) {
+    EXPECT_FALSE(at::equal(with.members()[i].trained->parameters["W_dec"],
+                           without.members()[i].trained->parameters["W_dec"]));
+  }
+  expect_same(*with.members()[2].trained, *without.members()[2].trained);
+}
+
+TEST(Trainer, KeepsDecoderRowsAtNormOne) {
+  Trainer trainer = trainer_of({member("a", topk(), 1)});
+  trainer.initialise();
+  run(trainer, 20);
+  const at::Tensor norms =
+      trainer.members()[0].trained->parameters["W_dec"].norm(2, at::IntArrayRef{1});
+  EXPECT_LT((norms - 1).abs().max().item<double>(), 1e-12);
+}
+
+TEST(Trainer, MembersOfOneShapeShareStackedTensors) {
+  Trainer trainer = trainer_of({member("a", topk(), 1), member("b", topk(), 2)});
+  const at::Tensor& a = trainer.members()[0].trained->parameters["W_enc"];
+  const at::Tensor& b = trainer.members()[1].trained->parameters["W_enc"];
+  EXPECT_EQ(a.storage().data(), b.storage().data());
+  EXPECT_EQ(b.storage_offset(), a.numel());
+}
+
+TEST(Trainer, NamesAPenaltyThatIsNotFinite) {
+  Trainer trainer = trainer_of({member("a", topk(), 1)},
+                               {{.name = "bad", .regularizer = std::make_shared<NotFinite>(),
+                                 .over = {0}, .random = Random(3), .place = Place("bad")}});
+  trainer.initialise();
+  try {
+    trainer.advance(false);
+    FAIL() << "an infinite penalty was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numeric);
+    EXPECT_EQ(error.message(), "the penalty 'bad' is inf at step 0");
+  }
+}
+
+}  // namespace

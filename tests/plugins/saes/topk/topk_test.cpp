@@ -1,0 +1,160 @@
+#include "plugins/saes/topk/topk.h"
+#include "tests/plugins/saes/support/sae_fixture.h"
+
+#include <saffron/error.h>
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/topk.h>
+#include <ATen/ops/where.h>
+#include <c10/core/GradMode.h>
+
+#include <gtest/gtest.h>
+
+using namespace saffron;
+using plugins::TopK;
+
+namespace {
+
+constexpr std::int64_t kWidth = 24, kD = 7, kK = 4;
+
+SaeInput input_of(std::uint64_t seed, std::int64_t rows_seen = 0) {
+  const at::Tensor x = Random(seed).fork("x").normal_rows(0, 13, kD, at::kDouble) + 0.3;
+  return {.inputs = {x}, .targets = {x}, .step = 0, .steps = 1, .rows_seen = rows_seen};
+}
+
+// f on the support of the k largest pre-activations, in plain autograd.
+at::Tensor keep_largest(const at::Tensor& a, std::int64_t k) {
+  const at::Tensor indices = std::get<1>(at::topk(a.detach(), k, 1));
+  const at::Tensor mask = at::zeros_like(a.detach()).scatter(1, indices, 1.0);
+  return at::relu(a) * mask;
+}
+
+class Reference {
+ public:
+  Reference(const SaeFixture& fixture) {
+    for (const auto& [name, tensor] : fixture.parameters) {
+      leaf[name] = tensor.clone().requires_grad_(true);
+    }
+  }
+  at::Tensor pre(const at::Tensor& x) {
+    return at::mm(x - leaf["b_dec"], leaf["W_enc"].t()) + leaf["b_enc"];
+  }
+  std::map<std::string, at::Tensor> leaf;
+};
+
+void expect_equal(const std::map<std::string, at::Tensor>& got, Reference& want) {
+  for (const char* name : {"W_enc", "b_enc", "W_dec", "b_dec"}) {
+    ASSERT_TRUE(got.count(name)) << name;
+    EXPECT_TRUE(at::allclose(got.at(name), want.leaf[name].grad(), 1e-9, 1e-11)) << name;
+  }
+}
+
+TEST(TopK, GradientsEqualAutograd) {
+  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0});
+  SaeFixture fixture(sae, kD, 5);
+  const SaeInput input = input_of(6);
+  const auto got = fixture.gradients(sae, input);
+
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor x = input.inputs[0];
+  const at::Tensor xhat =
+      at::mm(keep_largest(want.pre(x), kK), want.leaf["W_dec"]) + want.leaf["b_dec"];
+  (x - xhat).square().sum(1).mean().backward();
+  expect_equal(got, want);
+}
+
+TEST(TopK, AGradientOnTheCodesReachesTheEncoder) {
+  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0});
+  SaeFixture fixture(sae, kD, 7);
+  const SaeInput input = input_of(8);
+  const at::Tensor x = input.inputs[0];
+  const at::Tensor on_codes = at::full({13, kK}, 0.37, at::kDouble);  // d/df of .37 sum f
+  const auto got = fixture.gradients(sae, input, on_codes);
+
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor f = keep_largest(want.pre(x), kK);
+  const at::Tensor xhat = at::mm(f, want.leaf["W_dec"]) + want.leaf["b_dec"];
+  ((x - xhat).square().sum(1).mean() + 0.37 * f.sum()).backward();
+  expect_equal(got, want);
+}
+
+class AuxK : public testing::TestWithParam<const char*> {};
+
+TEST_P(AuxK, LossAndGradientsEqualAutograd) {
+  const std::string scale = GetParam();
+  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0.25, .aux_k = 3, .dead_after = 10,
+            .aux_scale = scale});
+  SaeFixture fixture(sae, kD, 9);
+  // Latents 0..9 fired long ago, the others just now.
+  at::Tensor fired = fixture.buffers["last_fired"];
+  fired.slice(0, 10).fill_(1000);
+  const SaeInput input = input_of(10, 1000);
+  const Forward forward = sae.forward(input);
+  ASSERT_EQ(forward.terms.size(), 1u);
+  const auto got = fixture.gradients(sae, input);
+
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor x = input.inputs[0], a = want.pre(x);
+  const at::Tensor xhat = at::mm(keep_largest(a, kK), want.leaf["W_dec"]) + want.leaf["b_dec"];
+  const at::Tensor e = (x - xhat).detach();
+  at::Tensor dead = at::zeros({kWidth}, at::kBool);
+  dead.slice(0, 0, 10).fill_(true);
+  const at::Tensor masked = at::where(dead, a, at::full({}, -1e30, at::kDouble));
+  const at::Tensor ehat = at::mm(keep_largest(masked, 3), want.leaf["W_dec"]);
+  const auto variance = [](const at::Tensor& y) {
+    return (y - y.mean(0)).square().sum(1).mean().item<double>();
+  };
+  const double s = scale == "raw"        ? 1
+                   : scale == "relative" ? variance(x) / variance(e)
+                                         : 1 / variance(e);
+  const at::Tensor aux = (e - ehat).square().sum(1).mean();
+  EXPECT_NEAR(forward.terms[0].value.item<double>(), aux.item<double>(), 1e-10);
+  EXPECT_NEAR(forward.terms[0].weight, 0.25 * s, 1e-10);
+  ((x - xhat).square().sum(1).mean() + 0.25 * s * aux).backward();
+  expect_equal(got, want);
+}
+
+INSTANTIATE_TEST_SUITE_P(Scales, AuxK, testing::Values("relative", "raw", "residual_variance"));
+
+TEST(TopK, NoAuxiliaryLossWhileNothingIsDead) {
+  TopK sae({.width = kWidth, .k = kK, .dead_after = 10});
+  SaeFixture fixture(sae, kD, 11);
+  EXPECT_TRUE(sae.forward(input_of(12, 5)).terms.empty());
+  EXPECT_FALSE(sae.forward(input_of(12, 11)).terms.empty());
+}
+
+TEST(TopK, RemembersWhenALatentFired) {
+  TopK sae({.width = kWidth, .k = kK});
+  SaeFixture fixture(sae, kD, 13);
+  const SaeInput input = input_of(14, 700);
+  const Forward forward = sae.forward(input);
+  sae.after_step(input, forward);
+  const at::Tensor fired = forward.codes[0].firing_counts().gt(0);
+  EXPECT_TRUE(at::equal(fixture.buffers["last_fired"], fired.to(at::kLong) * 713));
+}
+
+TEST(TopK, ExportsWhatItComputes) {
+  TopK sae({.width = kWidth, .k = kK});
+  SaeFixture fixture(sae, kD, 15);
+  const CanonicalSae w = sae.canonical();
+  const at::Tensor x = input_of(16).inputs[0];
+  const at::Tensor f = keep_largest(at::mm(x - w.b_dec, w.W_enc) + w.b_enc, *w.k);
+  EXPECT_TRUE(at::allclose(at::mm(f, w.W_dec) + w.b_dec, sae.decode(sae.encode({x}))[0]));
+}
+
+TEST(TopK, RedrawsOnlyTheLatentsAskedFor) {
+  TopK sae({.width = kWidth, .k = kK});
+  SaeFixture fixture(sae, kD, 17);
+  const at::Tensor before = fixture.parameters["W_dec"].clone();
+  sae.reinitialise(at::full({1}, 5, at::kLong), Random(3));
+  const at::Tensor changed = fixture.parameters["W_dec"].ne(before).any(1);
+  EXPECT_EQ(changed.sum().item<std::int64_t>(), 1);
+  EXPECT_TRUE(changed[5].item<bool>());
+}
+
+}  // namespace

@@ -1,0 +1,74 @@
+#include <saffron/error.h>
+#include <saffron/ops.h>
+#include <saffron/random.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/mm.h>
+
+#include <gtest/gtest.h>
+
+using namespace saffron;
+
+namespace {
+
+struct Case {
+  Codes codes;
+  at::Tensor dense, W, g;
+};
+
+Case random_case(std::uint64_t trial, bool csr) {
+  const Random random = Random(21).fork(trial);
+  const auto pick = [&](std::uint64_t draw, std::uint64_t bound) {
+    return static_cast<std::int64_t>(1 + random.below(bound, 0, draw));
+  };
+  const std::int64_t B = pick(0, 20), d = pick(1, 70), F = pick(2, 90);
+  const std::int64_t k = pick(3, static_cast<std::uint64_t>(F));
+  const at::Tensor x = random.fork("x").normal_rows(0, B, d, at::kDouble);
+  const at::Tensor W = random.fork("W").normal_rows(0, F, d, at::kDouble);
+  Case made;
+  made.codes = ops::encode_topk(x, W, {}, k, true);
+  made.dense = made.codes.to_dense();
+  if (csr) made.codes = Codes::from_dense(made.dense);
+  made.W = W;
+  made.g = random.fork("g").normal_rows(0, B, d, at::kDouble);
+  return made;
+}
+
+class Products : public testing::TestWithParam<bool> {};
+
+TEST_P(Products, DecodeEqualsTheDenseProduct) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    const at::Tensor b = c.g[0];
+    EXPECT_TRUE(at::allclose(ops::decode(c.codes, c.W, b), at::mm(c.dense, c.W) + b, 1e-12, 1e-12));
+  }
+}
+
+TEST_P(Products, CodeGradientEqualsTheDenseProductOnTheSupport) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    const at::Tensor support = c.codes.with_values(c.codes.values() * 0 + 1).to_dense();
+    const at::Tensor sparse = c.codes.with_values(ops::code_gradient(c.codes, c.W, c.g)).to_dense();
+    EXPECT_TRUE(at::allclose(sparse, at::mm(c.g, c.W.t()) * support, 1e-12, 1e-12));
+  }
+}
+
+TEST_P(Products, FormedGradientEqualsTheDenseProduct) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    EXPECT_TRUE(at::allclose(ops::form_gradient({c.codes, c.g}), at::mm(c.dense.t(), c.g), 1e-12,
+                             1e-12));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, Products, testing::Bool(),
+                         [](const auto& param) { return param.param ? "csr" : "topk"; });
+
+TEST(Products, RefuseAMatrixOverOtherLatents) {
+  const Case c = random_case(1, false);
+  EXPECT_THROW((void)ops::decode(c.codes, c.W.slice(0, 0, c.W.size(0) - 1), {}), Error);
+  EXPECT_THROW((void)ops::code_gradient(c.codes, c.W, c.g.slice(1, 0, 0)), Error);
+}
+
+}  // namespace
