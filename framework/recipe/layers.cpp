@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDeepestChain = 16;
-constexpr std::uintmax_t kLargestFile = 8u << 20;
+constexpr std::uintmax_t kLargestFile = 1u << 20;
 
 // ---- merging ----
 
@@ -74,7 +74,7 @@ std::string read_text(const std::string& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) throw Error(ErrorKind::io, "it is a folder, not a file");
   if (fs::file_size(path, code) > kLargestFile && !code) {
-    throw Error(ErrorKind::io, "it is larger than 8 MB: this is not a recipe");
+    throw Error(ErrorKind::io, "it is larger than 1 MB: this is not a recipe");
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorKind::io, std::strerror(errno));

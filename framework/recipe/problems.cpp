@@ -92,13 +92,9 @@ const std::string* SourceTexts::find(const std::string& name) const {
 }
 
 void Problems::add(Problem problem) {
-  const auto place = [](const Problem& p) {
-    return std::tie(p.origin.source, p.origin.line, p.origin.column, p.path, p.message);
-  };
-  for (const Problem& known : list_) {
-    if (place(known) == place(problem)) return;
-  }
-  list_.push_back(std::move(problem));
+  const std::string what = cat(problem.origin.source, '\n', problem.origin.line, '\n',
+                               problem.origin.column, '\n', problem.path, '\n', problem.message);
+  if (seen_.insert(what).second) list_.push_back(std::move(problem));
 }
 
 void Problems::error(const Origin& origin, std::string path, std::string message,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,7 @@ class Problems {
 
  private:
   std::vector<Problem> list_;
+  std::set<std::string> seen_;
 };
 
 // "did you mean 'topk'?", or "" when nothing is near. For keys, components, kinds, plugins and

@@ -69,7 +69,8 @@ class Converter {
     Value out = Value::table();
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
-      out.set(name, convert(node, path.empty() ? name : path + '.' + name), origin(key.source()));
+      Value value = convert(node, path.empty() ? name : path + '.' + name);
+      out.as_table().push_back({name, std::move(value), origin(key.source())});
     }
     // toml++ sorts keys by name; the text's own order is what people wrote.
     std::stable_sort(out.as_table().begin(), out.as_table().end(),

@@ -78,6 +78,10 @@ bool take_values(VaryAxis& axis, const Value& list, const std::string& path, Pro
     problems.error(list.origin(), path, "the list is empty");
     return false;
   }
+  if (list.as_list().size() > kLargestGrid) {
+    problems.error(list.origin(), path, cat("the list has more than ", kLargestGrid, " values"));
+    return false;
+  }
   std::vector<std::string> seen;
   for (const Value& value : list.as_list()) {
     const std::string text = coordinate_text(value);

@@ -1,10 +1,9 @@
 #include "framework/run/digests.h"
 
 #include <saffron/error.h>
+#include <saffron/files.h>
 #include <saffron/io.h>
 #include <saffron/log.h>
-
-#include <glob.h>
 
 #include <algorithm>
 
@@ -51,20 +50,18 @@ void Digests::save() {
 
 std::vector<fs::path> files_of(const std::string& pattern) {
   std::vector<fs::path> found;
-  glob_t matches{};
-  if (::glob(pattern.c_str(), GLOB_BRACE, nullptr, &matches) == 0) {
-    for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
-      const fs::path path = matches.gl_pathv[i];
-      if (fs::is_regular_file(path)) found.push_back(path);
-      if (!fs::is_directory(path)) continue;
-      for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
-        if (entry.is_regular_file()) found.push_back(entry.path());
-      }
+  if (fs::is_directory(pattern)) {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(pattern)) {
+      if (entry.is_regular_file()) found.push_back(entry.path());
     }
+    std::sort(found.begin(), found.end());
+    return found;
   }
-  ::globfree(&matches);
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  try {
+    for (const std::string& file : expand_files({&pattern, 1})) found.emplace_back(file);
+  } catch (const Error&) {
+    return {};  // the component that reads it says what is wrong
+  }
   return found;
 }
 

@@ -26,7 +26,12 @@ namespace saffron::inline sdk_v1 {
 namespace {
 
 enum class Domain : std::uint64_t {
-  uniform_high, uniform_low, normal_high, normal_low, fork_text, fork_number
+  uniform_high,
+  uniform_low,
+  normal_high,
+  normal_low,
+  fork_text,
+  fork_number
 };
 
 constexpr std::uint32_t kMultiplier0 = 0xD2511F53u, kMultiplier1 = 0xCD9E8D57u;
@@ -53,7 +58,9 @@ std::uint64_t in_domain(Domain domain, std::uint64_t number) {
   return static_cast<std::uint64_t>(domain) << 60 | number;
 }
 
-std::uint64_t join(std::uint32_t high, std::uint32_t low) { return std::uint64_t{high} << 32 | low; }
+std::uint64_t join(std::uint32_t high, std::uint32_t low) {
+  return std::uint64_t{high} << 32 | low;
+}
 
 // A 64-bit draw of a pair of domains.
 std::uint64_t draw_bits(std::uint64_t key, Domain high, Domain low, std::uint64_t row,
@@ -101,7 +108,8 @@ SAFFRON_CLONES void fill(std::uint64_t key, std::uint64_t row, std::uint64_t fir
 SAFFRON_CLONES void to_uniform(const Block& in, int count, float* out) {
   for (int b = 0; b < count; ++b) {
     for (int w = 0; w < 4; ++w) {
-      out[4 * b + w] = static_cast<float>(static_cast<std::int32_t>(in.words[w][b] >> 8)) * 0x1p-24f;
+      out[4 * b + w] =
+          static_cast<float>(static_cast<std::int32_t>(in.words[w][b] >> 8)) * 0x1p-24f;
     }
   }
 }
@@ -117,8 +125,8 @@ inline float polynomial(float x, float highest, C... rest) {
 
 // -2 log u for u = (n + 1/2) 2^-31, n the upper 31 bits of the word. Cephes' logf polynomial.
 inline float minus_two_log(std::uint32_t word) {
-  const float u = std::fma(static_cast<float>(static_cast<std::int32_t>(word >> 1)), 0x1p-31f,
-                           0x1p-32f);
+  const float u =
+      std::fma(static_cast<float>(static_cast<std::int32_t>(word >> 1)), 0x1p-31f, 0x1p-32f);
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(u) - 0x3F3504F3u;  // sqrt(1/2)
   const float exponent = static_cast<float>(static_cast<std::int32_t>(bits) >> 23);
   const float f = std::bit_cast<float>((bits & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
@@ -300,8 +308,8 @@ double Random::normal(std::uint64_t row, std::uint64_t draw) const {
   return draw == even ? pair.first : pair.second;
 }
 
-// Lemire 2019, "Fast random integer generation in an interval": the upper half of a 128-bit product,
-// drawn anew while the lower half falls in the uneven rest.
+// Lemire 2019, "Fast random integer generation in an interval": the upper half of a 128-bit
+// product, drawn anew while the lower half falls in the uneven rest.
 std::uint64_t Random::below(std::uint64_t bound, std::uint64_t row, std::uint64_t draw) const {
   if (bound == 0) throw Error("Random::below: bound must be at least 1");
   __extension__ using Wide = unsigned __int128;
@@ -324,29 +332,6 @@ at::Tensor Random::uniform_rows(std::int64_t first_row, std::int64_t count, std:
 at::Tensor Random::normal_rows(std::int64_t first_row, std::int64_t count, std::int64_t width,
                                at::ScalarType dtype) const {
   return make_rows(key_, true, first_row, count, width, dtype);
-}
-
-Permutation::Permutation(Random random, std::uint64_t size)
-    : random_(random.fork("permutation")),
-      size_(size),
-      half_bits_(std::max(1, (64 - std::countl_zero(size > 0 ? size - 1 : 0) + 1) / 2)) {}
-
-std::uint64_t Permutation::operator()(std::uint64_t index) const {
-  if (index >= size_) {
-    throw Error(cat("Permutation: index ", index, " is outside [0, ", size_, ")"));
-  }
-  constexpr std::uint64_t kFeistelRounds = 8;
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  do {
-    std::uint64_t left = index >> half_bits_, right = index & mask;
-    for (std::uint64_t round = 0; round < kFeistelRounds; ++round) {
-      const std::uint64_t mixed = philox(random_.key(), right, round)[0];
-      left ^= mixed & mask;
-      std::swap(left, right);
-    }
-    index = left << half_bits_ | right;
-  } while (index >= size_);
-  return index;
 }
 
 }  // namespace saffron::inline sdk_v1

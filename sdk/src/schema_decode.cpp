@@ -1,5 +1,7 @@
 #include <saffron/schema.h>
 
+#include "src/schema_words.h"
+
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
@@ -9,8 +11,6 @@
 
 namespace saffron::inline sdk_v1 {
 namespace {
-
-constexpr std::size_t kLongestShown = 60;
 
 std::string join(const std::string& path, const std::string& key) {
   return path.empty() ? key : cat(path, '.', key);
@@ -24,88 +24,6 @@ std::string relative(const std::string& path, const Decoded& out) {
 void report(Decoded& out, const Origin& origin, std::string path, std::string message,
             std::string help = {}) {
   out.problems.push_back({origin, std::move(path), std::move(message), std::move(help), false});
-}
-
-std::string article(std::string_view noun) {
-  const bool vowel = noun == "sae" || std::string_view("aeiou").find(noun[0]) != noun.npos;
-  return cat(vowel ? "an " : "a ", noun);
-}
-
-// "int", "model name": what one item of this parameter is called in messages.
-std::string item_word(const ParamInfo& info) {
-  switch (info.type) {
-    case ParamType::boolean: return "bool";
-    case ParamType::integer: return "int";
-    case ParamType::real: return "float";
-    case ParamType::string: return "string";
-    case ParamType::path: return "path";
-    case ParamType::secret: return "environment variable name";
-    case ParamType::table: return "table";
-    case ParamType::reference: return info.component_kind + " name";
-    case ParamType::component: return info.component_kind + " component";
-  }
-  return "value";
-}
-
-std::string list_word(const ParamInfo& info) { return cat("list of ", item_word(info), 's'); }
-
-// `int`, `float 8.0`, `string "a"`: a value as messages show it. Secrets are never shown.
-std::string shown(const ParamInfo& info, const Value& value) {
-  const bool scalar = !value.is_null() && !value.is_list() && !value.is_table();
-  if (!scalar || info.type == ParamType::secret) return value.type_name();
-  const std::string text = to_toml(value);
-  return text.size() > kLongestShown ? value.type_name() : cat(value.type_name(), ' ', text);
-}
-
-bool type_matches(const ParamInfo& info, const Value& value) {
-  switch (info.type) {
-    case ParamType::boolean: return value.is_bool();
-    case ParamType::integer: return value.is_int();
-    case ParamType::real: return value.is_number();
-    case ParamType::table: return value.is_table();
-    case ParamType::component: return value.is_table() || value.is_string();
-    default: return value.is_string();
-  }
-}
-
-bool reads_as(ParamType type, const std::string& text) {
-  if (type == ParamType::boolean) return text == "true" || text == "false";
-  char* end = nullptr;
-  if (type == ParamType::integer) {
-    [[maybe_unused]] const long long number = std::strtoll(text.c_str(), &end, 10);
-  } else if (type == ParamType::real) {
-    [[maybe_unused]] const double number = std::strtod(text.c_str(), &end);
-  } else {
-    return false;
-  }
-  return !text.empty() && std::isspace(static_cast<unsigned char>(text[0])) == 0 && *end == '\0';
-}
-
-// What to write instead, where that can be guessed.
-std::string type_help(const ParamInfo& info, const Value& value) {
-  const bool wants_text = info.type == ParamType::string || info.type == ParamType::path ||
-                          info.type == ParamType::reference;
-  if (info.type == ParamType::component && !value.is_list()) return "write { use = \"...\" }";
-  if (value.is_list()) {
-    const Value::List& items = value.as_list();
-    if (items.size() == 1 && type_matches(info, items[0])) {
-      return cat("write ", to_toml(items[0]), " without brackets");
-    }
-    return "one value is wanted, not a list";
-  }
-  if (value.is_string() && reads_as(info.type, value.as_string())) {
-    return cat("write ", value.as_string(), " without quotes");
-  }
-  if (info.type == ParamType::integer && value.type() == Value::Type::real) {
-    const double number = value.as_real();
-    if (number == std::floor(number) && std::abs(number) < 1e15) {
-      return cat("write ", static_cast<std::int64_t>(number));
-    }
-  }
-  if (wants_text && (value.is_bool() || value.is_number())) {
-    return cat("write \"", to_toml(value), "\" in quotes");
-  }
-  return {};
 }
 
 bool check_range(const Rule& rule, const ParamInfo& info, const Value& value,
@@ -137,24 +55,29 @@ bool check_choice(const Rule& rule, const Value& value, const std::string& path,
   return false;
 }
 
+// Where a secret is written: without a column, so that no message quotes the line.
+Origin unquoted(Origin origin) {
+  origin.column = 0;
+  return origin;
+}
+
+// The name of a variable in capitals; what has small letters may be the secret itself.
 bool check_variable(const Value& value, const std::string& path, Decoded& out) {
   const std::string& name = value.as_string();
   const bool plausible = !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
                          std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                           return std::isalnum(c) != 0 || c == '_';
+                           return std::isupper(c) != 0 || std::isdigit(c) != 0 || c == '_';
                          });
   if (!plausible) {
-    // Without a column, so that no message quotes the line.
-    Origin place = value.origin();
-    place.column = 0;
-    report(out, place, path, "this is not the name of an environment variable",
+    report(out, unquoted(value.origin()), path,
+           "this is not the name of an environment variable (capitals, digits and '_')",
            "a recipe holds the variable's name, never the secret itself");
     return false;
   }
   if (std::getenv(name.c_str()) == nullptr) {
-    out.problems.push_back({value.origin(), path,
-                            cat("the environment variable '", name, "' is not set"),
-                            cat("export ", name, "=... before the run"), true});
+    out.problems.push_back({unquoted(value.origin()), path,
+                            "the environment variable that is named here is not set",
+                            "export it before the run", true});
   }
   return true;
 }
@@ -209,23 +132,6 @@ Value as_default(Value value) {
   return std::move(value.with_origin({"default"}));
 }
 
-std::string unknown_help(const std::vector<ParamInfo>& fields, const std::string& key) {
-  std::vector<std::string> names;
-  for (const ParamInfo& field : fields) {
-    if (!field.hidden) names.push_back(field.name);
-  }
-  const std::string near = nearest(key, names.data(), names.size());
-  if (!near.empty()) return cat("did you mean '", near, "'?");
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-  return all.empty() ? "" : "known keys: " + all;
-}
-
-std::string missing_help(const ParamInfo& info) {
-  return cat('\'', info.name, "' (", info.list ? list_word(info) : item_word(info),
-             "): ", info.doc);
-}
-
 // A table of a struct's own: `value` becomes its resolved form.
 bool check_table(const ParamInfo& info, const SchemaBase& schema, Value& value,
                  const std::string& path, Decoded& out) {
@@ -269,8 +175,10 @@ bool SchemaBase::check_item(const Field& field, const Value& value, const std::s
                             Decoded& out) const {
   const ParamInfo& info = field.info;
   if (!type_matches(info, value)) {
-    report(out, value.origin(), path,
-           cat("expected ", item_word(info), ", got ", shown(info, value)), type_help(info, value));
+    const bool secret = info.type == ParamType::secret;
+    report(out, secret ? unquoted(value.origin()) : value.origin(), path,
+           cat("expected ", item_word(info), ", got ", shown(info, value)),
+           secret ? "" : type_help(info, value));
     return false;
   }
   Value resolved = value;
@@ -302,8 +210,9 @@ bool SchemaBase::check_value(const Field& field, const Value& value, const std::
   const ParamInfo& info = field.info;
   if (!info.list) return check_item(field, value, path, out);
   if (!value.is_list()) {
-    const bool item = type_matches(info, value);
-    report(out, value.origin(), path,
+    const bool secret = info.type == ParamType::secret;
+    const bool item = type_matches(info, value) && !secret;
+    report(out, secret ? unquoted(value.origin()) : value.origin(), path,
            cat("expected ", list_word(info), ", got ", shown(info, value)),
            item ? cat("write [", to_toml(value), "]") : "");
     return false;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "weights.h"
-
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -26,13 +24,13 @@ struct Stream {
 class Engine {
  public:
   virtual ~Engine() = default;
-  virtual void embed(const at::Tensor& table, Stream& stream) = 0;
-  virtual void attend(const Layer& layer, Stream& stream) = 0;
+  virtual void embed(Stream& stream) = 0;
+  virtual void attend(std::int64_t layer, Stream& stream) = 0;
   virtual void add_attention(Stream& stream) = 0;
-  virtual void norm_mlp(const Layer& layer, Stream& stream) = 0;
-  virtual void run_mlp(const Layer& layer, Stream& stream) = 0;
+  virtual void norm_mlp(std::int64_t layer, Stream& stream) = 0;
+  virtual void run_mlp(std::int64_t layer, Stream& stream) = 0;
   virtual void add_mlp(Stream& stream) = 0;
-  [[nodiscard]] virtual at::Tensor logits(const Head& head, const Stream& stream) = 0;  // [B T, V]
+  [[nodiscard]] virtual at::Tensor logits(const Stream& stream) = 0;  // [B T, V]
   virtual void finish() = 0;
   // That tensor now belongs to the caller: no later operation may write to it.
   virtual void release(const at::Tensor& tensor) = 0;

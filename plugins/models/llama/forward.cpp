@@ -109,7 +109,7 @@ bool Pass::reach(std::int64_t site, at::Tensor& value) {
     edit(edits_[i], value);
     if (value.requires_grad() && !graph_) {
       graph_ = true;
-      engine_ = std::make_unique<GraphEngine>(config_, tokens_, value.scalar_type());
+      engine_ = std::make_unique<GraphEngine>(config_, weights_, tokens_);
     }
   }
   for (std::size_t i = 0; i < tap_sites_.size(); ++i) {
@@ -121,15 +121,14 @@ bool Pass::reach(std::int64_t site, at::Tensor& value) {
 }
 
 bool Pass::run_layer(std::int64_t index) {
-  const Layer& layer = weights_.layer(index);
   if (!reach(SiteTable::at(index, SiteTable::kResidPre), stream_.residual)) return false;
-  engine_->attend(layer, stream_);
+  engine_->attend(index, stream_);
   if (!reach(SiteTable::at(index, SiteTable::kAttnOut), stream_.attn_out)) return false;
   engine_->add_attention(stream_);
   if (!reach(SiteTable::at(index, SiteTable::kResidMid), stream_.residual)) return false;
-  engine_->norm_mlp(layer, stream_);
+  engine_->norm_mlp(index, stream_);
   if (!reach(SiteTable::at(index, SiteTable::kMlpIn), stream_.mlp_in)) return false;
-  engine_->run_mlp(layer, stream_);
+  engine_->run_mlp(index, stream_);
   if (!reach(SiteTable::at(index, SiteTable::kMlpOut), stream_.mlp_out)) return false;
   engine_->add_mlp(stream_);
   return reach(SiteTable::at(index, SiteTable::kResidPost), stream_.residual);
@@ -149,18 +148,17 @@ void Pass::part_aliased_taps() {
 saffron::RunResult Pass::run() {
   if (last_ < 0) return std::move(result_);
   weights_.require(layers_needed(), logits_);
-  const at::Tensor& table = weights_.embed();
-  if (table.device().is_cpu()) {
-    engine_ = std::make_unique<TileEngine>(config_, tokens_, table.scalar_type());
+  if (tokens_.device().is_cpu()) {
+    engine_ = std::make_unique<TileEngine>(config_, weights_, tokens_);
   } else {
     graph_ = true;
-    engine_ = std::make_unique<GraphEngine>(config_, tokens_, table.scalar_type());
+    engine_ = std::make_unique<GraphEngine>(config_, weights_, tokens_);
   }
-  engine_->embed(table, stream_);
+  engine_->embed(stream_);
   bool on = reach(0, stream_.residual);
   for (std::int64_t i = 0; on && i < config_.layers; ++i) on = run_layer(i);
   if (logits_) {
-    result_.logits = engine_->logits(weights_.head(), stream_)
+    result_.logits = engine_->logits(stream_)
                          .view({tokens_.size(0), tokens_.size(1), config_.vocabulary});
   }
   engine_->finish();

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "engine.h"
 #include "rope.h"
+#include "weights.h"
 
 namespace llama {
 
@@ -10,15 +11,15 @@ namespace llama {
 // from the first edit on whose result carries a gradient, and on devices other than the CPU.
 class GraphEngine final : public Engine {
  public:
-  GraphEngine(const Config& config, at::Tensor tokens, at::ScalarType dtype);
+  GraphEngine(const Config& config, Weights& weights, at::Tensor tokens);
 
-  void embed(const at::Tensor& table, Stream& stream) override;
-  void attend(const Layer& layer, Stream& stream) override;
+  void embed(Stream& stream) override;
+  void attend(std::int64_t layer, Stream& stream) override;
   void add_attention(Stream& stream) override;
-  void norm_mlp(const Layer& layer, Stream& stream) override;
-  void run_mlp(const Layer& layer, Stream& stream) override;
+  void norm_mlp(std::int64_t layer, Stream& stream) override;
+  void run_mlp(std::int64_t layer, Stream& stream) override;
   void add_mlp(Stream& stream) override;
-  at::Tensor logits(const Head& head, const Stream& stream) override;
+  at::Tensor logits(const Stream& stream) override;
   void finish() override {}
   void release(const at::Tensor&) override {}
 
@@ -28,6 +29,7 @@ class GraphEngine final : public Engine {
   [[nodiscard]] at::Tensor rotate(const at::Tensor& x) const;
 
   const Config& config_;
+  Weights& weights_;
   at::Tensor tokens_;  // [B, T]
   RopeTable rope_;
 };

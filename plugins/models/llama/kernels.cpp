@@ -103,15 +103,15 @@ void split_heads(const at::Tensor& qkv, std::int64_t first, const HeadLayout& la
 void join_heads(const at::Tensor& attended, std::int64_t first, const HeadLayout& layout,
                 at::Tensor& out) {
   by_dtype(out, [&]<class T>(T) {
-    const std::int64_t block = layout.group * layout.head_width;  // one KV head's share of a row
+    const std::int64_t heads = layout.kv_heads * layout.group, width = layout.head_width;
     const T* from = attended.const_data_ptr<T>();
     T* row = out.mutable_data_ptr<T>();
     for (std::int64_t r = 0; r < out.size(0); ++r, row += out.size(1)) {
       const std::int64_t b = (first + r) / layout.length, t = (first + r) % layout.length;
-      for (std::int64_t g = 0; g < layout.kv_heads; ++g) {
-        const std::int64_t at = (b * layout.kv_heads + g) * layout.length + t;
-        std::memcpy(row + g * block, from + at * block,
-                    static_cast<std::size_t>(block) * sizeof(T));
+      for (std::int64_t head = 0; head < heads; ++head) {
+        const std::int64_t at = (b * heads + head) * layout.length + t;
+        std::memcpy(row + head * width, from + at * width,
+                    static_cast<std::size_t>(width) * sizeof(T));
       }
     }
   });

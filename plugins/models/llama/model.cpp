@@ -87,8 +87,7 @@ std::unique_ptr<saffron::LayerMap> Llama::layer_map(std::string_view from,
     if (from != cat("layers.", layer, ".mlp_in") || to != cat("layers.", layer, ".mlp_out")) {
       continue;
     }
-    weights_.require_layer(layer);
-    return std::make_unique<SwigluMap>(weights_.layer(layer));
+    return std::make_unique<SwigluMap>(weights_.plain(layer));
   }
   throw Error(cat("the model ", info_.name, " has no map from '", from, "' to '", to, "'"))
       .with_help(cat("maps go from layers.L.mlp_in to layers.L.mlp_out, L = 0 to ",

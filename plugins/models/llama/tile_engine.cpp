@@ -2,9 +2,9 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/silu.h>
 #include <c10/core/GradMode.h>
 
@@ -15,33 +15,24 @@
 namespace llama {
 namespace {
 
-// Small tiles keep a thread's intermediates in its cache and spread a small batch over threads;
-// larger ones make better matrix products. Measured in docs/performance.md.
-constexpr std::int64_t kSmallTile = 128, kLargeTile = 256, kManyRows = 4096;
+// Rows: few enough that a tile's intermediates stay in a core's cache and that a small batch makes
+// work for every thread; more make faster products.
+constexpr std::int64_t kTile = 128;
 
-void project(const at::Tensor& x, const Linear& linear, at::Tensor& out) {
-  if (linear.bias.defined()) {
-    at::addmm_out(out, linear.bias, x, linear.weight.t());
-  } else {
-    at::mm_out(out, x, linear.weight.t());
-  }
-}
-
-// The first rows x width values of a scratch buffer, as a contiguous matrix.
-at::Tensor carve(const at::Tensor& scratch, std::int64_t rows, std::int64_t width) {
-  return scratch.narrow(0, 0, rows * width).view({rows, width});
-}
+// Columns of the logits that a thread makes at a time.
+constexpr std::int64_t kVocabularyChunk = 1024;
 
 }  // namespace
 
-TileEngine::TileEngine(const Config& config, at::Tensor tokens, at::ScalarType dtype)
+TileEngine::TileEngine(const Config& config, Weights& weights, const at::Tensor& tokens)
     : config_(config),
+      weights_(weights),
       tokens_(tokens.view({-1})),
       heads_{tokens.size(1), config.kv_heads, config.group(), config.head_width},
-      rope_(rope_table(config.inverse_frequency, tokens.size(1), dtype, at::kCPU)),
+      rope_(rope_table(config.inverse_frequency, tokens.size(1), weights.embed().scalar_type(),
+                       at::kCPU)),
       rows_(tokens.numel()),
-      tile_(rows_ >= kManyRows ? kLargeTile : kSmallTile),
-      options_(at::TensorOptions().dtype(dtype)),
+      options_(weights.embed().options()),
       scratch_(static_cast<std::size_t>(at::get_num_threads())) {}
 
 at::Tensor TileEngine::writable(Slot slot) {
@@ -56,16 +47,17 @@ void TileEngine::release(const at::Tensor& tensor) {
   }
 }
 
-void TileEngine::embed(const at::Tensor& table, Stream& stream) {
+void TileEngine::embed(Stream& stream) {
   stream.residual = writable(kResidual);
-  steps_.emplace_back([table, tokens = tokens_, out = stream.residual](
+  steps_.emplace_back([table = weights_.embed(), tokens = tokens_, out = stream.residual](
                           std::int64_t first, std::int64_t count, const Scratch&) {
     at::Tensor rows = out.narrow(0, first, count);
     copy_rows(table, tokens.narrow(0, first, count), rows);
   });
 }
 
-void TileEngine::attend(const Layer& layer, Stream& stream) {
+void TileEngine::attend(std::int64_t index, Stream& stream) {
+  const Layer& layer = weights_.packed(index);
   const c10::AutoGradMode no_grad(false);
   const std::int64_t batch = rows_ / heads_.length, groups = batch * heads_.kv_heads;
   if (!query_.defined()) {
@@ -75,11 +67,9 @@ void TileEngine::attend(const Layer& layer, Stream& stream) {
   }
   steps_.emplace_back([this, &layer, x = stream.residual](std::int64_t first, std::int64_t count,
                                                           const Scratch& scratch) {
-    at::Tensor normed = carve(scratch.narrow, count, config_.width);
+    at::Tensor normed = scratch.normed.narrow(0, 0, count);
     rms_norm(x.narrow(0, first, count), layer.attn_norm, config_.norm_epsilon, normed);
-    at::Tensor qkv = carve(scratch.wide, count, config_.qkv_width());
-    project(normed, layer.qkv, qkv);
-    split_heads(qkv, first, heads_, rope_, query_, key_, value_);
+    split_heads(multiply(normed, layer.qkv), first, heads_, rope_, query_, key_, value_);
   });
   finish();
 
@@ -87,17 +77,17 @@ void TileEngine::attend(const Layer& layer, Stream& stream) {
   const auto shared = [&](const at::Tensor& t) {
     return t.unsqueeze(1).expand({-1, heads_.group, -1, -1});
   };
-  at::Tensor attended = std::get<0>(at::_scaled_dot_product_flash_attention_for_cpu(
-      query_, shared(key_), shared(value_), 0.0, /*is_causal=*/true));
-  attended = attended.transpose(1, 2).contiguous();  // already in this order: no copy
+  const at::Tensor attended =
+      std::get<0>(at::_scaled_dot_product_flash_attention_for_cpu(
+                      query_, shared(key_), shared(value_), 0.0, /*is_causal=*/true))
+          .contiguous();
 
   stream.attn_out = writable(kAttnOut);
   steps_.emplace_back([this, &layer, attended, out = stream.attn_out](
                           std::int64_t first, std::int64_t count, const Scratch& scratch) {
-    at::Tensor joined = carve(scratch.wide, count, config_.query_width());
+    at::Tensor joined = scratch.joined.narrow(0, 0, count);
     join_heads(attended, first, heads_, joined);
-    at::Tensor rows = out.narrow(0, first, count);
-    project(joined, layer.attn_out, rows);
+    out.narrow(0, first, count).copy_(multiply(joined, layer.attn_out));
   });
 }
 
@@ -115,7 +105,8 @@ void TileEngine::add_attention(Stream& stream) { add_residual(stream.attn_out, s
 
 void TileEngine::add_mlp(Stream& stream) { add_residual(stream.mlp_out, stream); }
 
-void TileEngine::norm_mlp(const Layer& layer, Stream& stream) {
+void TileEngine::norm_mlp(std::int64_t index, Stream& stream) {
+  const Layer& layer = weights_.packed(index);
   stream.mlp_in = writable(kMlpIn);
   steps_.emplace_back([this, &layer, x = stream.residual, out = stream.mlp_in](
                           std::int64_t first, std::int64_t count, const Scratch&) {
@@ -124,28 +115,40 @@ void TileEngine::norm_mlp(const Layer& layer, Stream& stream) {
   });
 }
 
-void TileEngine::run_mlp(const Layer& layer, Stream& stream) {
+void TileEngine::run_mlp(std::int64_t index, Stream& stream) {
+  const Layer& layer = weights_.packed(index);
   stream.mlp_out = writable(kMlpOut);
   steps_.emplace_back([this, &layer, x = stream.mlp_in, out = stream.mlp_out](
                           std::int64_t first, std::int64_t count, const Scratch& scratch) {
-    at::Tensor both = carve(scratch.wide, count, 2 * config_.hidden);
-    project(x.narrow(0, first, count), layer.gate_up, both);
+    const at::Tensor both = multiply(x.narrow(0, first, count), layer.gate_up);
     at::Tensor gate = both.narrow(1, 0, config_.hidden);
     at::silu_(gate);
-    gate.mul_(both.narrow(1, config_.hidden, config_.hidden));
-    at::Tensor rows = out.narrow(0, first, count);
-    project(gate, layer.down, rows);
+    at::Tensor gated = scratch.gated.narrow(0, 0, count);
+    at::mul_out(gated, gate, both.narrow(1, config_.hidden, config_.hidden));
+    out.narrow(0, first, count).copy_(multiply(gated, layer.down));
   });
 }
 
-at::Tensor TileEngine::logits(const Head& head, const Stream& stream) {
-  at::Tensor out = at::empty({rows_, config_.vocabulary}, options_);
-  steps_.emplace_back([this, &head, x = stream.residual, out](
-                          std::int64_t first, std::int64_t count, const Scratch& scratch) {
-    at::Tensor normed = carve(scratch.narrow, count, config_.width);
-    rms_norm(x.narrow(0, first, count), head.norm, config_.norm_epsilon, normed);
-    at::Tensor rows = out.narrow(0, first, count);
-    at::mm_out(rows, normed, head.weight.t());
+// Threads share the vocabulary, not the rows: the table is far larger than the activations.
+at::Tensor TileEngine::logits(const Stream& stream) {
+  const Head& head = weights_.head();
+  const at::Tensor normed = at::empty({rows_, config_.width}, options_);
+  steps_.emplace_back([this, &head, x = stream.residual, normed](
+                          std::int64_t first, std::int64_t count, const Scratch&) {
+    at::Tensor rows = normed.narrow(0, first, count);
+    rms_norm(x.narrow(0, first, count), head.norm, config_.norm_epsilon, rows);
+  });
+  finish();
+  const at::Tensor out = at::empty({rows_, config_.vocabulary}, options_);
+  const std::int64_t chunks = (config_.vocabulary + kVocabularyChunk - 1) / kVocabularyChunk;
+  at::parallel_for(0, chunks, 1, [&](std::int64_t begin, std::int64_t end) {
+    const c10::AutoGradMode no_grad(false);  // per thread
+    for (std::int64_t chunk = begin; chunk < end; ++chunk) {
+      const std::int64_t first = chunk * kVocabularyChunk;
+      const std::int64_t count = std::min(kVocabularyChunk, config_.vocabulary - first);
+      at::Tensor columns = out.narrow(1, first, count);
+      at::mm_out(columns, normed, head.weight.narrow(0, first, count).t());
+    }
   });
   return out;
 }
@@ -153,21 +156,21 @@ at::Tensor TileEngine::logits(const Head& head, const Stream& stream) {
 void TileEngine::run_tiles(std::int64_t begin, std::int64_t end) {
   const c10::AutoGradMode no_grad(false);  // per thread
   Scratch& scratch = scratch_[static_cast<std::size_t>(at::get_thread_num())];
-  if (!scratch.wide.defined()) {
-    const std::int64_t wide =
-        std::max({config_.qkv_width(), config_.query_width(), 2 * config_.hidden});
-    const std::int64_t tile = std::min(tile_, rows_);
-    scratch = {at::empty({tile * config_.width}, options_), at::empty({tile * wide}, options_)};
+  if (!scratch.normed.defined()) {
+    const std::int64_t rows = std::min(kTile, rows_);
+    scratch = {.normed = at::empty({rows, config_.width}, options_),
+               .joined = at::empty({rows, config_.query_width()}, options_),
+               .gated = at::empty({rows, config_.hidden}, options_)};
   }
   for (std::int64_t tile = begin; tile < end; ++tile) {
-    const std::int64_t first = tile * tile_, count = std::min(tile_, rows_ - first);
+    const std::int64_t first = tile * kTile, count = std::min(kTile, rows_ - first);
     for (const Step& step : steps_) step(first, count, scratch);
   }
 }
 
 void TileEngine::finish() {
   if (steps_.empty()) return;
-  at::parallel_for(0, (rows_ + tile_ - 1) / tile_, 1,
+  at::parallel_for(0, (rows_ + kTile - 1) / kTile, 1,
                    [this](std::int64_t begin, std::int64_t end) { run_tiles(begin, end); });
   steps_.clear();
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "engine.h"
 #include "kernels.h"
+#include "weights.h"
 
 #include <array>
 #include <functional>
@@ -19,21 +20,21 @@ namespace llama {
 class TileEngine final : public Engine {
  public:
   // tokens int64 [B, T], contiguous, on the CPU
-  TileEngine(const Config& config, at::Tensor tokens, at::ScalarType dtype);
+  TileEngine(const Config& config, Weights& weights, const at::Tensor& tokens);
 
-  void embed(const at::Tensor& table, Stream& stream) override;
-  void attend(const Layer& layer, Stream& stream) override;
+  void embed(Stream& stream) override;
+  void attend(std::int64_t layer, Stream& stream) override;
   void add_attention(Stream& stream) override;
-  void norm_mlp(const Layer& layer, Stream& stream) override;
-  void run_mlp(const Layer& layer, Stream& stream) override;
+  void norm_mlp(std::int64_t layer, Stream& stream) override;
+  void run_mlp(std::int64_t layer, Stream& stream) override;
   void add_mlp(Stream& stream) override;
-  at::Tensor logits(const Head& head, const Stream& stream) override;
+  at::Tensor logits(const Stream& stream) override;
   void finish() override;
   void release(const at::Tensor& tensor) override;
 
  private:
   struct Scratch {  // one a thread, for one tile
-    at::Tensor narrow, wide;
+    at::Tensor normed, joined, gated;
   };
   using Step = std::function<void(std::int64_t first, std::int64_t count, const Scratch& scratch)>;
   enum Slot : std::uint8_t { kResidual, kAttnOut, kMlpIn, kMlpOut };
@@ -43,10 +44,11 @@ class TileEngine final : public Engine {
   void run_tiles(std::int64_t begin, std::int64_t end);
 
   const Config& config_;
+  Weights& weights_;
   at::Tensor tokens_;  // [B T]
   HeadLayout heads_;
   RopeTable rope_;
-  std::int64_t rows_ = 0, tile_ = 0;
+  std::int64_t rows_ = 0;
   at::TensorOptions options_;
   std::array<at::Tensor, 4> buffers_;  // by Slot; undefined: not yet allocated or released
   at::Tensor query_, key_, value_;

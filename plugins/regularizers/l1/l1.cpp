@@ -20,23 +20,21 @@ Codes scaled(const Codes& codes, const at::Tensor& factors) {
 
 Schema<L1::Options> L1::schema() {
   return Schema<Options>{}
-      .choice("convention", &Options::convention,
-              "what coef multiplies: the sum of |f| over a row, that sum / number of latents, or that "
-              "sum / width of the target; rows are averaged",
-              {{"sum_per_row", Convention::sum_per_row},
-               {"mean_over_latents", Convention::mean_over_latents},
-               {"divided_by_width", Convention::divided_by_width}})
+      .choice(
+          "convention", &Options::convention,
+          "what coef multiplies: the sum of |f| over a row, that sum / number of latents, or that "
+          "sum / width of the target; rows are averaged",
+          {{"sum_per_row", Convention::sum_per_row},
+           {"mean_over_latents", Convention::mean_over_latents},
+           {"divided_by_width", Convention::divided_by_width}})
       .param("weighted", &Options::weighted, "weigh each |f| by the norm of its decoder row");
 }
 
 double L1::divisor(const TrainedSae& sae) const {
   switch (options_.convention) {
-    case Convention::sum_per_row:
-      return 1;
-    case Convention::mean_over_latents:
-      return static_cast<double>(sae.spec.latents);
-    case Convention::divided_by_width:
-      return static_cast<double>(sae.shape.predicts.at(0).width);
+    case Convention::sum_per_row: return 1;
+    case Convention::mean_over_latents: return static_cast<double>(sae.spec.latents);
+    case Convention::divided_by_width: return static_cast<double>(sae.shape.predicts.at(0).width);
   }
   throw Error(ErrorKind::internal, "l1: unknown convention");
 }

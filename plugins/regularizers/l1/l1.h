@@ -10,8 +10,8 @@ namespace saffron::plugins {
 //                                        s = F  mean_over_latents  (mean over all elements)
 //                                        s = d  divided_by_width   (d: width of the first target)
 //
-//   n_i = 1, or, weighted, the norm of latent i's decoder row, so that shrinking codes while growing
-//   decoders gains nothing (differentiable in the decoder too).
+//   n_i = 1, or, weighted, the norm of latent i's decoder row, so that shrinking codes while
+//   growing decoders gains nothing (differentiable in the decoder too).
 //
 // Canonical coefficient: coef / s beside a squared error summed over d. Beside one averaged over d
 // (objective mse with reduction = "mean") the equivalent is d times that.

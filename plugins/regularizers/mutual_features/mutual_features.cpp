@@ -29,10 +29,11 @@ Schema<MutualFeatures::Options> MutualFeatures::schema() {
   return Schema<Options>{}
       .param("ramp", &Options::ramp, "steps over which the penalty grows to its full weight, T",
              non_negative(), unit("steps"))
-      .param("every", &Options::every,
-             "steps between two solutions of the assignment, which costs O(H^3); in between the last "
-             "one holds",
-             at_least(1), unit("steps"))
+      .param(
+          "every", &Options::every,
+          "steps between two solutions of the assignment, which costs O(H^3); in between the last "
+          "one holds",
+          at_least(1), unit("steps"))
       .param("reinitialise", &Options::reinitialise,
              "draw an SAE anew when its latents' firing rates are far from even")
       .param("reinit_threshold", &Options::reinit_threshold,
@@ -83,9 +84,10 @@ at::Tensor MutualFeatures::disagreement(const Pair& pair, const at::Tensor& a, c
   const at::Tensor& large = turned ? a : b;
   auto found = assignments_.find(pair);
   if (found != assignments_.end() && found->second.numel() != small.size(0)) {
-    throw Error(ErrorKind::data, cat("mutual_features: the restored assignment of SAEs ", pair.first,
-                                     " and ", pair.second, " has ", found->second.numel(),
-                                     " rows, the smaller dictionary has ", small.size(0)));
+    throw Error(
+        ErrorKind::data,
+        cat("mutual_features: the restored assignment of SAEs ", pair.first, " and ", pair.second,
+            " has ", found->second.numel(), " rows, the smaller dictionary has ", small.size(0)));
   }
   if (solve || found == assignments_.end()) {
     const c10::AutoGradMode no_grad(false);
@@ -115,8 +117,8 @@ at::Tensor MutualFeatures::penalty(const TrainStep& given) {
   at::Tensor total;
   for (std::size_t a = 0; a < rows.size(); ++a) {
     for (std::size_t b = a + 1; b < rows.size(); ++b) {
-      const at::Tensor term = disagreement({static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)},
-                                           rows[a], rows[b], solve);
+      const at::Tensor term = disagreement(
+          {static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)}, rows[a], rows[b], solve);
       total = total.defined() ? total + term : term;
     }
   }

@@ -16,9 +16,11 @@ namespace saffron::plugins {
 //   M(a, b) = 1/H sum_i < N(W_a)_i, N(W_b)_pi(i) >
 //   w(t) = (1 + cos(pi (T - t) / T)) / 2 for t < T, then 1;  t = the step, from 0;  T = ramp
 //
-// W [H, d] are the decoders, N scales rows to norm 1, pi is the one-to-one assignment that maximises
-// the sum (held fixed in the gradient; solved anew every `every` steps). Where the dictionaries differ
-// in size H is the smaller one's. Gradients reach both members of a pair.
+// W [H, d] are the decoders, N scales rows to norm 1, pi is the one-to-one assignment that
+// maximises the sum (held fixed in the gradient; solved anew every `every` steps). Where the
+// dictionaries differ in size H is the smaller one's. Gradients reach both members of a pair.
+// The published loss averages squared errors over dimensions; beside a sum over them the
+// coefficient of equal strength is d times the published beta.
 //
 // Re-initialisation (off by default):  r_j = share of the batch in which latent j fires,
 //   score = mean_j (|r_j - r0| / r0)^3;  score > reinit_threshold: the whole SAE is drawn anew.

@@ -41,15 +41,19 @@ Block table(const std::vector<std::vector<Metric>>& metrics) {
     }
     body.rows.push_back(std::move(cells));
   }
-  return {"Recovery of the planted features",
-          "MMCS, F1 and L0 belong together: a dense code reaches a high MMCS while its latents fire "
-          "at random.",
-          std::move(body)};
+  return {
+      "Recovery of the planted features",
+      "MMCS, F1 and L0 belong together: a dense code reaches a high MMCS while its latents fire "
+      "at random.",
+      std::move(body)};
 }
 
 Block histogram(const std::vector<Recovery>& saes) {
-  HistogramBlock body{.x_label = "largest cosine with a decoder row", .y_label = "planted features",
-                      .edges = {}, .parts = {}, .note = ""};
+  HistogramBlock body{.x_label = "largest cosine with a decoder row",
+                      .y_label = "planted features",
+                      .edges = {},
+                      .parts = {},
+                      .note = ""};
   for (std::int64_t i = 0; i <= kBins; ++i) {
     body.edges.push_back(static_cast<double>(i) / static_cast<double>(kBins));
   }

@@ -1,13 +1,14 @@
 #pragma once
 
+#include <saffron/context.h>
 #include <saffron/schema.h>
 #include <saffron/scorer.h>
 
 namespace saffron::plugins {
 
 // Compares each SAE's decoder (of its first target) and its firing with what a Planted source put
-// in. The formulas are those of saffron/metrics.h; rows come block by block, because the source knows
-// its coefficients by block.
+// in. The formulas are those of saffron/metrics.h; rows come block by block, because the source
+// knows its coefficients by block.
 class FeatureRecovery final : public Scorer {
  public:
   struct Options {

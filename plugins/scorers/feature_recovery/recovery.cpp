@@ -92,9 +92,14 @@ std::vector<Metric> Recovery::metrics(double threshold) const {
   std::vector<Metric> out;
   const auto add = [&](const char* key, double value, std::string definition, const char* unit,
                        const char* range, Better better, std::string undefined) {
-    out.push_back({.key = key, .value = value, .undefined = std::move(undefined),
-                   .definition = std::move(definition), .unit = unit, .range = range,
-                   .better = better, .subject = name_});
+    out.push_back({.key = key,
+                   .value = value,
+                   .undefined = std::move(undefined),
+                   .definition = std::move(definition),
+                   .unit = unit,
+                   .range = range,
+                   .better = better,
+                   .subject = name_});
   };
   const auto similarity = [&](const char* key, const at::Tensor& values, const char* definition,
                               const char* range) {
@@ -106,7 +111,8 @@ std::vector<Metric> Recovery::metrics(double threshold) const {
              "mean over decoder rows of the largest cosine with a planted feature", "[-1, 1]");
   similarity("mcc", matched_absolute_,
              "mean |cosine| of pairs under the one-to-one assignment that maximises its sum (the "
-             "smaller of the two sides is matched in full)", "[0, 1]");
+             "smaller of the two sides is matched in full)",
+             "[0, 1]");
   similarity("hungarian_mmcs", matched_,
              "mean cosine of pairs under the one-to-one assignment that maximises its sum",
              "[-1, 1]");
@@ -114,7 +120,8 @@ std::vector<Metric> Recovery::metrics(double threshold) const {
       cat("share of planted features whose largest cosine with a decoder row is above ", threshold),
       "", "[0, 1]", Better::higher, "");
   add("uniqueness", metrics::uniqueness(partner_),
-      "number of distinct features among the latents' nearest (largest |cosine|) / number of latents",
+      "number of distinct features among the latents' nearest (largest |cosine|) / number of "
+      "latents",
       "", "(0, 1]", Better::higher, "");
 
   const double latents = static_cast<double>(partner_.numel());
@@ -126,16 +133,20 @@ std::vector<Metric> Recovery::metrics(double threshold) const {
   const auto detection = [&](const char* key, double value, const char* definition) {
     add(key, value, definition, "", "[0, 1]", Better::higher, nothing);
   };
-  detection("f1", scores.f1.mean().item<double>(),
-            "mean over all latents of 2 TP / (fired + present): a latent detects the feature with the "
-            "largest |cosine|, fires and is present where not 0; dead latents score 0");
+  detection(
+      "f1", scores.f1.mean().item<double>(),
+      "mean over all latents of 2 TP / (fired + present): a latent detects the feature with the "
+      "largest |cosine|, fires and is present where not 0; dead latents score 0");
   detection("precision", scores.precision.mean().item<double>(),
             "mean over all latents of TP / fired, as in f1; dead latents score 0");
-  detection("recall", scores.recall.mean().item<double>(),
-            "mean over all latents of TP / present, as in f1; 0 where the feature never was present");
+  detection(
+      "recall", scores.recall.mean().item<double>(),
+      "mean over all latents of TP / present, as in f1; 0 where the feature never was present");
   add("f1_alive", living > 0 ? scores.f1.masked_select(alive).mean().item<double>() : std::nan(""),
       "f1 averaged over the latents that fired", "", "[0, 1]", Better::higher,
-      rows_ == 0 ? nothing : living == 0 ? "no latent fired" : "");
+      rows_ == 0    ? nothing
+      : living == 0 ? "no latent fired"
+                    : "");
   add("l0", static_cast<double>(total(counts_.fired)) / rows,
       "mean over rows of the number of latents that are not 0", "latents", "[0, F]",
       Better::neither, nothing);
@@ -143,10 +154,10 @@ std::vector<Metric> Recovery::metrics(double threshold) const {
       "mean over rows of the number of planted features that are present", "features", "[0, G]",
       Better::neither, nothing);
   add("dead_share", 1 - static_cast<double>(living) / latents,
-      "share of latents that are 0 in every row scored; rows_scored says how many rows that are", "",
-      "[0, 1]", Better::lower, nothing);
-  add("rows_scored", rows, "rows that these figures are about", "rows", "[0, inf)",
-      Better::neither, "");
+      "share of latents that are 0 in every row scored; rows_scored says how many rows that are",
+      "", "[0, 1]", Better::lower, nothing);
+  add("rows_scored", rows, "rows that these figures are about", "rows", "[0, inf)", Better::neither,
+      "");
   return out;
 }
 

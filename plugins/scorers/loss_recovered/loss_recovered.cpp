@@ -79,9 +79,8 @@ void Accumulated::load(const State& state) {
   for (auto& [stream, sum] : sums_) {
     const at::Tensor& saved = state.tensors[cat("sum.", stream)];
     if (saved.sizes() != sum.sizes() || saved.scalar_type() != at::kDouble) {
-      throw Error(ErrorKind::data, cat("the saved sum of stream ", stream, " is ",
-                                       saved.toString(), " ", saved.sizes(), ", expected ",
-                                       sum.sizes()));
+      throw Error(ErrorKind::data, cat("the saved sum of stream ", stream, " is ", saved.toString(),
+                                       " ", saved.sizes(), ", expected ", sum.sizes()));
     }
     sum = saved.clone();
   }

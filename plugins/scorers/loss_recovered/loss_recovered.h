@@ -14,14 +14,14 @@ namespace saffron::plugins {
 //
 //   ce_increase          CE_spliced - CE_clean
 //   kl                   mean over counted positions of KL(clean || spliced)
-//   loss recovered       (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)       1 = nothing lost,
-//                        0 = as bad as the ablation;  zero ablation: the site's activation is 0;
-//                        mean ablation: it is its mean over all rows scored
+//   loss recovered       (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)
+//                        1 = nothing lost, 0 = as bad as the ablation.  Zero ablation: the site's
+//                        activation is 0; mean ablation: it is its mean over all rows scored
 //
-// Replaced and ablated are the positions p >= first_position of the source, whose activations are the
-// SAE's rows; earlier ones keep the model's own activation. Counted are those of them that have a next
-// token: losses before them do not change in a causal model. An SAE's inputs are the clean run's
-// activations; all its predicted sites are replaced at once.
+// Replaced and ablated are the positions p >= first_position of the source, whose activations are
+// the SAE's rows; earlier ones keep the model's own activation. Counted are those of them that have
+// a next token: losses before them do not change in a causal model. An SAE's inputs are the clean
+// run's activations; all its predicted sites are replaced at once.
 //
 // Contexts are drawn from those scored, uniformly, without replacement, by the node's seed. A batch
 // costs one clean run, two ablated ones for each set of predicted sites, and one for each SAE; runs

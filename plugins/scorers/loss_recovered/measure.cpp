@@ -49,7 +49,10 @@ class Measurement {
 };
 
 Measurement::Measurement(const Job& job, ModelBacked& backed, const Context& context)
-    : job_(job), backed_(backed), context_(context), first_(backed.first_position()),
+    : job_(job),
+      backed_(backed),
+      context_(context),
+      first_(backed.first_position()),
       l0_(job.saes.size()) {
   std::set<std::int64_t> reads;
   for (const TrainedSae* sae : job.saes) {
@@ -61,8 +64,8 @@ Measurement::Measurement(const Job& job, ModelBacked& backed, const Context& con
     if (same == out_.ablations.end()) {
       same = out_.ablations.insert(same, {.streams = streams, .zero = {}, .mean = {}});
     }
-    out_.saes.push_back({.spliced = {},
-                         .ablation = static_cast<std::size_t>(same - out_.ablations.begin())});
+    out_.saes.push_back(
+        {.spliced = {}, .ablation = static_cast<std::size_t>(same - out_.ablations.begin())});
   }
   tapped_.assign(reads.begin(), reads.end());
   for (const std::int64_t stream : tapped_) taps_.push_back(backed.site(stream));
@@ -74,8 +77,8 @@ Measurement::Measurement(const Job& job, ModelBacked& backed, const Context& con
 RunResult Measurement::run(const at::Tensor& tokens, std::span<const std::string> taps,
                            std::span<const Edit> edits) {
   if (context_.cancelled()) {
-    throw Error(ErrorKind::cancelled, cat("stopped after ", runs_, " of ", all_runs_,
-                                          " runs of the model"));
+    throw Error(ErrorKind::cancelled,
+                cat("stopped after ", runs_, " of ", all_runs_, " runs of the model"));
   }
   RunResult result = backed_.model().run(tokens, taps, edits, true);
   context_.progress("running the model", ++runs_, all_runs_);
@@ -100,10 +103,10 @@ void Measurement::ablate(const Batch& batch, Measured::Ablation& ablation) {
     zero.push_back(replace(site, at::scalar_tensor(0.0, at::kDouble), first_));
     mean.push_back(replace(site, backed_.denormalise(stream, job_.means.at(stream)), first_));
   }
-  for (const auto& [edits, losses] : {std::pair(&zero, &ablation.zero),
-                                      std::pair(&mean, &ablation.mean)}) {
-    append(*losses, next_token_loss(run(batch.tokens, {}, *edits).logits, batch.tokens,
-                                    batch.counted, {}));
+  for (const auto& [edits, losses] :
+       {std::pair(&zero, &ablation.zero), std::pair(&mean, &ablation.mean)}) {
+    append(*losses,
+           next_token_loss(run(batch.tokens, {}, *edits).logits, batch.tokens, batch.counted, {}));
   }
 }
 
@@ -120,9 +123,8 @@ void Measurement::batch(std::span<const std::int64_t> rows) {
     const Splice splice = splice_sae(*job_.saes[i], backed_, activations, first_);
     l0_[i] += splice.l0;
     if (i == 0) rows_ += splice.rows;
-    append(out_.saes[i].spliced,
-           next_token_loss(run(batch.tokens, {}, splice.edits).logits, batch.tokens, batch.counted,
-                           batch.clean_logits));
+    append(out_.saes[i].spliced, next_token_loss(run(batch.tokens, {}, splice.edits).logits,
+                                                 batch.tokens, batch.counted, batch.clean_logits));
   }
 }
 

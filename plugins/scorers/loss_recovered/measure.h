@@ -15,8 +15,8 @@ namespace saffron::plugins {
 
 struct Job {
   std::vector<const TrainedSae*> saes;
-  std::vector<std::int64_t> contexts;          // dataset rows
-  std::map<std::int64_t, at::Tensor> means;    // by predicted stream: mean row, float64 [width]
+  std::vector<std::int64_t> contexts;        // dataset rows
+  std::map<std::int64_t, at::Tensor> means;  // by predicted stream: mean row, float64 [width]
   std::int64_t batch_contexts = 1;
 };
 

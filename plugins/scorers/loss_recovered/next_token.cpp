@@ -15,8 +15,7 @@ constexpr std::int64_t kPositions = 32;
 
 }  // namespace
 
-at::Tensor counted_positions(const at::Tensor& tokens, const at::Tensor& mask,
-                             std::int64_t first) {
+at::Tensor counted_positions(const at::Tensor& tokens, const at::Tensor& mask, std::int64_t first) {
   const std::int64_t T = tokens.size(1);
   at::Tensor counted = at::ones({tokens.size(0), std::max<std::int64_t>(T - 1, 0)}, at::kBool);
   if (mask.defined() && T > 0) counted = mask.slice(1, 0, T - 1) & mask.slice(1, 1, T);

@@ -37,8 +37,13 @@ class Lines {
     } else if (undefined.empty() && !std::isfinite(value)) {
       undefined = "the loss is not finite";
     }
-    out_.push_back({.key = key, .value = value, .undefined = std::move(undefined),
-                    .definition = definition, .unit = unit, .range = range, .better = better,
+    out_.push_back({.key = key,
+                    .value = value,
+                    .undefined = std::move(undefined),
+                    .definition = definition,
+                    .unit = unit,
+                    .range = range,
+                    .better = better,
                     .subject = subject_});
   }
 
@@ -88,7 +93,8 @@ void add_metrics(const Measured& measured, const Measured::Variant& variant,
   lines.increase_error(spliced);
   lines.add("kl", lines.mean(variant.spliced.kl),
             "mean over counted positions of KL(clean || spliced) = sum_v p_clean log(p_clean / "
-            "p_spliced)", "nats", "[0, inf)", Better::lower);
+            "p_spliced)",
+            "nats", "[0, inf)", Better::lower);
   lines.recovered("loss_recovered_zero", ablation.zero.ce, spliced,
                   "(ce_zero - ce_spliced) / (ce_zero - ce_clean): 1 = nothing lost, 0 = as bad as "
                   "zero ablation");
@@ -103,14 +109,16 @@ void add_metrics(const Measured& measured, const Measured::Variant& variant,
   lines.add("ce_zero", lines.mean(ablation.zero.ce),
             "mean over counted positions of -log p(next token), activation set to 0", "nats",
             "[0, inf)", Better::neither);
-  lines.add("ce_mean", lines.mean(ablation.mean.ce),
-            "mean over counted positions of -log p(next token), activation set to its mean over the "
-            "rows scored", "nats", "[0, inf)", Better::neither);
+  lines.add(
+      "ce_mean", lines.mean(ablation.mean.ce),
+      "mean over counted positions of -log p(next token), activation set to its mean over the "
+      "rows scored",
+      "nats", "[0, inf)", Better::neither);
 }
 
 Block method(const Measured& measured, ModelBacked& backed) {
-  const std::int64_t counted = std::accumulate(measured.positions.begin(),
-                                               measured.positions.end(), std::int64_t{0});
+  const std::int64_t counted =
+      std::accumulate(measured.positions.begin(), measured.positions.end(), std::int64_t{0});
   const std::int64_t first = backed.first_position();
   const ModelInfo& model = backed.model().info();
   std::string text = cat(measured.positions.size(), " contexts, ", counted,

@@ -32,8 +32,8 @@ Splice splice_sae(const TrainedSae& sae, const ModelBacked& backed, const CleanA
   for (std::size_t t = 0; t < sae.predicts.size(); ++t) {
     const std::int64_t stream = sae.predicts[t];
     const at::Tensor raw = backed.denormalise(stream, xhat[t]);
-    out.edits.push_back(replace(backed.site(stream),
-                                raw.reshape({contexts, positions, raw.size(-1)}), first));
+    out.edits.push_back(
+        replace(backed.site(stream), raw.reshape({contexts, positions, raw.size(-1)}), first));
   }
   return out;
 }

@@ -26,7 +26,8 @@ struct Splice {
 [[nodiscard]] Splice splice_sae(const TrainedSae& sae, const ModelBacked& backed,
                                 const CleanActivations& clean, std::int64_t first);
 
-// The activation at `site` becomes `value` (broadcast against [n, T - first, width]) from `first` on.
+// From position `first` on, the activation at `site` becomes `value`, broadcast against
+// [n, T - first, width].
 [[nodiscard]] Edit replace(std::string site, at::Tensor value, std::int64_t first);
 
 }  // namespace saffron::plugins

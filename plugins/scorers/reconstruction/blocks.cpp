@@ -41,8 +41,8 @@ Block density_block(const std::vector<NamedStatistics>& saes) {
       if (fired == 0) continue;
       const double share = static_cast<double>(fired) / static_cast<double>(sae.codes->rows());
       // A bin holds its lower edge; the last one also the share 1.
-      const auto bin = static_cast<std::int64_t>(
-                           std::floor(kBinsPerDecade * std::log10(share) + 1e-9)) + bins;
+      const auto bin =
+          static_cast<std::int64_t>(std::floor(kBinsPerDecade * std::log10(share) + 1e-9)) + bins;
       part.counts[static_cast<std::size_t>(std::clamp<std::int64_t>(bin, 0, bins - 1))] += 1;
     }
     body.note += cat(body.parts.empty() ? "" : "; ", sae.name, " ", sae.codes->dead(), " of ",
@@ -51,8 +51,9 @@ Block density_block(const std::vector<NamedStatistics>& saes) {
   }
   body.note += cat(" latents (in ", rows, " rows).");
   return {.title = "How often latents fire",
-          .caption = "Latents by the share of rows in which they are not 0; those that never fired are "
-                     "left out and counted in the note.",
+          .caption =
+              "Latents by the share of rows in which they are not 0; those that never fired are "
+              "left out and counted in the note.",
           .body = std::move(body)};
 }
 
@@ -82,8 +83,9 @@ Block rows_per_latent_block(const std::vector<NamedStatistics>& saes) {
     body.lines.push_back(std::move(line));
   }
   return {.title = "Rows seen by each latent",
-          .caption = "How many latents had at least x rows to learn from and be judged on; the curve "
-                     "starts at the share of latents that are alive.",
+          .caption =
+              "How many latents had at least x rows to learn from and be judged on; the curve "
+              "starts at the share of latents that are alive.",
           .body = std::move(body)};
 }
 

@@ -34,8 +34,8 @@ at::Tensor counts_of(const Tensors& in, const std::string& name) {
 
 // How many of the smallest values make up at least q of `count`, at least one.
 std::int64_t quantile_rank(double q, std::int64_t count) {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(
-                                       std::ceil(q * static_cast<double>(count) - 1e-9)));
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::ceil(q * static_cast<double>(count) - 1e-9)));
 }
 
 }  // namespace
@@ -93,35 +93,52 @@ std::vector<Metric> CodeStatistics::metrics(const std::string& subject) const {
   const bool any = rows() > 0;
   const auto add = [&](const char* key, auto value, const char* definition, const char* unit,
                        const char* range, Better better = Better::neither) {
-    out.push_back({.key = key, .value = any ? static_cast<double>(value()) : std::nan(""),
-                   .undefined = any ? "" : "no row was scored", .definition = definition,
-                   .unit = unit, .range = range, .better = better, .subject = subject});
+    out.push_back({.key = key,
+                   .value = any ? static_cast<double>(value()) : std::nan(""),
+                   .undefined = any ? "" : "no row was scored",
+                   .definition = definition,
+                   .unit = unit,
+                   .range = range,
+                   .better = better,
+                   .subject = subject});
   };
   const char *l0_range = "[0, F]", *rows_range = "[0, rows]";
-  add("l0", [&] { return mean_l0(); }, "mean over rows of the number of latents that are not 0",
+  add(
+      "l0", [&] { return mean_l0(); }, "mean over rows of the number of latents that are not 0",
       "latents", l0_range);
-  add("l0_median", [&] { return l0_quantile(0.5); },
+  add(
+      "l0_median", [&] { return l0_quantile(0.5); },
       "smallest L0 that at least half of the rows do not exceed", "latents", l0_range);
-  add("l0_p5", [&] { return l0_quantile(0.05); },
+  add(
+      "l0_p5", [&] { return l0_quantile(0.05); },
       "smallest L0 that at least 5 % of the rows do not exceed", "latents", l0_range);
-  add("l0_p95", [&] { return l0_quantile(0.95); },
+  add(
+      "l0_p95", [&] { return l0_quantile(0.95); },
       "smallest L0 that at least 95 % of the rows do not exceed", "latents", l0_range);
-  add("dead_share",
-      [&] { return static_cast<double>(dead()) / static_cast<double>(latents()); },
-      "share of latents that are 0 in every row scored; rows_scored says how many rows that are", "",
-      "[0, 1]", Better::lower);
-  add("rows_per_latent_p10", [&] { return fired_quantile(0.1); },
+  add(
+      "dead_share", [&] { return static_cast<double>(dead()) / static_cast<double>(latents()); },
+      "share of latents that are 0 in every row scored; rows_scored says how many rows that are",
+      "", "[0, 1]", Better::lower);
+  add(
+      "rows_per_latent_p10", [&] { return fired_quantile(0.1); },
       "rows in which a latent fired: the smallest number that 10 % of the latents do not exceed",
       "rows", rows_range);
-  add("rows_per_latent_median", [&] { return fired_quantile(0.5); },
+  add(
+      "rows_per_latent_median", [&] { return fired_quantile(0.5); },
       "rows in which a latent fired: the smallest number that half of the latents do not exceed",
       "rows", rows_range);
-  add("rows_per_latent_p90", [&] { return fired_quantile(0.9); },
+  add(
+      "rows_per_latent_p90", [&] { return fired_quantile(0.9); },
       "rows in which a latent fired: the smallest number that 90 % of the latents do not exceed",
       "rows", rows_range);
-  out.push_back({.key = "rows_scored", .value = static_cast<double>(rows()), .undefined = "",
-                 .definition = "rows that these figures are about", .unit = "rows",
-                 .range = "[0, inf)", .better = Better::neither, .subject = subject});
+  out.push_back({.key = "rows_scored",
+                 .value = static_cast<double>(rows()),
+                 .undefined = "",
+                 .definition = "rows that these figures are about",
+                 .unit = "rows",
+                 .range = "[0, inf)",
+                 .better = Better::neither,
+                 .subject = subject});
   return out;
 }
 

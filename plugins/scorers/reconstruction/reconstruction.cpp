@@ -124,17 +124,18 @@ Metric Accumulated::per_row(const Target& target, const std::string& subject) co
       sample.rows(), sample.errors().select(1, target.column), target.sums.mean());
   std::string reason;
   if (!std::isfinite(value)) {
-    reason = target.sums.rows() == 0                           ? "no row was scored"
-             : !std::isfinite(target.sums.squared_error())     ? "a row or its reconstruction is "
-                                                                 "not finite"
-                                                               : "every row is the same";
+    reason = target.sums.rows() == 0                       ? "no row was scored"
+             : !std::isfinite(target.sums.squared_error()) ? "a row or its reconstruction is "
+                                                             "not finite"
+                                                           : "every row is the same";
   }
   return {.key = "explained_variance_per_row",
           .value = value,
           .undefined = reason,
-          .definition = "mean over rows of 1 - ||x - xhat||^2 / ||x - mean x||^2 (Jacobian SAEs); "
-                        "not 1 - fvu. The mean is over all rows scored; the ratios are of all rows "
-                        "up to row_sample, of a uniform sample of that size beyond",
+          .definition =
+              "mean over rows of 1 - ||x - xhat||^2 / ||x - mean x||^2 (Jacobian SAEs); "
+              "not 1 - fvu. The mean is over all rows scored; the ratios are of all rows "
+              "up to row_sample, of a uniform sample of that size beyond",
           .unit = "",
           .range = "(-inf, 1]",
           .better = Better::higher,
@@ -152,10 +153,14 @@ void Accumulated::pooled(std::size_t sae, Report& report, double& fvu) const {
   fvu = variation == 0 ? std::nan("") : error / variation;
   if (saes_[sae]->predicts.size() == 1) return;
   report.metrics.push_back(
-      {.key = "fvu_all_targets", .value = fvu,
+      {.key = "fvu_all_targets",
+       .value = fvu,
        .undefined = std::isfinite(fvu) ? "" : "no row was scored, or the rows do not vary",
        .definition = "sum over targets and rows of ||x - xhat||^2 / sum of ||x - mean x||^2",
-       .unit = "", .range = "[0, inf)", .better = Better::lower, .subject = saes_[sae]->name});
+       .unit = "",
+       .range = "[0, inf)",
+       .better = Better::lower,
+       .subject = saes_[sae]->name});
 }
 
 Report Accumulated::finish() {
@@ -172,8 +177,8 @@ Report Accumulated::finish() {
           sae.predicts.size() == 1 ? sae.name
                                    : cat(sae.name, " -> ", sae.shape.predicts[target.number].name);
       std::vector<Metric> found = target.sums.metrics(subject);
-      const auto after = std::find_if(found.begin(), found.end(),
-                                      [](const Metric& m) { return m.key == "mse"; });
+      const auto after =
+          std::find_if(found.begin(), found.end(), [](const Metric& m) { return m.key == "mse"; });
       found.insert(after, per_row(target, subject));
       std::move(found.begin(), found.end(), std::back_inserter(report.metrics));
     }

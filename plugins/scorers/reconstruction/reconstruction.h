@@ -9,12 +9,12 @@
 namespace saffron::plugins {
 
 // How SAEs reconstruct (saffron/reconstruction_metrics.h has the formulas) and how they use their
-// latents (code_statistics.h): one line of metrics an SAE, or a target of one that predicts several.
+// latents (code_statistics.h): one line of metrics an SAE, or a target of an SAE with several.
 //
 // Explained variance in two conventions: 1 - FVU, and the mean of the rows' own ratios ("per row",
-// Jacobian SAEs). The second needs the mean of all rows before it can look at the first row, so rows
-// are kept: all of them up to `row_sample`, a uniform sample of that size beyond; the mean is always
-// that of all rows.
+// Jacobian SAEs). The second needs the mean of all rows before it can look at the first row, so
+// rows are kept: all of them up to `row_sample`, a uniform sample of that size beyond; the mean is
+// always that of all rows.
 class Reconstruction final : public Scorer {
  public:
   struct Options {

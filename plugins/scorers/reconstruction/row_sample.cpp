@@ -34,8 +34,7 @@ at::Tensor keys_of(const at::Tensor& x, const at::Tensor& origin) {
   at::Tensor keys = at::empty({x.size(0)}, at::kLong);
   std::int64_t* key = keys.mutable_data_ptr<std::int64_t>();
   const at::Tensor places = origin.defined() ? origin.contiguous() : at::Tensor();
-  const std::int64_t* place =
-      places.defined() ? places.const_data_ptr<std::int64_t>() : nullptr;
+  const std::int64_t* place = places.defined() ? places.const_data_ptr<std::int64_t>() : nullptr;
   const auto* bytes = static_cast<const char*>(x.const_data_ptr());
   const auto size = static_cast<std::size_t>(x.size(1)) * x.element_size();
   at::parallel_for(0, x.size(0), 256, [&](std::int64_t begin, std::int64_t end) {

@@ -27,17 +27,15 @@ std::vector<std::int64_t> choose_latents(const LatentTops& tops, Choice choice,
   switch (choice) {
     case Choice::ids: return ids;
     case Choice::strongest:
-      latents = ordered(tops, [&](std::int64_t i) {
-        return std::abs(tops.peaks(i).front().strength);
-      });
+      latents =
+          ordered(tops, [&](std::int64_t i) { return std::abs(tops.peaks(i).front().strength); });
       break;
     case Choice::frequent:
       latents = ordered(tops, [&](std::int64_t i) { return tops.fired(i); });
       break;
     case Choice::random:
-      latents = ordered(tops, [&](std::int64_t i) {
-        return random.bits(static_cast<std::uint64_t>(i));
-      });
+      latents =
+          ordered(tops, [&](std::int64_t i) { return random.bits(static_cast<std::uint64_t>(i)); });
       break;
   }
   if (static_cast<std::int64_t>(latents.size()) > count) {

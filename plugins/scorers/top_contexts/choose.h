@@ -16,8 +16,8 @@ enum class Choice : std::uint8_t {
   ids,        // as listed
 };
 
-// At most `count` latents, in the order in which they are shown; ties go to the lower latent. Latents
-// that never fired are chosen by id only.
+// At most `count` latents, in the order in which they are shown; ties go to the lower latent.
+// Latents that never fired are chosen by id only.
 [[nodiscard]] std::vector<std::int64_t> choose_latents(const LatentTops& tops, Choice choice,
                                                        const std::vector<std::int64_t>& ids,
                                                        std::int64_t count, Random random);

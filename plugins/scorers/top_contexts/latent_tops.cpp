@@ -136,9 +136,8 @@ void LatentTops::close(std::int64_t row) {
     Peak peak{.strength = top->second, .row = row, .position = top->first, .around = {}};
     const std::vector<Peak>& kept = peaks_[static_cast<std::size_t>(latent)];
     if (kept.size() < keep_ || stronger(peak, kept.back())) {
-      std::copy_if(seen.begin(), seen.end(), std::back_inserter(peak.around), [&](const auto& a) {
-        return std::abs(a.first - peak.position) <= window_;
-      });
+      std::copy_if(seen.begin(), seen.end(), std::back_inserter(peak.around),
+                   [&](const auto& a) { return std::abs(a.first - peak.position) <= window_; });
       insert(latent, std::move(peak));
     }
     seen.clear();

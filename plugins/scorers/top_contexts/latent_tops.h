@@ -17,13 +17,13 @@ struct Peak {
   double strength = 0;        // the activation of largest size there; the first of equals
   std::int64_t row = 0;       // of the dataset
   std::int64_t position = 0;  // in it
-  // Activations that are not 0 within the window around the peak: (position, activation), ascending.
+  // (position, activation), ascending: what is not 0 within the window around the peak.
   std::vector<std::pair<std::int64_t, double>> around;
 };
 
-// The strongest contexts of every latent of one SAE. Peaks are ordered by |strength|, then by dataset
-// row: a total order, so that neither batches nor merging change what is kept. Several code spaces
-// count as one, side by side.
+// The strongest contexts of every latent of one SAE. Peaks are ordered by |strength|, then by
+// dataset row: a total order, so that neither batches nor merging change what is kept. Several code
+// spaces count as one, side by side.
 class LatentTops {
  public:
   // Keeps `keep` contexts a latent, and `window` positions on each side of a peak.

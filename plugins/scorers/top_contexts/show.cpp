@@ -71,8 +71,8 @@ std::string note(const LatentTops& tops, std::int64_t latent) {
   const std::int64_t fired = tops.fired(latent);
   if (fired == 0) return cat("never fires on ", tops.rows(), " tokens");
   const double share = 100.0 * static_cast<double>(fired) / static_cast<double>(tops.rows());
-  return cat(std::setprecision(2), "fires on ", share, " % of ", tops.rows(),
-             " tokens, strongest ", std::setprecision(4), tops.peaks(latent).front().strength);
+  return cat(std::setprecision(2), "fires on ", share, " % of ", tops.rows(), " tokens, strongest ",
+             std::setprecision(4), tops.peaks(latent).front().strength);
 }
 
 }  // namespace
@@ -83,20 +83,21 @@ Block show_latents(const std::string& sae, const LatentTops& tops,
   const Texts texts(backed);
   ContextsBlock body;
   for (const std::int64_t latent : latents) {
-    ContextsBlock::Group group{.title = cat(sae, " latent ", latent),
-                               .note = note(tops, latent),
-                               .contexts = {}};
+    ContextsBlock::Group group{
+        .title = cat(sae, " latent ", latent), .note = note(tops, latent), .contexts = {}};
     for (const Peak& peak : tops.peaks(latent)) {
       group.contexts.push_back(show(peak, backed.dataset(), texts, window));
     }
     body.groups.push_back(std::move(group));
   }
-  std::string caption = "Each latent's strongest contexts, one a row of the dataset, with its "
-                        "activation at every token.";
+  std::string caption =
+      "Each latent's strongest contexts, one a row of the dataset, with its "
+      "activation at every token.";
   if (const std::int64_t first = backed.first_position(); first > 0) {
     caption += cat(" Tokens before position ", first, " of a row are never scored.");
   }
-  return {.title = "Strongest contexts of " + sae, .caption = std::move(caption),
+  return {.title = "Strongest contexts of " + sae,
+          .caption = std::move(caption),
           .body = std::move(body)};
 }
 

@@ -54,10 +54,10 @@ class Accumulated final : public Accumulator {
     Report report;
     for (std::size_t i = 0; i < tops_.size(); ++i) {
       const TrainedSae& sae = *options_.sae[i];
-      const std::vector<std::int64_t> latents = choose_latents(
-          tops_[i], options_.choose, options_.ids, options_.latents, random_);
-      report.blocks.push_back(show_latents(sae.name, tops_[i], latents, *backed_by_model(sae),
-                                           options_.window));
+      const std::vector<std::int64_t> latents =
+          choose_latents(tops_[i], options_.choose, options_.ids, options_.latents, random_);
+      report.blocks.push_back(
+          show_latents(sae.name, tops_[i], latents, *backed_by_model(sae), options_.window));
     }
     return report;
   }
@@ -95,14 +95,15 @@ TopContexts::TopContexts(const Options& options, const Context& context)
     : options_(options), context_(context) {
   for (const Ref<Sae>& sae : options_.sae) {
     if (backed_by_model(*sae) == nullptr) {
-      throw Error(cat("top_contexts needs SAEs on a model's activations over text, and the rows of '",
-                      sae->source_name, "', which '", sae->name, "' reads, come from no model"))
+      throw Error(
+          cat("top_contexts needs SAEs on a model's activations over text, and the rows of '",
+              sae->source_name, "', which '", sae->name, "' reads, come from no model"))
           .with_help("train the SAE on a source such as model_activations");
     }
     for (const std::int64_t id : options_.ids) {
       if (id < sae->spec.latents) continue;
-      throw Error(cat("top_contexts: '", sae->name, "' has no latent ", id, ", its latents are 0 to ",
-                      sae->spec.latents - 1));
+      throw Error(cat("top_contexts: '", sae->name, "' has no latent ", id,
+                      ", its latents are 0 to ", sae->spec.latents - 1));
     }
   }
 }

@@ -14,9 +14,9 @@ namespace saffron::plugins {
 // The contexts in which latents are strongest, in text.
 //
 // Which latents are shown is known only once all rows have been seen, so the strongest contexts of
-// every latent are kept on the way, with the activations around their peaks (latent_tops.h): memory is
-// a few entries a latent and context, whatever the number of rows. Texts come from the dataset at the
-// end; the model is not run again.
+// every latent are kept on the way, with the activations around their peaks (latent_tops.h): memory
+// is a few entries a latent and context, whatever the number of rows. Texts come from the dataset
+// at the end; the model is not run again.
 class TopContexts final : public Scorer {
  public:
   struct Options {

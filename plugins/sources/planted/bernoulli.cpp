@@ -66,8 +66,7 @@ at::Tensor Bernoulli::probabilities(std::int64_t first, std::int64_t count) cons
       settings_.kind == Kind::correlated && settings_.semantics == Semantics::as_published;
   const std::int64_t share = shared ? settings_.shared_rows : 1;
   const std::int64_t from = first / share, to = (first + count - 1) / share + 1;
-  const at::Tensor a =
-      at::mm(normals_.normal_rows(from, to - from, settings_.features), mixing_);
+  const at::Tensor a = at::mm(normals_.normal_rows(from, to - from, settings_.features), mixing_);
   at::Tensor p = at::special_ndtr(a);
   if (settings_.kind == Kind::flat) {
     // Phi^(decay i), 0^0 = 1; kept above denormal numbers, which are slow.

@@ -18,11 +18,11 @@ enum class Semantics : std::uint8_t { intended, as_published };
 struct GeneratorSettings {
   Kind kind = Kind::flat;
   Semantics semantics = Semantics::intended;
-  std::int64_t features = 512;     // G
-  double active = 5;               // mean number (exact for grouped) of active features, m
+  std::int64_t features = 512;  // G
+  double active = 5;            // mean number (exact for grouped) of active features, m
   double decay = 0.99;
-  std::int64_t groups = 12;        // grouped
-  std::int64_t shared_rows = 1;    // as published: rows that share one draw
+  std::int64_t groups = 12;      // grouped
+  std::int64_t shared_rows = 1;  // as published: rows that share one draw
 };
 
 // Sparse rows under construction.
@@ -57,14 +57,14 @@ class Generator {
 //
 //   f_i = s_i u_i,  s_i ~ Bernoulli(p_i),  u_i ~ U[0, 1),   sum_i p_i = m before clamping to [0, 1]
 //
-//   flat          p_i ~ Phi(a_i)^(decay i),  a ~ N(0, Sigma) for each row.      (Lawson's toy model)
-//                 As published Sigma = A A^T, A [G, G] standard normal: its diagonal is about G, Phi
-//                 saturates at 0 and 1, the decay does nothing and frequencies are flat. As intended
-//                 Sigma is scaled to unit diagonal, so that frequencies fall like 1 / (1 + decay i).
-//   correlated    p_i ~ Phi(a_i) decay^i,  a ~ N(0, S).                          (Cunningham et al.)
-//                 S = (U + U^T) / 2 - 1.001 lambda_min I, U uniform. As published `shared_rows` rows share
-//                 one a; as intended each row draws its own. A row without any active feature gets one
-//                 at random with strength 1.
+//   flat          p_i ~ Phi(a_i)^(decay i),  a ~ N(0, Sigma) for each row.     (Lawson's toy model)
+//                 As published Sigma = A A^T, A [G, G] standard normal: its diagonal is about G,
+//                 Phi saturates at 0 and 1, the decay does nothing and frequencies are flat. As
+//                 intended Sigma has unit diagonal: frequencies fall like 1 / (1 + decay i).
+//   correlated    p_i ~ Phi(a_i) decay^i,  a ~ N(0, S).                         (Cunningham et al.)
+//                 S = (U + U^T) / 2 - 1.001 lambda_min I, U uniform. As published `shared_rows`
+//                 rows share one a; as intended each row draws its own. A row without any active
+//                 feature gets one at random with strength 1.
 //   uncorrelated  p_i ~ decay^i. As published scaled by m / G instead of to a sum of m (mean L0 is
 //                 then m (1 - decay^G) / (G (1 - decay)), 0.97 instead of 5).
 class Bernoulli final : public Generator {
@@ -84,9 +84,9 @@ class Bernoulli final : public Generator {
 };
 
 // One of `groups` equal groups a row, then exactly m of its features without replacement, weights
-// decay^j for the group's j-th; strengths U[0, 1). (Marks et al.)  Features beyond groups * size are
-// never used. As published the m features are drawn once for each group and `shared_rows` rows; as
-// intended each row draws its own.
+// decay^j for the group's j-th; strengths U[0, 1). (Marks et al.)  Features beyond groups * size
+// are never used. As published the m features are drawn once for each group and `shared_rows` rows;
+// as intended each row draws its own.
 class Grouped final : public Generator {
  public:
   Grouped(const GeneratorSettings& settings, Random random);

@@ -24,7 +24,8 @@ std::string check(const Options& o) {
     return cat("active = ", active_of(o), " is more than the ", o.features, " features there are");
   }
   if (o.generator == Kind::grouped) {
-    if (o.groups > o.features) return cat(o.groups, " groups of ", o.features, " features are empty");
+    if (o.groups > o.features)
+      return cat(o.groups, " groups of ", o.features, " features are empty");
     const std::int64_t size = o.features / o.groups;
     if (active_of(o) != std::floor(active_of(o)) || active_of(o) > static_cast<double>(size)) {
       return cat("active = ", active_of(o), " must be a whole number, at most the ", size,
@@ -51,11 +52,12 @@ GeneratorSettings settings_of(const Options& o) {
 
 std::string describe(const Options& o) {
   constexpr const char* names[] = {"flat", "correlated", "uncorrelated", "grouped"};
-  return cat(names[static_cast<int>(o.generator)],
-             o.semantics == Semantics::intended ? " features as intended: " : " features as published: ",
-             o.features, " in ", o.width, " dimensions, ", active_of(o), " active",
-             o.noise > 0 ? cat(", noise ", o.noise) : "",
-             o.gaussian_control ? "; replaced by Gaussian noise of the same mean and deviation" : "");
+  return cat(
+      names[static_cast<int>(o.generator)],
+      o.semantics == Semantics::intended ? " features as intended: " : " features as published: ",
+      o.features, " in ", o.width, " dimensions, ", active_of(o), " active",
+      o.noise > 0 ? cat(", noise ", o.noise) : "",
+      o.gaussian_control ? "; replaced by Gaussian noise of the same mean and deviation" : "");
 }
 
 }  // namespace
@@ -65,16 +67,19 @@ Schema<Options> PlantedSource::schema() {
       .choice("generator", &Options::generator,
               "flat (Sharkey's toy data in Lawson's version), correlated or uncorrelated "
               "(Cunningham), grouped (mutual feature regularization)",
-              {{"flat", Kind::flat}, {"correlated", Kind::correlated},
-               {"uncorrelated", Kind::uncorrelated}, {"grouped", Kind::grouped}})
-      .choice("semantics", &Options::semantics,
-              "intended: what the authors describe; as_published: what their code does. flat: "
-              "covariance scaled to unit diagonal, so that frequencies decay / left as it is, so that "
-              "they are flat. correlated: a normal draw for each row / for shared_rows together. "
-              "uncorrelated: scaled to `active` / mean L0 .97. grouped: a support for each row / for "
-              "each group and shared_rows. The default is intended, because the published code departs "
-              "from its own description; reproduce published numbers with as_published",
-              {{"intended", Semantics::intended}, {"as_published", Semantics::as_published}})
+              {{"flat", Kind::flat},
+               {"correlated", Kind::correlated},
+               {"uncorrelated", Kind::uncorrelated},
+               {"grouped", Kind::grouped}})
+      .choice(
+          "semantics", &Options::semantics,
+          "intended: what the authors describe; as_published: what their code does. flat: "
+          "covariance scaled to unit diagonal, so that frequencies decay / left as it is, so that "
+          "they are flat. correlated: a normal draw for each row / for shared_rows together. "
+          "uncorrelated: scaled to `active` / mean L0 .97. grouped: a support for each row / for "
+          "each group and shared_rows. The default is intended, because the published code departs "
+          "from its own description; reproduce published numbers with as_published",
+          {{"intended", Semantics::intended}, {"as_published", Semantics::as_published}})
       .param("features", &Options::features, "features planted, G", at_least(1))
       .param("width", &Options::width, "dimensions, d", at_least(1))
       .param("active", &Options::active,
@@ -83,10 +88,11 @@ Schema<Options> PlantedSource::schema() {
              Rule{.low = 0, .high = 1, .low_open = true})
       .param("groups", &Options::groups, "grouped: number of groups", at_least(1))
       .param("block_rows", &Options::block_rows, "rows of a block", at_least(1), unit("rows"))
-      .param("shared_rows", &Options::shared_rows,
-             "as_published: rows that share a normal draw (correlated; a block unless given, so use "
-             "block_rows = batch as the authors did) or supports (grouped; 1,000,000 unless given)",
-             at_least(1), unit("rows"))
+      .param(
+          "shared_rows", &Options::shared_rows,
+          "as_published: rows that share a normal draw (correlated; a block unless given, so use "
+          "block_rows = batch as the authors did) or supports (grouped; 1,000,000 unless given)",
+          at_least(1), unit("rows"))
       .param("noise", &Options::noise, "standard deviation of Gaussian noise added to x",
              non_negative())
       .param("gaussian_control", &Options::gaussian_control,

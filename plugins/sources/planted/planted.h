@@ -17,13 +17,15 @@ namespace saffron::plugins {
 //
 //   x = sum_i c_i f_i  (+ noise),   f_i [d] with norm 1
 //
-// The generators (generator.h) say which features are active and how strongly. Features are Gaussian
-// directions; those of `grouped` are Gaussian and not normalised, as published, so that there
-// c_i = strength * ||f_i||, with ||f_i|| about sqrt(d). One stream, "x". Block i holds rows
-// [i block_rows, (i + 1) block_rows); each row is a function of its number and the seed.
+// The generators (generator.h) say which features are active and how strongly. The features
+// are Gaussian directions. `grouped` does not normalise its Gaussian features g_i, as published:
+// there f_i = g_i / ||g_i|| and c_i = strength * ||g_i||, with ||g_i|| about sqrt(d). One stream, "x".
+// Block i holds rows [i block_rows, (i + 1) block_rows); a row is a function of its number and the
+// seed.
 //
 // gaussian_control: x_j ~ N(mu, sigma^2) independently, with the mean and standard deviation of all
-// elements of the generator's first 10,000 rows. Nothing is planted then: coefficients() is an Error.
+// elements of the generator's first 10,000 rows. Nothing is planted then, and coefficients() is an
+// Error.
 class PlantedSource final : public Source, public Planted {
  public:
   struct Options {
@@ -51,7 +53,7 @@ class PlantedSource final : public Source, public Planted {
   [[nodiscard]] at::Tensor coefficients(std::int64_t block) override;
 
  private:
-  struct Made {  // what takes time, made when first needed
+  struct Made {           // what takes time, made when first needed
     at::Tensor features;  // [G, d] float32, unit rows
     at::Tensor norms;     // [G] float32
     std::unique_ptr<Generator> generator;

@@ -8,8 +8,8 @@
 
 // The one definition of each metric that compares dictionaries and detectors.
 //
-// Dictionaries A [n, d] and B [m, d] have features as rows; rows need not have norm 1, a row of norm
-// 0 has cosine 0 with everything. C = cos(A, B) [n, m]. Computed in float64 without gradients.
+// Dictionaries A [n, d] and B [m, d] have features as rows; rows need not have norm 1, a row of
+// norm 0 has cosine 0 with everything. C = cos(A, B) [n, m]. Computed in float64 without gradients.
 // `Sign::absolute` uses |cos|, for dictionaries whose signs are arbitrary (PCA, ICA, no ReLU).
 
 namespace saffron::inline sdk_v1::metrics {
@@ -48,7 +48,8 @@ struct Matching {
 [[nodiscard]] SAFFRON_EXPORT Matching match_pairs(const at::Tensor& cosines);  // from C itself
 
 // Mean over the matched pairs. With Sign::absolute this is the MCC, mean |cos| under the assignment
-// that minimises sum (1 - |cos|) (O'Neill et al. 2024); signed, the Hungarian MMCS. NaN without pairs.
+// that minimises sum (1 - |cos|) (O'Neill et al. 2024); signed, the Hungarian MMCS. NaN without
+// pairs.
 [[nodiscard]] SAFFRON_EXPORT double mean_matched_cosine(const at::Tensor& a, const at::Tensor& b,
                                                         Sign sign);
 
@@ -63,15 +64,15 @@ struct Detection {
   at::Tensor fired;          // [F] int64: latent fires
   at::Tensor present;        // [F] int64: its feature is present
 };
-// The counts of one batch: latent f stands for feature partner[f] ([F] int64). A latent fires, and a
-// feature is present, where the value is not 0. coefficients [B, G].
+// The counts of one batch: latent f stands for feature partner[f] ([F] int64). A latent fires, and
+// a feature is present, where the value is not 0. coefficients [B, G].
 [[nodiscard]] SAFFRON_EXPORT Detection count_detections(const Codes& codes,
                                                         const at::Tensor& coefficients,
                                                         const at::Tensor& partner);
 
 // Per latent, [F] float64:  precision = TP / fired,  recall = TP / present,
-// F1 = 2 TP / (fired + present); each 0 where its denominator is (a dead latent scores 0), as in the
-// definition that averages over all latents (SynthSAEBench, arXiv 2602.14687).
+// F1 = 2 TP / (fired + present); each 0 where its denominator is (a dead latent scores 0), as in
+// the definition that averages over all latents (SynthSAEBench, arXiv 2602.14687).
 struct DetectionScores {
   at::Tensor precision, recall, f1;
 };

@@ -26,9 +26,9 @@
 
 namespace saffron::inline sdk_v1::metrics {
 
-// Sums over rows from which all of these follow, in float64. The variation about the mean is kept as
-// (rows, mean, sum of squared deviations) and combined as Chan, Golub and LeVeque (1983) do, so that
-// neither the split into batches nor an offset far from 0 changes the result beyond rounding.
+// Sums over rows from which all of these follow, in float64. The variation about the mean is kept
+// as (rows, mean, sum of squared deviations) and combined as Chan, Golub and LeVeque (1983) do, so
+// that neither the split into batches nor an offset far from 0 changes the result beyond rounding.
 class SAFFRON_EXPORT ReconstructionSums {
  public:
   explicit ReconstructionSums(std::int64_t width);
@@ -42,10 +42,10 @@ class SAFFRON_EXPORT ReconstructionSums {
   void load(const Tensors& in, const std::string& prefix);
 
   [[nodiscard]] std::int64_t rows() const { return rows_; }
-  [[nodiscard]] const at::Tensor& mean() const { return mean_; }    // float64 [width]
-  [[nodiscard]] double squared_error() const { return error_; }     // sum ||e_b||^2
-  [[nodiscard]] double squared_norm() const { return norm_; }       // sum ||x_b||^2
-  [[nodiscard]] double variation() const { return variation_; }     // sum ||x_b - mean||^2
+  [[nodiscard]] const at::Tensor& mean() const { return mean_; }  // float64 [width]
+  [[nodiscard]] double squared_error() const { return error_; }   // sum ||e_b||^2
+  [[nodiscard]] double squared_norm() const { return norm_; }     // sum ||x_b||^2
+  [[nodiscard]] double variation() const { return variation_; }   // sum ||x_b - mean||^2
 
   [[nodiscard]] double fvu() const;
   [[nodiscard]] double fvu_uncentred() const;
@@ -67,7 +67,7 @@ class SAFFRON_EXPORT ReconstructionSums {
 
 // Explained variance row by row (Farnik et al. 2025, "Jacobian sparse autoencoders"):
 //
-//   mean_b ( 1 - ||e_b||^2 / ||x_b - mean||^2 )        not 1 - fvu: a ratio for each row, then the mean
+//   mean_b ( 1 - ||e_b||^2 / ||x_b - mean||^2 )      not 1 - fvu: a ratio a row, then the mean
 //
 // x [R, d], squared_error float64 [R], mean float64 [d]. Rows that equal the mean are left out; NaN
 // when none is left.

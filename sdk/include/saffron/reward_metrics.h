@@ -43,6 +43,7 @@ struct SAFFRON_EXPORT Measure {
   [[nodiscard]] std::string text() const;        // "2-2", "none-weighted_inf", "angle"
   [[nodiscard]] std::string definition() const;  // the formula in a line
   [[nodiscard]] bool pearson() const;
+  [[nodiscard]] bool weighted() const;  // uses tau beside the canonical rewards
   // d(c R1, R2) = d(R1, R2) for c > 0.
   [[nodiscard]] bool scale_invariant() const;
   friend bool operator==(const Measure&, const Measure&) = default;
@@ -50,8 +51,8 @@ struct SAFFRON_EXPORT Measure {
 
 // Throws Error naming what is wrong; "0" stands for "none".
 [[nodiscard]] SAFFRON_EXPORT Measure parse_measure(std::string_view text);
-// A component's option: "all" stands for the 7 x 6 pairs of norms and both angles. Throws Error when
-// one is listed twice, or is a Pearson distance where `pearson` is false.
+// A component's option: "all" stands for the 7 x 6 pairs of norms and both angles. Throws Error
+// when one is listed twice, or is a Pearson distance where `pearson` is false.
 [[nodiscard]] SAFFRON_EXPORT std::vector<Measure> parse_measures(
     const std::vector<std::string>& texts, bool pearson);
 // The same as a rule of a schema: "" or what is wrong.
@@ -60,8 +61,8 @@ struct SAFFRON_EXPORT Measure {
 
 // ---- the world ----------------------------------------------------------------------------------
 
-// The world as a tabular one with dense transitions; throws Error, naming the comparator, when it is
-// none.
+// The world as a tabular one with dense transitions; throws Error, naming the comparator, when it
+// is none.
 [[nodiscard]] SAFFRON_EXPORT const TabularWorld& dense_tabular(const World& world,
                                                                std::string_view comparator);
 // Which states some policy reaches from mu0: bool [S].
@@ -105,8 +106,8 @@ struct SAFFRON_EXPORT Cells {
 struct SAFFRON_EXPORT Canonical {
   std::string name;   // "VAL"
   at::Tensor values;  // float64 [R, S, A, S], or [R, S, A, 1] where constant in s'
-  // Like values: the sums that yield them, with the absolute value of every term. A canonical reward
-  // whose norm is below kZero times that of its scale is rounding noise, and taken as 0.
+  // Like values: the sums that yield them, with the absolute value of every term. A canonical
+  // reward whose norm is below kZero times that of its scale is rounding noise, and taken as 0.
   at::Tensor scale;
 };
 
@@ -130,13 +131,12 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] at::Tensor standardised(Norm kind) const;
   [[nodiscard]] at::Tensor angles(Norm kind) const;
   void pearson(const Measure& measure, PairMatrix& out) const;
-  [[nodiscard]] at::Tensor coverage(const Measure& measure) const;
 
   std::string name_;
   std::vector<std::string> names_;
   at::Tensor values_, scale_;  // [R, N]
   Cells cells_;
-  at::Tensor uniform_, reachable_;  // coverage of the cells [N], summing to 1
+  at::Tensor uniform_, reachable_;  // coverage of the cells [N], sum 1; undefined where empty
 };
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -72,8 +72,16 @@ SAFFRON_CLONES double relax(std::int64_t m, const double* cost, const double* v,
 class Assignment {
  public:
   Assignment(const double* cost, std::int64_t n, std::int64_t m)
-      : cost_(cost), n_(n), m_(m), u_(size(n)), v_(size(m)), column_of_(size(n), kNone),
-        row_of_(size(m), kNone), closed_(size(m)), distance_(size(m)), from_(size(m)) {}
+      : cost_(cost),
+        n_(n),
+        m_(m),
+        u_(size(n)),
+        v_(size(m)),
+        column_of_(size(n), kNone),
+        row_of_(size(m), kNone),
+        closed_(size(m)),
+        distance_(size(m)),
+        from_(size(m)) {}
 
   void solve(std::int64_t* assignment) {
     std::vector<std::int64_t> free_rows(size(n_));
@@ -87,9 +95,9 @@ class Assignment {
   static std::size_t size(std::int64_t i) { return static_cast<std::size_t>(i); }
   [[nodiscard]] const double* costs(std::int64_t row) const { return cost_ + row * m_; }
 
-  // Augmenting row reduction: each row takes its cheapest column and lowers that column's dual until
-  // its second cheapest is as good. A row that loses its column tries again, but only while the
-  // duals move, so that ties end. Returns the rows left without a column.
+  // Augmenting row reduction: each row takes its cheapest column and lowers that column's dual
+  // until its second cheapest is as good. A row that loses its column tries again, but only while
+  // the duals move, so that ties end. Returns the rows left without a column.
   std::vector<std::int64_t> reduce(const std::vector<std::int64_t>& rows) {
     std::vector<std::int64_t> left;
     for (const std::int64_t first : rows) {

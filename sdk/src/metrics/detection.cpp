@@ -9,7 +9,7 @@
 namespace saffron::inline sdk_v1::metrics {
 namespace {
 
-// Adds to true_positive the entries of sparse codes whose latent fires where its feature is present.
+// Counts, by latent, the entries of sparse codes that fire where the latent's feature is present.
 void count_entries(const Codes& codes, const at::Tensor& is_present, const at::Tensor& partner,
                    std::int64_t* true_positive) {
   const at::Tensor indices = codes.indices().contiguous();
@@ -44,8 +44,8 @@ Detection count_detections(const Codes& codes, const at::Tensor& coefficients,
                     " rows of codes"));
   }
   if (partner.dim() != 1 || partner.size(0) != codes.latents()) {
-    throw Error(cat("count_detections: partner ", partner.sizes(), " for ", codes.latents(),
-                    " latents"));
+    throw Error(
+        cat("count_detections: partner ", partner.sizes(), " for ", codes.latents(), " latents"));
   }
   const c10::AutoGradMode no_grad(false);
   const at::Tensor present = (coefficients != 0).contiguous();

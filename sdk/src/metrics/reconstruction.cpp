@@ -89,9 +89,8 @@ at::Tensor saved(const Tensors& in, const std::string& name, std::int64_t size,
                  at::ScalarType type) {
   const at::Tensor& tensor = in[name];
   if (tensor.dim() != 1 || tensor.size(0) != size || tensor.scalar_type() != type) {
-    throw Error(ErrorKind::data, cat("the saved sums have ", tensor.toString(), " ",
-                                     tensor.sizes(), " for '", name, "', expected ", size,
-                                     " numbers"));
+    throw Error(ErrorKind::data, cat("the saved sums have ", tensor.toString(), " ", tensor.sizes(),
+                                     " for '", name, "', expected ", size, " numbers"));
   }
   return tensor.contiguous();
 }
@@ -173,8 +172,7 @@ void ReconstructionSums::save(Tensors& out, const std::string& prefix) const {
   std::int64_t* count = counts.mutable_data_ptr<std::int64_t>();
   count[0] = rows_;
   count[1] = nonzero_rows_;
-  const double values[] = {variation_, error_,   norm_,      xhat_norm_,
-                           product_,   cosines_, norm_ratios_};
+  const double values[] = {variation_, error_, norm_, xhat_norm_, product_, cosines_, norm_ratios_};
   std::copy(std::begin(values), std::end(values), sums.mutable_data_ptr<double>());
   out.set(prefix + "counts", counts);
   out.set(prefix + "sums", sums);
@@ -188,8 +186,8 @@ void ReconstructionSums::load(const Tensors& in, const std::string& prefix) {
   rows_ = counts.const_data_ptr<std::int64_t>()[0];
   nonzero_rows_ = counts.const_data_ptr<std::int64_t>()[1];
   const double* value = sums.const_data_ptr<double>();
-  for (double* member : {&variation_, &error_, &norm_, &xhat_norm_, &product_, &cosines_,
-                         &norm_ratios_}) {
+  for (double* member :
+       {&variation_, &error_, &norm_, &xhat_norm_, &product_, &cosines_, &norm_ratios_}) {
     *member = *value++;
   }
 }
@@ -219,21 +217,27 @@ std::vector<Metric> ReconstructionSums::metrics(const std::string& subject) cons
     } else if (!std::isfinite(value)) {
       reason = why;
     }
-    out.push_back({.key = key, .value = value, .undefined = std::move(reason),
-                   .definition = definition, .unit = "", .range = range, .better = better,
+    out.push_back({.key = key,
+                   .value = value,
+                   .undefined = std::move(reason),
+                   .definition = definition,
+                   .unit = "",
+                   .range = range,
+                   .better = better,
                    .subject = subject});
   };
   add("fvu", fvu(), all_equal,
       "fraction of variance unexplained: sum ||x - xhat||^2 / sum ||x - mean x||^2, the mean over "
-      "all rows scored", "[0, inf)", Better::lower);
+      "all rows scored",
+      "[0, inf)", Better::lower);
   add("fvu_uncentred", fvu_uncentred(), all_zero, "sum ||x - xhat||^2 / sum ||x||^2", "[0, inf)",
       Better::lower);
   add("explained_variance", 1 - fvu(), all_equal,
       "1 - fvu = 1 - sum ||x - xhat||^2 / sum ||x - mean x||^2", "(-inf, 1]", Better::higher);
   add("mse", mse(), "", "mean over rows of ||x - xhat||^2, summed over coordinates", "[0, inf)",
       Better::lower);
-  add("cosine", cosine(), all_zero,
-      "mean over rows with x != 0 of cos(x, xhat); 0 where xhat = 0", "[-1, 1]", Better::higher);
+  add("cosine", cosine(), all_zero, "mean over rows with x != 0 of cos(x, xhat); 0 where xhat = 0",
+      "[-1, 1]", Better::higher);
   add("norm_ratio", norm_ratio(), all_zero,
       "mean over rows with x != 0 of ||xhat|| / ||x||; below 1 is shrinkage", "[0, inf)",
       Better::neither);

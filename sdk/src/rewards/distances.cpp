@@ -3,6 +3,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/atan2.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
@@ -29,9 +30,16 @@ at::Tensor pairwise(const at::Tensor& x,
   return out;
 }
 
+// Undefined when all weights are 0.
 at::Tensor normalised_to_one(const at::Tensor& weights) {
   const at::Tensor flat = weights.reshape({-1});
-  return flat / flat.sum();
+  const double sum = flat.sum().item<double>();
+  return sum > 0 ? flat / sum : at::Tensor();
+}
+
+void leave_undefined(PairMatrix& out, std::int64_t count, const char* reason) {
+  out.values = at::full({count, count}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
+  out.reasons.assign(static_cast<std::size_t>(count * count), reason);
 }
 
 }  // namespace
@@ -43,7 +51,7 @@ Distances::Distances(const TabularWorld& world, Canonical canonical, std::vector
   values_ = canonical.values.reshape({canonical.values.size(0), -1});
   scale_ = canonical.scale.reshape({canonical.values.size(0), -1});
   for (std::int64_t i = 0; i < scale_.size(0); ++i) {
-    if (values_[i].isfinite().all().item<bool>() && scale_[i].isfinite().all().item<bool>()) continue;
+    if (scale_[i].isfinite().all().item<bool>()) continue;  // it bounds every sum in values
     throw Error(ErrorKind::numeric,
                 cat("reward '", names_[static_cast<std::size_t>(i)],
                     "' overflows float64 when it is brought to its ", name_, " form"))
@@ -71,20 +79,20 @@ at::Tensor Distances::standardised(Norm kind) const {
 // 2 atan2(|u - v|, |u + v|) of unit vectors: exact near 0 and pi, where acos of a product is not.
 at::Tensor Distances::angles(Norm kind) const {
   const at::Tensor unit = standardised(kind);
-  const at::Tensor out = pairwise(unit, [&](const at::Tensor& u, const at::Tensor& v) {
+  return pairwise(unit, [&](const at::Tensor& u, const at::Tensor& v) {
     return 2 * at::atan2(norm(kind, u - v, cells_), norm(kind, u + v, cells_));
   });
-  return out;
 }
 
-at::Tensor Distances::coverage(const Measure& measure) const {
-  return measure.kind == Kind::pearson_uniform ? uniform_ : reachable_;
-}
-
-// Of u, v with mean 0 and norm 1 under the coverage: sqrt((1 - rho) / 2) = |u - v| / 2, which unlike
-// the left side loses nothing where rho is close to 1.
+// Of u, v with mean 0 and norm 1 under the coverage: sqrt((1 - rho) / 2) = |u - v| / 2, which
+// unlike the left side loses nothing where rho is close to 1.
 void Distances::pearson(const Measure& measure, PairMatrix& out) const {
-  const at::Tensor weight = coverage(measure);
+  const at::Tensor& weight = measure.kind == Kind::pearson_uniform ? uniform_ : reachable_;
+  if (!weight.defined()) {
+    leave_undefined(out, values_.size(0),
+                    "no transition is covered: D_S x D_A x tau is 0 everywhere");
+    return;
+  }
   const Cells covered{weight, weight, weight};
   const at::Tensor centred = values_ - (values_ * weight).sum(-1, true);
   const at::Tensor deviation = norm(Norm::two, centred, covered);

@@ -70,6 +70,11 @@ bool Measure::pearson() const {
   return kind == Kind::pearson_uniform || kind == Kind::pearson_reachable;
 }
 
+bool Measure::weighted() const {
+  if (kind != Kind::norms) return kind == Kind::weighted_angle || kind == Kind::pearson_reachable;
+  return normalise >= Norm::weighted_one || distance >= Norm::weighted_one;
+}
+
 bool Measure::scale_invariant() const { return kind != Kind::norms || normalise != Norm::none; }
 
 std::string Measure::definition() const {

@@ -1,11 +1,11 @@
+#include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
-
-#include <limits>
+#include <ATen/ops/zeros_like.h>
 
 namespace saffron::inline sdk_v1::rewards {
 namespace {

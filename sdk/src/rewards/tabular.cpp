@@ -8,6 +8,7 @@
 #include <ATen/ops/linalg_lu_solve.h>
 #include <ATen/ops/matmul.h>
 
+#include <tuple>
 #include <vector>
 
 namespace saffron::inline sdk_v1::rewards {

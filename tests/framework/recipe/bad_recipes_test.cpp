@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-// tests/fixtures/recipes/bad: each NAME.toml is wrong in its own way, and NAME.expected is the whole
-// message that a user sees. Lines "# --set PATH=VALUE" of a recipe are its command line.
+// tests/fixtures/recipes/bad: each NAME.toml is wrong in its own way, and NAME.expected is the
+// whole message that a user sees. Lines "# --set PATH=VALUE" of a recipe are its command line.
 
 namespace saffron::host::testing {
 namespace {
@@ -103,7 +103,7 @@ TEST(BadRecipes, ASecretThatIsNotSetIsAWarning) {
       read_file(fixture("good.toml"), {"score.explained.judge.key=SAFFRON_TEST_NOT_SET"});
   EXPECT_TRUE(read.recipe.problems.ok()) << read.problems();
   EXPECT_NE(read.problems().find("warning: score.explained.judge.key: the environment variable "
-                                 "'SAFFRON_TEST_NOT_SET' is not set"),
+                                 "that is named here is not set"),
             std::string::npos)
       << read.problems();
 }

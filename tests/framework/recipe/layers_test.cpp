@@ -170,5 +170,18 @@ TEST(Layers, AnUnreadableFileIsAProblemAndNotAnException) {
             "error: cannot read '/no/such/recipe.toml': No such file or directory\n1 error\n");
 }
 
+TEST(Layers, WhatIsFarTooLargeForARecipeIsNotRead) {
+  const Folder folder;
+  const std::string path = folder.write("a.toml", std::string(2u << 20, '#'));
+  EXPECT_NE(said(read_document(path, {})).find("larger than 1 MB"), std::string::npos);
+}
+
+TEST(Layers, ManyKeysAndProblemsTakeNoTime) {
+  std::string text = "saffron = 1\n";
+  for (int i = 0; i < 20000; ++i) text += cat("k", i, " = 1\n");
+  const Read read = read_text(text);
+  EXPECT_EQ(read.recipe.problems.errors(), 20000u);
+}
+
 }  // namespace
 }  // namespace saffron::host::testing

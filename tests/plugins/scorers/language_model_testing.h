@@ -105,41 +105,52 @@ class MixingModel final : public Model {
   std::vector<at::Tensor> W_;
 };
 
-// Random letters; row i has length - (i % 3 == 2 ? 2 : 0) of them when `ragged`.
+// Text that the model would write: each letter is drawn from its prediction, so that it has something
+// to lose. tokens int64 [rows, length].
+inline at::Tensor write_letters(Model& model, std::int64_t rows, std::int64_t length) {
+  at::Tensor tokens = at::zeros({rows, length}, at::kLong);
+  const at::Tensor uniform = Random(9).uniform_rows(0, rows, length, at::kDouble);
+  tokens.select(1, 0).copy_((uniform.select(1, 0) * kVocabulary).floor());
+  for (std::int64_t p = 1; p < length; ++p) {
+    const at::Tensor logits = model.run(tokens.slice(1, 0, p), {}, {}, true).logits;
+    const at::Tensor below = logits.select(1, p - 1).softmax(-1).cumsum(-1);
+    const at::Tensor drawn = below.lt(uniform.slice(1, p, p + 1)).sum(-1);
+    tokens.select(1, p).copy_(drawn.clamp_max(kVocabulary - 1));
+  }
+  return tokens;
+}
+
+// When `ragged`, every third row ends two letters earlier.
 class LetterRows final : public Dataset {
  public:
-  LetterRows(std::int64_t rows, std::int64_t length, bool ragged) : ragged_(ragged) {
-    info_.rows = rows;
-    info_.length = length;
+  LetterRows(at::Tensor tokens, bool ragged) : tokens_(std::move(tokens)), ragged_(ragged) {
+    info_.rows = tokens_.size(0);
+    info_.length = tokens_.size(1);
     info_.vocabulary = kVocabulary;
   }
   const DatasetInfo& info() const override { return info_; }
   DataRows rows(std::span<const std::int64_t> indices) const override {
-    ++reads;
     DataRows out;
     const auto n = static_cast<std::int64_t>(indices.size());
     out.values = at::zeros({n, info_.length}, at::kLong);
     if (ragged_) out.mask = at::ones({n, info_.length}, at::kBool);
     for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t row = indices[static_cast<std::size_t>(i)];
-      for (std::int64_t p = 0; p < length_of(row); ++p) {
-        out.values[i][p] = static_cast<std::int64_t>(
-            Random(9).below(kVocabulary, static_cast<std::uint64_t>(row),
-                            static_cast<std::uint64_t>(p)));
-      }
-      if (ragged_) out.mask[i].slice(0, length_of(row)).fill_(false);
+      const std::int64_t row = indices[static_cast<std::size_t>(i)], length = length_of(row);
+      out.values[i].slice(0, 0, length).copy_(tokens_[row].slice(0, 0, length));
+      if (ragged_) out.mask[i].slice(0, length).fill_(false);
     }
     return out;
   }
-  std::string where(std::int64_t row) const override { return "letters, row " + std::to_string(row); }
+  std::string where(std::int64_t row) const override {
+    return "letters, row " + std::to_string(row);
+  }
   std::int64_t length_of(std::int64_t row) const {
     return info_.length - (ragged_ && row % 3 == 2 ? 2 : 0);
   }
 
-  mutable int reads = 0;
-
  private:
   DatasetInfo info_;
+  at::Tensor tokens_;
   bool ragged_;
 };
 
@@ -152,7 +163,8 @@ class LetterActivations final : public Source, public ModelBacked {
     double mean = 0, scale = 1;
   };
   explicit LetterActivations(Layout layout)
-      : layout_(layout), dataset_(layout.contexts, layout.length, layout.ragged) {
+      : layout_(layout),
+        dataset_(write_letters(model_, layout.contexts, layout.length), layout.ragged) {
     for (const SiteInfo& site : model_.sites()) streams_.push_back({site.name, site.width});
     info_.ordered = true;
     info_.blocks = layout.contexts / 4;

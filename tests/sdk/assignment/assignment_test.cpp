@@ -44,7 +44,8 @@ double best_by_brute_force(const at::Tensor& score) {
   double best = -std::numeric_limits<double>::infinity();
   do {
     double sum = 0;
-    for (std::int64_t i = 0; i < score.size(0); ++i) sum += s[i][columns[static_cast<std::size_t>(i)]];
+    for (std::int64_t i = 0; i < score.size(0); ++i)
+      sum += s[i][columns[static_cast<std::size_t>(i)]];
     best = std::max(best, sum);
   } while (std::next_permutation(columns.begin(), columns.end()));
   return best;
@@ -127,8 +128,9 @@ TEST(AssignMaximum, FindsAPlantedPermutation) {
 
 TEST(AssignMaximum, TiesAndExtremesEnd) {
   const auto doubles = at::TensorOptions().dtype(at::kDouble);
-  EXPECT_EQ(value_of(at::full({30, 30}, 0.1, doubles), assign_maximum(at::full({30, 30}, 0.1, doubles))),
-            value_of(at::full({30, 30}, 0.1, doubles), at::arange(30)));
+  EXPECT_EQ(
+      value_of(at::full({30, 30}, 0.1, doubles), assign_maximum(at::full({30, 30}, 0.1, doubles))),
+      value_of(at::full({30, 30}, 0.1, doubles), at::arange(30)));
   const at::Tensor wide = (at::eye(20, 33, doubles) - 0.5) * 1e200;
   EXPECT_NEAR(value_of(wide, assign_maximum(wide)) / 1e200, 10, 1e-9);
   // Rows that differ by less than rounding of their duals.

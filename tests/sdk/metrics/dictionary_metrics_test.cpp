@@ -115,14 +115,16 @@ TEST(Detection, CountsAndScores) {
   const auto make = [](std::vector<double> values, std::int64_t columns) {
     return at::tensor(values).view({-1, columns});
   };
-  const at::Tensor f = make({1, 0, 0,    //
-                             2, 0, 0,    //
-                             3, -1, 0,   //
-                             0, 0, 0}, 3);
-  const at::Tensor c = make({0, .5,      // feature 1
-                             .1, 0,      // feature 0
-                             .2, .3,     // both
-                             .4, .6}, 2);
+  const at::Tensor f = make({1, 0, 0,   //
+                             2, 0, 0,   //
+                             3, -1, 0,  //
+                             0, 0, 0},
+                            3);
+  const at::Tensor c = make({0, .5,   // feature 1
+                             .1, 0,   // feature 0
+                             .2, .3,  // both
+                             .4, .6},
+                            2);
   const at::Tensor partner = at::tensor(std::vector<std::int64_t>{1, 0, 0});
   for (const Codes& codes : {Codes::dense(f), Codes::from_dense(f)}) {
     const auto counts = metrics::count_detections(codes, c, partner);

@@ -31,8 +31,15 @@ TEST(Philox, KnownAnswers) {
 TEST(Random, ForksDifferFromEachOtherAndFromTheirDraws) {
   const Random random(7);
   std::set<std::uint64_t> keys{random.key()};
-  const std::vector<std::string> texts = {"", "a", "b", "ab", "init", "init ",
-                                          std::string("init\0", 5), "exactly8", "exactly8 and more"};
+  const std::vector<std::string> texts = {"",
+                                          "a",
+                                          "b",
+                                          "ab",
+                                          "init",
+                                          "init ",
+                                          std::string("init\0", 5),
+                                          "exactly8",
+                                          "exactly8 and more"};
   for (const auto& text : texts) keys.insert(random.fork(text).key());
   for (std::uint64_t n = 0; n < 100; ++n) {
     keys.insert(random.fork(n).key());
@@ -73,7 +80,8 @@ TEST(Random, RowsDoNotDependOnTheBatch) {
                       : random.uniform_rows(first, count, width, dtype);
       };
       const auto whole = rows(0, 64, 300);
-      EXPECT_TRUE(at::equal(at::cat({rows(0, 7, 300), rows(7, 40, 300), rows(47, 17, 300)}), whole));
+      EXPECT_TRUE(
+          at::equal(at::cat({rows(0, 7, 300), rows(7, 40, 300), rows(47, 17, 300)}), whole));
       EXPECT_TRUE(at::equal(rows(0, 64, 5), whole.slice(1, 0, 5)));  // nor on the width
     }
   }
@@ -107,7 +115,7 @@ TEST(Random, NormalMoments) {
   }
 }
 
-// Pearson's statistic over `counts`, and the 99.99 % point of chi-square (Wilson and Hilferty 1931).
+// Pearson's statistic over `counts`, and the 99.99 % point of chi-square (Wilson, Hilferty 1931).
 void expect_even(const std::vector<double>& counts, double total) {
   const double expected = total / static_cast<double>(counts.size());
   double statistic = 0;
@@ -189,7 +197,7 @@ TEST(Permutation, SpreadsAndDependsOnItsKey) {
     quarters[4 * (4 * i / size) + 4 * a(i) / size] += 1;
     correlation += (static_cast<double>(i) / size - 0.5) * (static_cast<double>(a(i)) / size - 0.5);
   }
-  EXPECT_LT(same, 12);   // Poisson of mean 1
+  EXPECT_LT(same, 12);  // Poisson of mean 1
   EXPECT_LT(fixed, 12);
   EXPECT_LT(std::abs(correlation / size * 12), 5 / std::sqrt(4096.0));
   expect_even(quarters, size);

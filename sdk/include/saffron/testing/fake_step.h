@@ -78,7 +78,9 @@ class FakeTrainStep final : public TrainStep {
     }
     throw Error("SAE '" + at(i).sae.name + "' has no parameter of the role asked for");
   }
-  [[nodiscard]] Random random() const override { return Random(1).fork(static_cast<std::uint64_t>(step_)); }
+  [[nodiscard]] Random random() const override {
+    return Random(1).fork(static_cast<std::uint64_t>(step_));
+  }
   void reinitialise(std::int64_t i, const at::Tensor& latents) override {
     reinitialised.push_back({i, latents});
   }

@@ -19,7 +19,8 @@ using Convention = L1::Convention;
 
 const at::Tensor kCodes = at::tensor(std::vector<double>{1, 0, -2, 0,  //
                                                          0, .5, 0, 3,  //
-                                                         0, 0, 0, 0}).view({3, 4});
+                                                         0, 0, 0, 0})
+                              .view({3, 4});
 
 testing::FakeTrainStep::Member& add(testing::FakeTrainStep& step, const Codes& codes) {
   auto& member = step.add("a");
@@ -35,7 +36,7 @@ double penalty_of(const L1::Options& options, const Codes& codes) {
   return L1(options).penalty(step).item<double>();
 }
 
-// A csr with room for more entries than it holds; the rest has values and indices that mean nothing.
+// A csr with room for more entries than it holds; the rest has meaningless values and indices.
 Codes roomy() {
   const Codes exact = Codes::from_dense(kCodes);
   const auto junk = at::tensor(std::vector<double>{1e9, -1e9});
@@ -53,8 +54,8 @@ TEST(L1, ConventionsAndTheirCanonicalCoefficient) {
   testing::FakeTrainStep step;
   const TrainedSae& sae = add(step, Codes::dense(kCodes)).sae;
   const double sum = penalty_of({Convention::sum_per_row}, Codes::dense(kCodes));
-  for (const auto convention : {Convention::sum_per_row, Convention::mean_over_latents,
-                                Convention::divided_by_width}) {
+  for (const auto convention :
+       {Convention::sum_per_row, Convention::mean_over_latents, Convention::divided_by_width}) {
     // coef R = canonical * (sum per row), whatever the convention.
     const L1 l1(L1::Options{convention});
     EXPECT_DOUBLE_EQ(l1.canonical_coefficient(0.7, sae) * sum,

@@ -64,7 +64,8 @@ TEST(MutualFeatures, StaysBetweenZeroAndTwo) {
   const at::Tensor one = at::full({1, 4}, 1.0, at::TensorOptions().dtype(at::kDouble));
   EXPECT_NEAR(penalty_of({one, -one}), 2, 1e-12);
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
-    const double p = penalty_of({gaussian(seed, 12), gaussian(seed + 9, 12), gaussian(seed + 99, 12)});
+    const double p =
+        penalty_of({gaussian(seed, 12), gaussian(seed + 9, 12), gaussian(seed + 99, 12)});
     EXPECT_GE(p, 0);
     EXPECT_LE(p, 2);
   }

@@ -60,8 +60,10 @@ struct Toy {
         },
         [](const std::vector<Codes>&) { return std::vector<at::Tensor>{at::zeros({1, 1})}; });
     Ref<Sae> ref = testing::trained(name, sae, source, decoder.size(0));
-    ref->spec.parameters = {{.name = "W_dec", .shape = decoder.sizes().vec(),
-                             .role = Role::decoder, .per_latent = true}};
+    ref->spec.parameters = {{.name = "W_dec",
+                             .shape = decoder.sizes().vec(),
+                             .role = Role::decoder,
+                             .per_latent = true}};
     ref->parameters.set("W_dec", decoder);
     saes.push_back(std::move(ref));
   }
@@ -185,9 +187,8 @@ TEST(FeatureRecovery, MergesAndResumes) {
   Toy toy;
   const at::Tensor f = toy.source->features(0);
   toy.add("a", f, [=](const at::Tensor& x) { return exact(x, f); });
-  toy.add("b", Random(9).normal_rows(0, 15, kWidth), [](const at::Tensor& x) {
-    return Codes::dense(x.slice(1, 0, 15).clamp_min(0));
-  });
+  toy.add("b", Random(9).normal_rows(0, 15, kWidth),
+          [](const at::Tensor& x) { return Codes::dense(x.slice(1, 0, 15).clamp_min(0)); });
   const Report whole = report_of(toy, 6);
   const FeatureRecovery scorer = toy.scorer();
   const auto first = scorer.begin(), second = scorer.begin(), restored = scorer.begin();
@@ -199,9 +200,8 @@ TEST(FeatureRecovery, MergesAndResumes) {
   testing::expect_same(first->finish(), whole);
 
   Toy other;
-  other.add("b", Random(9).normal_rows(0, 14, kWidth), [](const at::Tensor& x) {
-    return Codes::dense(x.slice(1, 0, 14));
-  });
+  other.add("b", Random(9).normal_rows(0, 14, kWidth),
+            [](const at::Tensor& x) { return Codes::dense(x.slice(1, 0, 14)); });
   EXPECT_THROW(other.scorer().begin()->load(second->save()), Error);
 }
 
@@ -219,7 +219,8 @@ TEST(FeatureRecovery, BlocksShowTheSaesSideBySide) {
   Toy toy;
   const at::Tensor f = toy.source->features(0);
   toy.add("truth", f, [=](const at::Tensor& x) { return exact(x, f); });
-  toy.add("silent", -f, [](const at::Tensor& x) { return Codes::dense(at::zeros({x.size(0), 12})); });
+  toy.add("silent", -f,
+          [](const at::Tensor& x) { return Codes::dense(at::zeros({x.size(0), 12})); });
   const Report report = report_of(toy);
   ASSERT_EQ(report.blocks.size(), 2u);
   const auto& table = std::get<TableBlock>(report.blocks[0].body);
@@ -250,7 +251,8 @@ TEST(FeatureRecovery, SaysWhatItNeeds) {
 
   Toy wide;
   wide.add("a", at::eye(kWidth + 1), codes);
-  EXPECT_THAT(testing::error_of([&] { (void)wide.scorer().begin(); }), HasSubstr("differ in width"));
+  EXPECT_THAT(testing::error_of([&] { (void)wide.scorer().begin(); }),
+              HasSubstr("differ in width"));
 
   Toy bare;
   bare.add("a", at::eye(kWidth), codes);

@@ -1,5 +1,5 @@
-#include "plugins/scorers/loss_recovered/context_sample.h"
 #include "plugins/scorers/loss_recovered/next_token.h"
+#include "plugins/scorers/loss_recovered/context_sample.h"
 
 #include <saffron/error.h>
 
@@ -37,7 +37,8 @@ TEST(NextToken, CountsFromTheFirstPositionToTheLastButOne) {
   const at::Tensor t = at::zeros({2, 5}, at::kLong);
   const auto row = [](const at::Tensor& counted, std::int64_t i) {
     std::string out;
-    for (std::int64_t p = 0; p < counted.size(1); ++p) out += counted[i][p].item<bool>() ? '1' : '.';
+    for (std::int64_t p = 0; p < counted.size(1); ++p)
+      out += counted[i][p].item<bool>() ? '1' : '.';
     return out;
   };
   EXPECT_EQ(row(counted_positions(t, {}, 0), 0), "1111");
@@ -69,7 +70,7 @@ TEST(NextToken, EqualsLoopsInFloat64) {
     long double ce = 0, kl = 0;
     for (std::int64_t t = 2; t < T - 1; ++t) {
       const auto lq = log_softmax(q[c][t]), lp = log_softmax(p[c][t]);
-      ce -= lq[ids[c][t + 1].item<std::size_t>()];
+      ce -= lq[static_cast<std::size_t>(ids[c][t + 1].item<std::int64_t>())];
       for (std::size_t v = 0; v < V; ++v) kl += std::exp(lp[v]) * (lp[v] - lq[v]);
     }
     EXPECT_NEAR(loss.ce[static_cast<std::size_t>(c)], static_cast<double>(ce), 1e-9);

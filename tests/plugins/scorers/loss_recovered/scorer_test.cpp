@@ -31,12 +31,12 @@ const std::shared_ptr<Sae> kIdentity = pass_sae([](const at::Tensor& x) { return
 const std::shared_ptr<Sae> kZero = pass_sae([](const at::Tensor& x) { return at::zeros_like(x); });
 const std::shared_ptr<Sae> kHalf = pass_sae([](const at::Tensor& x) { return 0.5 * x; });
 
-struct Setup {
+struct Trial {
   std::shared_ptr<LetterActivations> source;
   LossRecovered::Options options;
   FixedContext context;
 
-  explicit Setup(LetterActivations::Layout layout = {})
+  explicit Trial(LetterActivations::Layout layout = {})
       : source(std::make_shared<LetterActivations>(layout)) {}
   void add(const std::string& name, std::shared_ptr<Sae> sae, std::vector<std::int64_t> reads = {1},
            std::optional<std::vector<std::int64_t>> predicts = {}) {
@@ -84,10 +84,10 @@ Edit from(std::int64_t first, const std::string& site,
 TEST(LossRecovered, TheIdentityRecoversAllAndZeroNothing) {
   for (const std::int64_t first : {0, 1, 2}) {
     SCOPED_TRACE(first);
-    Setup setup({.first = first});
-    setup.add("identity", kIdentity);
-    setup.add("zero", kZero);
-    const Report report = setup.score();
+    Trial trial({.first = first});
+    trial.add("identity", kIdentity);
+    trial.add("zero", kZero);
+    const Report report = trial.score();
     expect_documented(report);
     EXPECT_NEAR(value(report, "loss_recovered_zero", "identity"), 1, 1e-12);
     EXPECT_NEAR(value(report, "loss_recovered_mean", "identity"), 1, 1e-12);
@@ -101,35 +101,35 @@ TEST(LossRecovered, TheIdentityRecoversAllAndZeroNothing) {
 
 // Rows are (a - mean) * scale: a reconstruction of 0 is then the source's centre, not 0.
 TEST(LossRecovered, SplicesInTheModelsOwnUnits) {
-  Setup setup({.mean = 0.7, .scale = 3});
-  setup.add("identity", kIdentity);
-  setup.add("half", kHalf);
-  const at::Tensor centre = setup.all().streams[1].mean(0);
-  setup.add("centre", pass_sae([=](const at::Tensor& x) { return centre.expand_as(x); }));
-  const Report report = setup.score();
+  Trial trial({.mean = 0.7, .scale = 3});
+  trial.add("identity", kIdentity);
+  trial.add("half", kHalf);
+  const at::Tensor centre = trial.all().streams[1].mean(0);
+  trial.add("centre", pass_sae([=](const at::Tensor& x) { return centre.expand_as(x); }));
+  const Report report = trial.score();
   EXPECT_NEAR(value(report, "loss_recovered_zero", "identity"), 1, 1e-12);
   EXPECT_NEAR(value(report, "loss_recovered_mean", "centre"), 0, 1e-12);
-  const Edit half = from(1, "layers.0.resid_post",
-                         [](const at::Tensor& a) { return 0.5 * (a - 1.4) + 1.4; });
-  EXPECT_NEAR(value(report, "ce_spliced", "half"), brute_force(*setup.source, {&half, 1}).ce, 1e-12);
+  const Edit half =
+      from(1, "layers.0.resid_post", [](const at::Tensor& a) { return 0.5 * (a - 1.4) + 1.4; });
+  EXPECT_NEAR(value(report, "ce_spliced", "half"), brute_force(*trial.source, {&half, 1}).ce,
+              1e-12);
 }
 
 TEST(LossRecovered, EqualsBruteForce) {
   const at::Tensor W = Random(8).normal_rows(0, 9, kModelWidth, at::kDouble) * 0.4;
-  Setup setup;
-  setup.add("relu", relu_sae(W, -0.1, Codes::Layout::csr));
-  setup.options.batch_contexts = 5;
-  const Report report = setup.score({8 * 4});
+  Trial trial;
+  trial.add("relu", relu_sae(W, -0.1, Codes::Layout::csr));
+  trial.options.batch_contexts = 5;
+  const Report report = trial.score({8 * 4});
   const std::string site = "layers.0.resid_post";
-  const at::Tensor mean = setup.all().streams[1].mean(0);
+  const at::Tensor mean = trial.all().streams[1].mean(0);
   const auto with = [&](std::function<at::Tensor(const at::Tensor&)> f) {
     const Edit edit = from(1, site, std::move(f));
-    return brute_force(*setup.source, {&edit, 1});
+    return brute_force(*trial.source, {&edit, 1});
   };
-  const Loss clean = brute_force(*setup.source, {});
-  const Loss spliced = with([&](const at::Tensor& a) {
-    return (a.matmul(W.t()) - 0.1).clamp_min(0).matmul(W);
-  });
+  const Loss clean = brute_force(*trial.source, {});
+  const Loss spliced =
+      with([&](const at::Tensor& a) { return (a.matmul(W.t()) - 0.1).clamp_min(0).matmul(W); });
   const Loss zero = with([](const at::Tensor& a) { return at::zeros_like(a); });
   const Loss mean_loss = with([&](const at::Tensor& a) { return mean.expand_as(a); });
   EXPECT_NEAR(value(report, "ce_clean", "relu"), clean.ce, 1e-12);
@@ -144,28 +144,28 @@ TEST(LossRecovered, EqualsBruteForce) {
 
 // One clean run a batch, two ablations a batch and site, one run a batch and SAE.
 TEST(LossRecovered, SharesRunsBetweenSaes) {
-  Setup setup;
-  for (const char* name : {"a", "b", "c"}) setup.add(name, kHalf);
-  setup.add("other site", kHalf, {2});
-  setup.options.batch_contexts = 4;
-  setup.score();
-  EXPECT_EQ(setup.source->model_.runs, 3 * (1 + 2 * 2 + 4));
-  ASSERT_EQ(setup.context.seen.size(), 27u);
-  EXPECT_EQ(setup.context.seen.back(), (std::pair<std::int64_t, std::int64_t>(27, 27)));
+  Trial trial;
+  for (const char* name : {"a", "b", "c"}) trial.add(name, kHalf);
+  trial.add("other site", kHalf, {2});
+  trial.options.batch_contexts = 4;
+  trial.score();
+  EXPECT_EQ(trial.source->model_.runs, 3 * (1 + 2 * 2 + 4));
+  ASSERT_EQ(trial.context.seen.size(), 27u);
+  EXPECT_EQ(trial.context.seen.back(), (std::pair<std::int64_t, std::int64_t>(27, 27)));
 }
 
 TEST(LossRecovered, BatchesOrderAndMergingDoNotMatter) {
-  Setup setup;
-  setup.add("half", kHalf);
-  setup.options.contexts = 5;
-  const Report once = setup.score();
-  setup.options.batch_contexts = 1;
-  expect_same(once, setup.score({8, 40, 48}));
+  Trial trial;
+  trial.add("half", kHalf);
+  trial.options.contexts = 5;
+  const Report once = trial.score();
+  trial.options.batch_contexts = 1;
+  expect_same(once, trial.score({8, 40, 48}));
 
-  const LossRecovered scorer(setup.options, setup.context);
+  const LossRecovered scorer(trial.options, trial.context);
   const auto a = scorer.begin(), b = scorer.begin(), restored = scorer.begin();
-  feed(scorer, *a, setup.source->contexts(6, 12));
-  feed(scorer, *b, setup.source->contexts(0, 6));
+  feed(scorer, *a, trial.source->contexts(6, 12));
+  feed(scorer, *b, trial.source->contexts(0, 6));
   restored->load(b->save());
   restored->merge(*a);
   a->merge(*b);
@@ -174,7 +174,7 @@ TEST(LossRecovered, BatchesOrderAndMergingDoNotMatter) {
 }
 
 TEST(LossRecovered, PaddingIsNeitherPredictedNorCounted) {
-  Setup padded({.contexts = 12, .length = 9, .ragged = true});
+  Trial padded({.contexts = 12, .length = 9, .ragged = true});
   padded.add("half", kHalf);
   const Report report = padded.score();
   double ce = 0, counted = 0;
@@ -193,7 +193,7 @@ TEST(LossRecovered, PaddingIsNeitherPredictedNorCounted) {
 
 // Reads one site, predicts another; and a crosscoder over both.
 TEST(LossRecovered, ReplacesEveryPredictedSite) {
-  Setup setup;
+  Trial trial;
   const auto swap = std::make_shared<FunctionSae>(
       [](const std::vector<at::Tensor>& x) {
         return std::vector<Codes>{Codes::dense(at::cat({x.at(0), x.at(1)}, 1))};
@@ -202,39 +202,40 @@ TEST(LossRecovered, ReplacesEveryPredictedSite) {
         return std::vector<at::Tensor>{0.5 * f[0].values().slice(1, 0, kModelWidth),
                                        0.25 * f[0].values().slice(1, kModelWidth)};
       });
-  setup.add("transcoder", kHalf, {0}, std::vector<std::int64_t>{2});
-  setup.add("crosscoder", swap, {1, 2});
-  const Report report = setup.score();
+  trial.add("transcoder", kHalf, {0}, std::vector<std::int64_t>{2});
+  trial.add("crosscoder", swap, {1, 2});
+  const Report report = trial.score();
 
   // The codes are those of the clean run, so the second site does not see the first one's edit.
   const std::vector<std::string> taps = {"embed", "layers.0.resid_post", "layers.1.resid_post"};
   std::vector<std::int64_t> every;
   for (std::int64_t i = 0; i < 12; ++i) every.push_back(i);
-  const RunResult clean = setup.source->model().run(setup.source->dataset().rows(every).values,
-                                                    taps, {}, false);
+  const RunResult clean =
+      trial.source->model().run(trial.source->dataset().rows(every).values, taps, {}, false);
   const auto fixed = [&](std::size_t site, const at::Tensor& value) {
     return from(1, taps[site], [=](const at::Tensor&) { return value.slice(1, 1); });
   };
   const Edit transcoder[] = {fixed(2, 0.5 * clean.taps[0])};
   const Edit crosscoder[] = {fixed(1, 0.5 * clean.taps[1]), fixed(2, 0.25 * clean.taps[2])};
-  EXPECT_NEAR(value(report, "ce_spliced", "transcoder"), brute_force(*setup.source, transcoder).ce,
+  EXPECT_NEAR(value(report, "ce_spliced", "transcoder"), brute_force(*trial.source, transcoder).ce,
               1e-12);
-  EXPECT_NEAR(value(report, "ce_spliced", "crosscoder"), brute_force(*setup.source, crosscoder).ce,
+  EXPECT_NEAR(value(report, "ce_spliced", "crosscoder"), brute_force(*trial.source, crosscoder).ce,
               1e-12);
   const Edit nothing[] = {fixed(1, at::zeros_like(clean.taps[1])),
                           fixed(2, at::zeros_like(clean.taps[2]))};
-  EXPECT_NEAR(value(report, "ce_zero", "crosscoder"), brute_force(*setup.source, nothing).ce, 1e-12);
+  EXPECT_NEAR(value(report, "ce_zero", "crosscoder"), brute_force(*trial.source, nothing).ce,
+              1e-12);
 }
 
 // All of the model's output is one distribution when its last site is the same everywhere.
 TEST(LossRecovered, AnAblationWithoutDamageLeavesNothingToRecover) {
-  Setup setup({.contexts = 4, .length = 2, .first = 0});
-  setup.add("identity", kIdentity, {2});
-  setup.options.contexts = 1;
-  const LossRecovered scorer(setup.options, setup.context);
+  Trial trial({.contexts = 4, .length = 2, .first = 0});
+  trial.add("identity", kIdentity, {2});
+  trial.options.contexts = 1;
+  const LossRecovered scorer(trial.options, trial.context);
   const auto accumulator = scorer.begin();
   // One row: its mean is the activation itself, and mean ablation changes nothing.
-  ActivationRows one = setup.source->contexts(0, 1);
+  ActivationRows one = trial.source->contexts(0, 1);
   one = saffron::testing::slice(one, 0, 1);
   feed(scorer, *accumulator, one);
   const Report report = accumulator->finish();
@@ -246,30 +247,30 @@ TEST(LossRecovered, AnAblationWithoutDamageLeavesNothingToRecover) {
 }
 
 TEST(LossRecovered, ContextsWithoutANextTokenAreUndefined) {
-  Setup setup({.contexts = 4, .length = 2, .first = 1});
-  setup.add("half", kHalf);
-  const Report report = setup.score();
+  Trial trial({.contexts = 4, .length = 2, .first = 1});
+  trial.add("half", kHalf);
+  const Report report = trial.score();
   for (const Metric& m : report.metrics) {
     EXPECT_EQ(m.undefined, "no position of a scored context has a next token") << m.key;
   }
-  Setup nothing;
+  Trial nothing;
   nothing.add("half", kHalf);
   const Report empty = LossRecovered(nothing.options, nothing.context).begin()->finish();
   EXPECT_FALSE(metric(empty, "ce_increase", "half").undefined.empty());
 }
 
 TEST(LossRecovered, TheStandardErrorIsThatOfTheContexts) {
-  Setup setup;
-  setup.add("half", kHalf);
-  const Report report = setup.score();
+  Trial trial;
+  trial.add("half", kHalf);
+  const Report report = trial.score();
   const Edit half = from(1, "layers.0.resid_post", [](const at::Tensor& a) { return 0.5 * a; });
   std::vector<double> increases;
   for (std::int64_t row = 0; row < 12; ++row) {
     const std::int64_t one[] = {row};
-    const at::Tensor tokens = setup.source->dataset().rows(one).values;
+    const at::Tensor tokens = trial.source->dataset().rows(one).values;
     const auto ce = [&](std::span<const Edit> edits) {
       const at::Tensor p = at::log_softmax(
-          setup.source->model().run(tokens, {}, edits, true).logits.slice(1, 1, 8), -1);
+          trial.source->model().run(tokens, {}, edits, true).logits.slice(1, 1, 8), -1);
       return -p.gather(2, tokens.slice(1, 2).unsqueeze(2)).mean().item<double>();
     };
     increases.push_back(ce({&half, 1}) - ce({}));
@@ -283,10 +284,10 @@ TEST(LossRecovered, TheStandardErrorIsThatOfTheContexts) {
 }
 
 TEST(LossRecovered, SaysHowItMeasured) {
-  Setup setup({.first = 2});
-  setup.add("s[k=1]", kHalf);
-  setup.add("s[k=2]", kIdentity);
-  const Report report = setup.score();
+  Trial trial({.first = 2});
+  trial.add("s[k=1]", kHalf);
+  trial.add("s[k=2]", kIdentity);
+  const Report report = trial.score();
   ASSERT_EQ(report.blocks.size(), 2u);
   const auto& scatter = std::get<ScatterBlock>(report.blocks[0].body);
   ASSERT_EQ(scatter.groups.size(), 1u);
@@ -310,22 +311,22 @@ TEST(LossRecovered, NeedsAModel) {
 }
 
 TEST(LossRecovered, NeedsToKnowTheContexts) {
-  Setup setup;
-  setup.add("half", kHalf);
-  const LossRecovered scorer(setup.options, setup.context);
+  Trial trial;
+  trial.add("half", kHalf);
+  const LossRecovered scorer(trial.options, trial.context);
   const auto accumulator = scorer.begin();
-  ActivationRows rows = setup.all();
+  ActivationRows rows = trial.all();
   rows.origin.reset();
   const std::string text = error_of([&] { feed(scorer, *accumulator, rows); });
   EXPECT_NE(text.find("do not say which context"), std::string::npos) << text;
 }
 
 TEST(LossRecovered, StopsWhenAsked) {
-  Setup setup;
-  setup.add("half", kHalf);
-  setup.context.stop = true;
+  Trial trial;
+  trial.add("half", kHalf);
+  trial.context.stop = true;
   try {
-    setup.score();
+    trial.score();
     FAIL() << "went on";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);

@@ -83,8 +83,8 @@ TEST(Blocks, ManyActiveLatentsShareBins) {
 }
 
 TEST(Blocks, MembersOfAGridShareAGroup) {
-  const Block block = plugins::trade_off_block(
-      {{"s[k=8]", 8, .3}, {"r", 30, .5}, {"s[k=16]", 16, .2}});
+  const Block block =
+      plugins::trade_off_block({{"s[k=8]", 8, .3}, {"r", 30, .5}, {"s[k=16]", 16, .2}});
   const auto& body = std::get<ScatterBlock>(block.body);
   ASSERT_EQ(body.groups.size(), 2u);
   EXPECT_EQ(body.groups[0].name, "s");

@@ -45,19 +45,16 @@ ActivationRows rows(at::ScalarType dtype = at::kFloat) {
 }
 
 // Three SAEs on stream 0 that agree but for their codes' layout, with two latents that never fire.
-Reconstruction three_layouts(std::int64_t row_sample = 10'000,
-                             at::ScalarType dtype = at::kFloat) {
-  const auto source = std::make_shared<StreamsOnly>(
-      std::vector<StreamInfo>{{"a", kWidth}, {"b", kWidth}});
+Reconstruction three_layouts(std::int64_t row_sample = 10'000, at::ScalarType dtype = at::kFloat) {
+  const auto source =
+      std::make_shared<StreamsOnly>(std::vector<StreamInfo>{{"a", kWidth}, {"b", kWidth}});
   at::Tensor W = dictionary(dtype);
   W.slice(0, kLatents - 2).zero_();
   Reconstruction::Options options;
   options.row_sample = row_sample;
   options.sae.push_back(trained("s[k=1]", relu_sae(W, -0.5), source, kLatents));
-  options.sae.push_back(
-      trained("s[k=2]", relu_sae(W, -0.5, Codes::Layout::csr), source, kLatents));
-  options.sae.push_back(
-      trained("t", relu_sae(W, -0.5, Codes::Layout::topk), source, kLatents));
+  options.sae.push_back(trained("s[k=2]", relu_sae(W, -0.5, Codes::Layout::csr), source, kLatents));
+  options.sae.push_back(trained("t", relu_sae(W, -0.5, Codes::Layout::topk), source, kLatents));
   return Reconstruction(options);
 }
 
@@ -128,13 +125,12 @@ TEST(Reconstruction, BatchesOrderAndMergingDoNotMatter) {
 }
 
 TEST(Reconstruction, OneLineATarget) {
-  const auto source = std::make_shared<StreamsOnly>(
-      std::vector<StreamInfo>{{"a", kWidth}, {"b", kWidth}});
-  const at::Tensor W = dictionary();
+  const auto source =
+      std::make_shared<StreamsOnly>(std::vector<StreamInfo>{{"a", kWidth}, {"b", kWidth}});
+  const at::Tensor W = dictionary(at::kDouble);
   const auto crosscoder = std::make_shared<saffron::testing::FunctionSae>(
       [=](const std::vector<at::Tensor>& x) {
-        return std::vector<Codes>{
-            Codes::dense((x.at(0) + x.at(1)).matmul(W.t()).clamp_min(0))};
+        return std::vector<Codes>{Codes::dense((x.at(0) + x.at(1)).matmul(W.t()).clamp_min(0))};
       },
       [=](const std::vector<Codes>& f) {
         return std::vector<at::Tensor>{f[0].values().matmul(W), -f[0].values().matmul(W)};
@@ -143,24 +139,25 @@ TEST(Reconstruction, OneLineATarget) {
   options.sae.push_back(trained("cross", crosscoder, source, kLatents, {0, 1}));
   options.sae.push_back(trained("plain", relu_sae(W, 0), source, kLatents, {1}));
   const Reconstruction scorer(options);
-  const Report report = score(scorer, rows(), {100});
+  const Report report = score(scorer, rows(at::kDouble), {100});
   expect_documented(report);
 
-  const at::Tensor a = rows().streams[0], b = rows().streams[1];
+  const at::Tensor a = rows(at::kDouble).streams[0], b = rows(at::kDouble).streams[1];
   const at::Tensor y = (a + b).matmul(W.t()).clamp_min(0).matmul(W);
   const auto error = [](const at::Tensor& x, const at::Tensor& xhat) {
     return (x - xhat).square().sum().item<double>();
   };
-  const double spread_a = error(a, a.mean(0).expand_as(a)), spread_b = error(b, b.mean(0).expand_as(b));
-  EXPECT_NEAR(value(report, "fvu", "cross -> a"), error(a, y) / spread_a, 1e-5);
-  EXPECT_NEAR(value(report, "fvu", "cross -> b"), error(b, -y) / spread_b, 1e-4);
+  const double spread_a = error(a, a.mean(0).expand_as(a));
+  const double spread_b = error(b, b.mean(0).expand_as(b));
+  EXPECT_NEAR(value(report, "fvu", "cross -> a"), error(a, y) / spread_a, 1e-9);
+  EXPECT_NEAR(value(report, "fvu", "cross -> b"), error(b, -y) / spread_b, 1e-9);
   EXPECT_NEAR(value(report, "fvu_all_targets", "cross"),
-              (error(a, y) + error(b, -y)) / (spread_a + spread_b), 1e-4);
+              (error(a, y) + error(b, -y)) / (spread_a + spread_b), 1e-9);
   const at::Tensor plain = b.matmul(W.t()).clamp_min(0).matmul(W);
-  EXPECT_NEAR(value(report, "fvu", "plain"), error(b, plain) / spread_b, 1e-5);
+  EXPECT_NEAR(value(report, "fvu", "plain"), error(b, plain) / spread_b, 1e-9);
   const at::Tensor ratio = (b - plain).square().sum(1) / (b - b.mean(0)).square().sum(1);
-  EXPECT_NEAR(value(report, "explained_variance_per_row", "plain"),
-              1 - ratio.mean().item<double>(), 1e-4);
+  EXPECT_NEAR(value(report, "explained_variance_per_row", "plain"), 1 - ratio.mean().item<double>(),
+              1e-9);
   EXPECT_EQ(saffron::testing::find_metric(report, "fvu_all_targets", "plain"), nullptr);
   EXPECT_GT(value(report, "l0", "cross"), 0);
 }

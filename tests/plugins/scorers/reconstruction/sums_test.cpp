@@ -33,7 +33,8 @@ Reference reference(const at::Tensor& x_any, const at::Tensor& y_any) {
     for (std::int64_t i = 0; i < d; ++i) mean[static_cast<std::size_t>(i)] += a[r][i];
   }
   for (long double& m : mean) m /= n;
-  long double error = 0, spread = 0, norm = 0, yy_sum = 0, xy_sum = 0, cosine = 0, ratio = 0, rows = 0;
+  long double error = 0, spread = 0, norm = 0, yy_sum = 0, xy_sum = 0;
+  long double cosine = 0, ratio = 0, rows = 0;
   for (std::int64_t r = 0; r < n; ++r) {
     long double e = 0, s = 0, xx = 0, yy = 0, xy = 0;
     for (std::int64_t i = 0; i < d; ++i) {
@@ -54,7 +55,7 @@ Reference reference(const at::Tensor& x_any, const at::Tensor& y_any) {
     rows += 1 - e / s;
   }
   const auto out = [](long double v) { return static_cast<double>(v); };
-  return {out(error / spread), out(error / norm),  out(error / n),       out(cosine / n),
+  return {out(error / spread), out(error / norm),    out(error / n), out(cosine / n),
           out(ratio / n),      out(yy_sum / xy_sum), out(rows / n)};
 }
 
@@ -75,10 +76,9 @@ struct Data {
 Data data(std::int64_t rows, std::int64_t width, at::ScalarType dtype, double offset) {
   const Random random(11);
   const at::Tensor drift = at::linspace(-2, 2, rows, at::kDouble).unsqueeze(1);
-  const at::Tensor x =
-      random.fork("x").normal_rows(0, rows, width, at::kDouble) + drift + offset;
-  const at::Tensor y = 0.8 * (x - offset) + offset +
-                       0.3 * random.fork("y").normal_rows(0, rows, width, at::kDouble);
+  const at::Tensor x = random.fork("x").normal_rows(0, rows, width, at::kDouble) + drift + offset;
+  const at::Tensor y =
+      0.8 * (x - offset) + offset + 0.3 * random.fork("y").normal_rows(0, rows, width, at::kDouble);
   return {x.to(dtype), y.to(dtype)};
 }
 
@@ -126,8 +126,8 @@ TEST(ReconstructionSums, TheMeanIsThatOfAllRowsNotOfABatch) {
   EXPECT_GT(std::abs(average - fvu), 0.1 * fvu);
 }
 
-// SAEBench (evals/core/main.py) averages x^2 where the mean of x belongs and runs the batch into the
-// coordinates: its denominator is mean ||x||^2 - (mean ||x||^2 / d)^2.
+// SAEBench (evals/core/main.py) averages x^2 where the mean of x belongs and runs the batch into
+// the coordinates: its denominator is mean ||x||^2 - (mean ||x||^2 / d)^2.
 TEST(ReconstructionSums, AreNotTheDenominatorOfSaeBench) {
   const Data d = data(512, 13, at::kFloat, 3);
   const at::Tensor x = d.x.to(at::kDouble), e = x - d.y.to(at::kDouble);

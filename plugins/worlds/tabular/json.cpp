@@ -1,0 +1,102 @@
+#include "tables.h"
+
+#include <saffron/error.h>
+#include <saffron/io.h>
+#include <saffron/value.h>
+
+#include <ATen/ops/empty.h>
+
+#include <cstdint>
+#include <string>
+
+namespace saffron::plugins {
+namespace {
+
+[[noreturn]] void fail(const Value& value, std::string message) {
+  throw Error(ErrorKind::data, std::move(message)).at(value.origin());
+}
+
+// Nested lists of numbers (or, for flags, of booleans too) as a tensor: its shape is that of the
+// first element at each depth, and every other must agree.
+class NestedLists {
+ public:
+  NestedLists(std::string name, bool flags) : name_(std::move(name)), flags_(flags) {}
+
+  at::Tensor read(const Value& value) {
+    for (const Value* at = &value; at->is_list();) {
+      const Value::List& list = at->as_list();
+      shape_.push_back(static_cast<std::int64_t>(list.size()));
+      if (list.empty()) break;
+      at = &list.front();
+    }
+    at::Tensor out = at::empty(shape_, at::kDouble);
+    next_ = out.mutable_data_ptr<double>();
+    fill(value, 0, name_);
+    return out;
+  }
+
+ private:
+  void fill(const Value& value, std::size_t depth, const std::string& place) {
+    if (depth == shape_.size()) {
+      *next_++ = number(value, place);
+      return;
+    }
+    if (!value.is_list()) fail(value, cat(place, " is ", value.type_name(), ", not a list"));
+    const Value::List& list = value.as_list();
+    if (static_cast<std::int64_t>(list.size()) != shape_[depth]) {
+      fail(value, cat(place, " has ", list.size(), " entries, and the first list of its depth has ",
+                      shape_[depth]));
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      fill(list[i], depth + 1, cat(place, "[", i, "]"));
+    }
+  }
+
+  double number(const Value& value, const std::string& place) const {
+    if (flags_ && value.is_bool()) return value.as_bool() ? 1 : 0;
+    if (!value.is_number()) fail(value, cat(place, " is ", to_json(value), ", not a number"));
+    return value.as_real();
+  }
+
+  std::string name_;
+  bool flags_;
+  std::vector<std::int64_t> shape_;
+  double* next_ = nullptr;
+};
+
+}  // namespace
+
+Tables read_json_tables(const std::filesystem::path& path) {
+  const Value document = from_json(read_utf8(path), path.string());
+  if (!document.is_table()) {
+    fail(document, cat("a tabular world is a JSON object, and this is ", document.type_name()));
+  }
+  Tables out;
+  for (const Value::Entry& entry : document.as_table()) {
+    if (entry.key == "rewards") {
+      if (!entry.value.is_table()) {
+        fail(entry.value, cat("rewards is ", entry.value.type_name(),
+                              ", not an object of {name: [S][A][S']}"));
+      }
+      for (const Value::Entry& reward : entry.value.as_table()) {
+        const std::string place = "reward '" + reward.key + "'";
+        out.rewards.emplace_back(reward.key, NestedLists(place, false).read(reward.value));
+      }
+      continue;
+    }
+    Tables::Table* table = out.find(entry.key);
+    if (table == nullptr) {
+      std::vector<std::string> names = Tables::names();
+      names.push_back("rewards");
+      const std::string near = nearest(entry.key, names.data(), names.size());
+      Error error(ErrorKind::data, cat("'", entry.key, "' is no part of a tabular world"));
+      throw error.at(entry.key_origin)
+          .with_help(near.empty() ? "there are gamma, mu0, tau, rewards, policy, D_S, D_A, terminal"
+                                  : "did you mean '" + near + "'?");
+    }
+    table->values = NestedLists(entry.key, entry.key == "terminal").read(entry.value);
+  }
+  return out;
+}
+
+}  // namespace saffron::plugins

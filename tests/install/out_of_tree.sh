@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# A plugin of one's own, built against an installed Saffron, is used by --set alone: nothing of Saffron
+# is rebuilt. It works from a stripped file and after the prefix has been moved.
+#
+# usage: out_of_tree.sh SOURCE_DIR BUILD_DIR
+set -euo pipefail
+source=$1 build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() { echo "out_of_tree: $*" >&2; exit 1; }
+
+cmake --install "$build" --prefix "$work/first" > "$work/install.log" || fail "$(cat "$work/install.log")"
+cmake -S "$source/tests/fixtures/out_of_tree" -B "$work/build" \
+  -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=$work/first" > "$work/configure.log" 2>&1 \
+  || fail "$(cat "$work/configure.log")"
+before=$(find "$build" -name '*.so' -newer "$work/install.log" | wc -l)
+[ "$before" = 0 ] || fail "installing rebuilt something"
+cmake --build "$work/build" > "$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
+strip "$work/build/plugins/libmine.so"
+mv "$work/first" "$work/moved"
+
+cd "$work"
+saffron=$work/moved/bin/saffron
+run() {
+  "$saffron" run --quiet "$source/tests/fixtures/out_of_tree/recipe.toml" --cache "" "$@"
+}
+run > plain.log || fail "the recipe does not run with Saffron's own plugins"
+run --plugin-path "$work/build/plugins" \
+    --set sae.student.use=soft_threshold --set sae.student.threshold=0.05 \
+    --set train.all.regularizer.sparse.use=org.example.mine::hoyer > mine.log \
+  || fail "the recipe does not run with the plugin"
+[ "$(ls runs | wc -l)" = 2 ] || fail "expected two runs, got: $(ls runs)"
+own=$(grep -l soft_threshold runs/*/resolved.toml) || fail "no run used soft_threshold"
+grep -q '"terms":{"sparse":' "$(dirname "$own")/metrics.jsonl" || fail "the penalty was not applied"
+"$saffron" inspect regularizer hoyer --plugin-path "$work/build/plugins" | grep -q 'Hoyer sparsity' \
+  || fail "inspect does not describe the regularizer"
+echo "an out-of-tree plugin works by --set, stripped, with a moved prefix"
