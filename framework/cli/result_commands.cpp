@@ -42,7 +42,8 @@ void add_result_commands(CLI::App& app, int&) {
   report->add_option("-o,--output", *output,
                      "the HTML file (default: the run's report.html, or comparison.html)");
   report->callback([runs, output] {
-    std::cout << "report: " << host::write_report(*runs, *output).string() << "\n";
+    const std::string file = host::write_report(*runs, *output).string();
+    std::cout << "report: " << file << "\n";
   });
 
   auto request = std::make_shared<host::ExportRequest>();
@@ -59,7 +60,8 @@ void add_result_commands(CLI::App& app, int&) {
       ->take_all();
   request->format = "saelens";
   export_command->callback([request] {
-    std::cout << "exported: " << host::export_sae(*request).string() << "\n";
+    const std::string folder = host::export_sae(*request).string();
+    std::cout << "exported: " << folder << "\n";
   });
 
   auto clean_request = std::make_shared<CleanRequest>();

@@ -159,10 +159,13 @@ std::shared_ptr<TrainedSae> Objects::sae(const std::string& name) {
 
 std::shared_ptr<BlockCache> Objects::blocks(const std::string& name) {
   if (const auto found = blocks_.find(name); found != blocks_.end()) return found->second;
+  const NodeSpec& spec = *recipe_.find("source", name);
   std::shared_ptr<Source> made = source(name);
   const bool endless = made->info().blocks == kEndless;
   auto cache = std::make_shared<BlockCache>(std::move(made),
-                                            endless ? kEndlessBlockBytes : kBlockBytes);
+                                            endless ? kEndlessBlockBytes : kBlockBytes,
+                                            Place("source " + spec.component.use, spec.path(),
+                                                  spec.origin));
   return blocks_.emplace(name, std::move(cache)).first->second;
 }
 

@@ -71,6 +71,8 @@ Prepared::Prepared(const RecipeRequest& request)
 
 void Prepared::check() {
   Problems problems;
+  for (const NodeSpec* sae : recipe_.untrained()) report_untrained(recipe_, *sae);
+  recipe_.problems.throw_errors(document_.sources);
   const auto attempt = [&](const std::string& path, const Origin& origin,
                            const std::function<void()>& create) {
     try {

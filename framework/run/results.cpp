@@ -1,5 +1,6 @@
 #include "framework/run/results.h"
 
+#include "framework/loader/guard.h"
 #include "framework/report/render.h"
 #include "framework/run/prepare.h"
 
@@ -76,22 +77,26 @@ fs::path export_sae(const ExportRequest& request) {
     throw Error(ErrorKind::data, cat("'", name, "' is not trained yet")).within(request.run);
   }
   const SafetensorsFile stored = SafetensorsFile::open(weights);
-  for (const TensorInfo& info : stored.tensors()) {
-    trained->parameters.set(info.name, stored.tensor(info.name).clone());
+  for (const ParameterSpec& parameter : trained->spec.parameters) {
+    trained->parameters.set(parameter.name, stored.tensor(parameter.name).clone());
   }
   for (const BufferSpec& buffer : trained->spec.buffers) {
-    trained->buffers.set(buffer.name, stored.find("buffer/" + buffer.name) != nullptr
-                                          ? stored.tensor("buffer/" + buffer.name).clone()
-                                          : at::Tensor());
+    trained->buffers.set(buffer.name, stored.tensor("buffer/" + buffer.name).clone());
   }
   trained->sae->bind(trained->parameters, trained->buffers);
   const auto* exportable = dynamic_cast<const Exportable*>(trained->sae.get());
   if (exportable == nullptr) throw Error(cat("'", name, "' does not say how to export its weights"));
+  const Place sae_place("sae", name), format_place("format " + request.format);
   ComponentUse use;
   use.kind = "format";
   use.use = use.id = request.format;
   const auto format = prepared.objects().create<Format>(use, "export", 0);
-  format->write(*trained, exportable->canonical(), request.output);
+  CanonicalSae canonical = guard(sae_place, [&] { return exportable->canonical(); });
+  if (stored.find("input_mean") != nullptr) {
+    canonical.input_mean = stored.tensor("input_mean").clone();
+    canonical.input_scale = stored.tensor("input_scale").clone();
+  }
+  guard(format_place, [&] { format->write(*trained, canonical, request.output); });
   return request.output;
 }
 
@@ -108,6 +113,7 @@ std::vector<Removable> removable(const fs::path& runs, const fs::path& cache, bo
     for (const fs::directory_entry& kind : fs::directory_iterator(cache)) {
       if (!kind.is_directory()) continue;
       for (const fs::directory_entry& entry : fs::directory_iterator(kind.path())) {
+        if (entry.path().filename() == "latest") continue;  // the index of what was last asked for
         const bool partial = entry.path().filename().string().find(".partial-") != std::string::npos;
         if (partial || cache_too) {
           found.push_back({entry.path(), partial ? "unfinished cache entry" : "cached result",

@@ -7,6 +7,9 @@
 #include <saffron/io.h>
 #include <saffron/log.h>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
 #include <chrono>
 #include <cmath>
 #include <iomanip>
@@ -132,14 +135,15 @@ class TrainRun {
              .place = Place("sae " + member.component.use, "sae." + member.name,
                             member.component.origin)});
       }
-      for (const RegularizerSpec& r : group.regularizers) {
+      for (std::size_t number = 0; number < group.regularizers.size(); ++number) {
+        const RegularizerSpec& r = group.regularizers[number];
         TrainPenalty penalty{.name = r.name,
                              .regularizer = nullptr,
                              .over = {},
                              .coef = r.keys.coef,
                              .warmup = r.keys.warmup,
                              .every = r.keys.every,
-                             .random = node_random(seed, spec_.seed, "regularizer " + r.name),
+                             .random = node_random(seed, spec_.seed, "regularizer").fork(number),
                              .place = Place("regularizer " + r.component.use,
                                             node_.path() + ".regularizer." + r.name,
                                             r.component.origin)};
@@ -307,6 +311,17 @@ class TrainRun {
     return state;
   }
 
+  // What other programs need to make the SAE's rows from raw activations: x = (a - mean) * scale.
+  static void add_normalisation(const TrainedSae& sae, NamedTensors& tensors) {
+    const auto* backed = dynamic_cast<const ModelBacked*>(sae.source.get());
+    if (backed == nullptr || sae.reads.size() != 1) return;
+    const at::Tensor zero = at::zeros({1, sae.shape.reads[0].width});
+    const at::Tensor mean = backed->denormalise(sae.reads[0], zero).squeeze(0);
+    const at::Tensor step = backed->denormalise(sae.reads[0], zero + 1).squeeze(0) - mean;
+    tensors.emplace_back("input_mean", mean.contiguous());
+    tensors.emplace_back("input_scale", step.reciprocal().contiguous());
+  }
+
   // saes/<member>.safetensors: plain parameter names, for other programs.
   void keep_weights(const TrainGroup& group) {
     fs::create_directories(run_.directory.file("saes"));
@@ -314,6 +329,8 @@ class TrainRun {
       const Member& member = run_.recipe.members[index];
       const auto sae = run_.objects.sae(member.name);
       NamedTensors tensors(sae->parameters.begin(), sae->parameters.end());
+      for (const auto& [name, buffer] : sae->buffers) tensors.emplace_back("buffer/" + name, buffer);
+      add_normalisation(*sae, tensors);
       write_safetensors(run_.directory.file("saes") / (member.name + ".safetensors"), tensors,
                         {{"format", "saffron-sae/1"},
                          {"name", member.name},

@@ -4,6 +4,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 
 #include <algorithm>
 #include <cmath>
@@ -40,15 +41,16 @@ at::Tensor shuffled(Random random, std::int64_t count) {
 
 }  // namespace
 
-BlockCache::BlockCache(std::shared_ptr<Source> source, std::int64_t bytes)
-    : source_(std::move(source)), budget_(bytes) {}
+BlockCache::BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place)
+    : source_(std::move(source)), place_(std::move(place)), budget_(bytes) {}
 
 const ActivationRows& BlockCache::block(std::int64_t index) {
   if (auto found = held_.find(index); found != held_.end()) {
     ages_.splice(ages_.end(), ages_, found->second.age);
     return found->second.rows;
   }
-  ActivationRows rows = source_->block(index);
+  ActivationRows rows = guard(place_, [&] { return source_->block(index); });
+  check(rows, index);
   const std::int64_t bytes = bytes_of(rows);
   while (!ages_.empty() && used_ + bytes > budget_) {
     used_ -= held_.at(ages_.front()).bytes;
@@ -59,6 +61,27 @@ const ActivationRows& BlockCache::block(std::int64_t index) {
   used_ += bytes;
   return held_.emplace(index, Held{std::move(rows), bytes, std::prev(ages_.end())})
       .first->second.rows;
+}
+
+// A source that breaks its contract is named here, not where a wrong shape surfaces.
+void BlockCache::check(const ActivationRows& rows, std::int64_t index) {
+  const auto fail = [&](const std::string& what) {
+    throw place_.locate(Error(ErrorKind::plugin, cat("block ", index, " ", what)));
+  };
+  const std::vector<StreamInfo>& streams = source_->streams();
+  if (rows.streams.size() != streams.size()) {
+    fail(cat("has ", rows.streams.size(), " streams instead of ", streams.size()));
+  }
+  const std::int64_t count = guard(place_, [&] { return source_->rows_of(index); });
+  for (std::size_t s = 0; s < streams.size(); ++s) {
+    const at::Tensor& x = rows.streams[s];
+    if (!x.defined() || x.dim() != 2 || x.size(0) != count || x.size(1) != streams[s].width) {
+      fail(cat("of stream '", streams[s].name, "' is not [", count, ", ", streams[s].width, "]"));
+    }
+    if (!x.isfinite().all().item<bool>()) {
+      fail(cat("of stream '", streams[s].name, "' holds a number that is not finite"));
+    }
+  }
 }
 
 BlockSplit::BlockSplit(std::int64_t blocks, double held_out, Random random)

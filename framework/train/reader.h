@@ -1,5 +1,7 @@
 #pragma once
 
+#include "framework/loader/guard.h"
+
 #include <saffron/random.h>
 #include <saffron/scorer.h>
 #include <saffron/source.h>
@@ -16,17 +18,20 @@ namespace saffron::host {
 // all readers of the source, so that a second epoch or a second scorer need not make them again.
 class BlockCache {
  public:
-  BlockCache(std::shared_ptr<Source> source, std::int64_t bytes);
+  BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place = Place("source"));
   const ActivationRows& block(std::int64_t index);
   [[nodiscard]] Source& source() { return *source_; }
 
  private:
+  void check(const ActivationRows& rows, std::int64_t index);
+
   struct Held {
     ActivationRows rows;
     std::int64_t bytes;
     std::list<std::int64_t>::iterator age;
   };
   std::shared_ptr<Source> source_;
+  Place place_;
   std::int64_t budget_, used_ = 0;
   std::map<std::int64_t, Held> held_;
   std::list<std::int64_t> ages_;  // oldest first

@@ -70,18 +70,18 @@ const at::Tensor& StepView::reconstruction(std::int64_t i, std::int64_t t) const
   return pick(part(i).leaves->reconstructions, t, "reconstruction");
 }
 
-const at::Tensor& StepView::parameter(std::int64_t i, std::string_view name) {
+const at::Tensor& StepView::parameter(std::int64_t i, std::string_view name) const {
   return part(i).leaves->parameter(*part(i).sae, name);
 }
 
-const at::Tensor& StepView::parameter(std::int64_t i, Role role) {
+const at::Tensor& StepView::parameter(std::int64_t i, Role role) const {
   for (const ParameterSpec& spec : part(i).sae->spec.parameters) {
     if (spec.role == role) return parameter(i, spec.name);
   }
   throw Error(cat("SAE '", part(i).sae->name, "' has no parameter of the role asked for"));
 }
 
-void StepView::reinitialise(std::int64_t i, const at::Tensor& latents) {
+void StepView::reinitialise(std::int64_t i, const at::Tensor& latents) const {
   if (dynamic_cast<Reinitialisable*>(part(i).sae->sae.get()) == nullptr) {
     throw Error(cat("SAE '", part(i).sae->name, "' cannot be drawn anew during training"));
   }

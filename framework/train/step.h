@@ -54,10 +54,10 @@ class StepView final : public TrainStep {
   [[nodiscard]] const at::Tensor& input(std::int64_t i, std::int64_t read) const override;
   [[nodiscard]] const at::Tensor& target(std::int64_t i, std::int64_t t) const override;
   [[nodiscard]] const at::Tensor& reconstruction(std::int64_t i, std::int64_t t) const override;
-  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, std::string_view name) override;
-  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, Role role) override;
+  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, std::string_view name) const override;
+  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, Role role) const override;
   [[nodiscard]] Random random() const override { return random_; }
-  void reinitialise(std::int64_t i, const at::Tensor& latents) override;
+  void reinitialise(std::int64_t i, const at::Tensor& latents) const override;
 
   [[nodiscard]] const std::vector<Reinitialisation>& requests() const { return requests_; }
 
@@ -67,7 +67,7 @@ class StepView final : public TrainStep {
   std::vector<Part> parts_;
   std::int64_t step_, steps_;
   Random random_;
-  std::vector<Reinitialisation> requests_;
+  mutable std::vector<Reinitialisation> requests_;  // asked for through a step that plugins see as const
 };
 
 }  // namespace saffron::host

@@ -229,9 +229,11 @@ void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
   for (const Reinitialisation& request : requests) {
     const TrainMember& member = members_[request.member];
     ParameterStore::Member& store = store_.member(request.member);
-    dynamic_cast<Reinitialisable&>(*member.trained->sae)
-        .reinitialise(request.latents,
-                      member.random.fork("redraw").fork(static_cast<std::uint64_t>(step_)));
+    guard(member.place, [&] {
+      dynamic_cast<Reinitialisable&>(*member.trained->sae)
+          .reinitialise(request.latents,
+                        member.random.fork("redraw").fork(static_cast<std::uint64_t>(step_)));
+    });
     const bool all = request.latents.numel() == 0;
     for (const ParameterSpec& spec : store.spec.parameters) {
       if (spec.frozen || (!all && !spec.per_latent)) continue;

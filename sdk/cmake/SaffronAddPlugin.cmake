@@ -30,10 +30,9 @@ function(saffron_add_plugin name)
       LIBRARY_OUTPUT_DIRECTORY ${SAFFRON_PLUGIN_OUTPUT_DIRECTORY})
   endif()
   if(NOT arg_OUTPUT_DIRECTORY)
-    include(GNUInstallDirs)
     set_target_properties(${target} PROPERTIES INSTALL_RPATH
       "$ORIGIN/../..;${SAFFRON_TORCH_ROOT}/lib")
-    install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/saffron/plugins)
+    install(TARGETS ${target} LIBRARY DESTINATION lib/saffron/plugins)
   endif()
   if(SAFFRON_SANITIZE)  # sanitizer runtimes stay undefined in shared libraries
     target_link_options(${target} PRIVATE -Wl,-z,undefs)

@@ -44,8 +44,7 @@ at::Tensor L1::penalty(const TrainStep& step) {
   for (std::int64_t i = 0; i < step.saes(); ++i) {
     Codes codes = step.codes(i);
     if (options_.weighted) {
-      // parameter() makes leaves, which does not change what the step is.
-      const at::Tensor& decoder = const_cast<TrainStep&>(step).parameter(i, Role::decoder);
+      const at::Tensor& decoder = step.parameter(i, Role::decoder);
       codes = scaled(codes, decoder.norm(2, at::IntArrayRef{1}));
     }
     const at::Tensor term = codes.l1().mean() / divisor(step.sae(i));

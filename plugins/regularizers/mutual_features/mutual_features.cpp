@@ -64,7 +64,7 @@ double MutualFeatures::target_rate(const TrainedSae& sae) const {
   return static_cast<double>(*sae.spec.max_active) / static_cast<double>(sae.spec.latents);
 }
 
-void MutualFeatures::request_reinitialisations(TrainStep& step) {
+void MutualFeatures::request_reinitialisations(const TrainStep& step) {
   for (std::int64_t i = 0; i < step.saes(); ++i) {
     const Codes& codes = step.codes(i);
     const at::Tensor rates =
@@ -97,9 +97,7 @@ at::Tensor MutualFeatures::disagreement(const Pair& pair, const at::Tensor& a, c
   return 1 - (small * large.index_select(0, found->second)).sum(1).mean();
 }
 
-at::Tensor MutualFeatures::penalty(const TrainStep& given) {
-  // parameter() makes leaves and reinitialise() leaves a note; neither changes what the step is.
-  TrainStep& step = const_cast<TrainStep&>(given);
+at::Tensor MutualFeatures::penalty(const TrainStep& step) {
   if (step.saes() < 2) {
     throw Error("mutual_features ties several SAEs to each other, but `over` has one")
         .with_help("name at least two SAEs in `over`");

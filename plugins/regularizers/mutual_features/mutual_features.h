@@ -52,7 +52,7 @@ class MutualFeatures final : public Regularizer, public Stateful {
   using Pair = std::pair<std::int64_t, std::int64_t>;
   // 1 - M(a, b); rows of both are unit rows.
   at::Tensor disagreement(const Pair& pair, const at::Tensor& a, const at::Tensor& b, bool solve);
-  void request_reinitialisations(TrainStep& step);
+  void request_reinitialisations(const TrainStep& step);
   [[nodiscard]] double target_rate(const TrainedSae& sae) const;
 
   Options options_;

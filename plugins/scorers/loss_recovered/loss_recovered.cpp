@@ -7,7 +7,6 @@
 #include <saffron/error.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <map>

@@ -3,15 +3,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
 namespace saffron::plugins {
 namespace {
 
-// Positions whose distributions are in memory in float64 at once.
-constexpr std::int64_t kPositions = 32;
+// Numbers of a distribution that are worked on at once: 1 MiB in float64 stays in a cache.
+constexpr std::int64_t kNumbers = 1 << 17;
 
 }  // namespace
 
@@ -26,6 +25,7 @@ at::Tensor counted_positions(const at::Tensor& tokens, const at::Tensor& mask, s
 ContextLoss next_token_loss(const at::Tensor& logits, const at::Tensor& tokens,
                             const at::Tensor& counted, const at::Tensor& clean_logits) {
   const std::int64_t n = tokens.size(0);
+  const std::int64_t at_once = std::max<std::int64_t>(1, kNumbers / logits.size(-1));
   ContextLoss loss;
   for (std::int64_t context = 0; context < n; ++context) {
     const at::Tensor positions = counted[context].nonzero().squeeze(1);
@@ -33,8 +33,8 @@ ContextLoss next_token_loss(const at::Tensor& logits, const at::Tensor& tokens,
       return at::log_softmax(all[context].index_select(0, some).to(at::kDouble), -1);
     };
     double ce = 0, kl = 0;
-    for (std::int64_t begin = 0; begin < positions.size(0); begin += kPositions) {
-      const at::Tensor some = positions.slice(0, begin, begin + kPositions);
+    for (std::int64_t begin = 0; begin < positions.size(0); begin += at_once) {
+      const at::Tensor some = positions.slice(0, begin, begin + at_once);
       const at::Tensor next = tokens[context].index_select(0, some + 1).unsqueeze(1);
       const at::Tensor log_q = rows_of(logits, some);
       ce -= log_q.gather(1, next).sum().item<double>();

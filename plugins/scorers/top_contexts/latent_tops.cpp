@@ -3,10 +3,11 @@
 #include <saffron/error.h>
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <stdexcept>
 
 namespace saffron::plugins {
 namespace {

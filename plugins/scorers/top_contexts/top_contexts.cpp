@@ -5,9 +5,6 @@
 
 #include <saffron/error.h>
 
-#include <algorithm>
-#include <utility>
-
 namespace saffron::plugins {
 namespace {
 

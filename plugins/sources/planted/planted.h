@@ -19,7 +19,7 @@ namespace saffron::plugins {
 //
 // The generators (generator.h) say which features are active and how strongly. The features
 // are Gaussian directions. `grouped` does not normalise its Gaussian features g_i, as published:
-// there f_i = g_i / ||g_i|| and c_i = strength * ||g_i||, with ||g_i|| about sqrt(d). One stream, "x".
+// there f_i = g_i / ||g_i|| and c_i = strength * ||g_i||, ||g_i|| about sqrt(d). One stream, "x".
 // Block i holds rows [i block_rows, (i + 1) block_rows); a row is a function of its number and the
 // seed.
 //

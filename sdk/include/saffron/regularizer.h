@@ -31,15 +31,16 @@ class SAFFRON_EXPORT TrainStep {
   [[nodiscard]] virtual const at::Tensor& reconstruction(std::int64_t i,
                                                          std::int64_t t = 0) const = 0;
   // A parameter as a leaf; its gradient is dense.
-  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i, std::string_view name) = 0;
+  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i,
+                                                    std::string_view name) const = 0;
   // The parameter with this role; Error (invalid) that names the SAE where there is none.
-  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i, Role role) = 0;
+  [[nodiscard]] virtual const at::Tensor& parameter(std::int64_t i, Role role) const = 0;
 
   // This step's stream of random numbers.
   [[nodiscard]] virtual Random random() const = 0;
   // Ask for SAE i to be drawn anew before the next step: all of it, or these latents (int64 [n]).
   // Its optimiser state is zeroed. Error (invalid) where the SAE is not Reinitialisable.
-  virtual void reinitialise(std::int64_t i, const at::Tensor& latents) = 0;
+  virtual void reinitialise(std::int64_t i, const at::Tensor& latents) const = 0;
 };
 
 // A penalty added to the training loss.

@@ -49,7 +49,7 @@ struct SAFFRON_EXPORT Measure {
   friend bool operator==(const Measure&, const Measure&) = default;
 };
 
-// Throws Error naming what is wrong; "0" stands for "none".
+// Throws Error naming what is wrong; "none" may be written for "0", no normalisation.
 [[nodiscard]] SAFFRON_EXPORT Measure parse_measure(std::string_view text);
 // A component's option: "all" stands for the 7 x 6 pairs of norms and both angles. Throws Error
 // when one is listed twice, or is a Pearson distance where `pearson` is false.

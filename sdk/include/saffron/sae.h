@@ -232,6 +232,9 @@ struct CanonicalSae {
   std::string activation;     // "relu", "topk", "jumprelu"
   std::optional<std::int64_t> k;
   bool subtract_b_dec = true;  // apply
+  // How the SAE's rows came from raw activations, x = (a - input_mean) * input_scale; set by the host,
+  // undefined where the source does not normalise.
+  at::Tensor input_mean, input_scale;
   Value extra = Value::table();
 };
 

@@ -11,7 +11,7 @@ namespace {
 using Kind = Measure::Kind;
 
 constexpr std::array<std::pair<const char*, Norm>, 7> kNorms = {
-    {{"none", Norm::none},
+    {{"0", Norm::none},
      {"1", Norm::one},
      {"2", Norm::two},
      {"inf", Norm::inf},
@@ -27,7 +27,7 @@ constexpr std::array<std::pair<const char*, Kind>, 4> kWords = {
 
 constexpr const char* kHelp =
     "write normalisation-distance, as in \"2-2\" or \"weighted_1-inf\", with the norms 1, 2, inf, "
-    "weighted_1, weighted_2, weighted_inf (and none, first only); or angle, weighted_angle, "
+    "weighted_1, weighted_2, weighted_inf (and 0 for none, first only); or angle, weighted_angle, "
     "pearson-uniform, pearson-reachable";
 
 const char* word(Norm norm) {
@@ -38,7 +38,7 @@ const char* word(Norm norm) {
 }
 
 Norm parse_norm(std::string_view part, std::string_view whole) {
-  if (part == "0") return Norm::none;
+  if (part == "none") return Norm::none;
   for (const auto& [text, value] : kNorms) {
     if (text == part) return value;
   }

@@ -31,8 +31,7 @@ struct SquaredError final : Objective {
 // lambda * mean of |W_dec W_dec'|: differentiable in parameters of two SAEs.
 struct Coupling final : Regularizer {
   at::Tensor penalty(const TrainStep& step) override {
-    auto& s = const_cast<TrainStep&>(step);
-    return (s.parameter(0, Role::decoder) * s.parameter(1, Role::decoder)).abs().mean();
+    return (step.parameter(0, Role::decoder) * step.parameter(1, Role::decoder)).abs().mean();
   }
 };
 

@@ -147,7 +147,6 @@ inline int expect_distances(const Comparison& comparison, const std::string& nam
   int count = 0;
   for (const Value::Entry& entry : expected.as_table()) {
     std::string key = entry.key;
-    if (key.starts_with("0-")) key.replace(0, 1, "none");
     const double value = entry.value.as_real();
     const double tolerance = 1e-10 * std::max(1.0, std::abs(value));
     const PairMatrix& matrix = metric(comparison, name + "/" + key);

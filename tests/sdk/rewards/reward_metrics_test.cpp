@@ -19,7 +19,7 @@ TEST(Measures, TextsRoundTrip) {
                                                   true);
   EXPECT_EQ(all.size(), 7u * 6 + 4);
   for (const Measure& measure : all) EXPECT_EQ(parse_measure(measure.text()), measure);
-  EXPECT_EQ(parse_measure("0-weighted_2").text(), "none-weighted_2");
+  EXPECT_EQ(parse_measure("0-weighted_2").text(), "0-weighted_2");
   EXPECT_EQ(parse_measure("weighted_1-inf").normalise, Norm::weighted_one);
   EXPECT_EQ(parse_measure("weighted_1-inf").distance, Norm::inf);
 }

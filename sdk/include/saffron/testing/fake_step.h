@@ -49,7 +49,7 @@ class FakeTrainStep final : public TrainStep {
   }
   Member& member(std::int64_t i) { return members_.at(static_cast<std::size_t>(i)); }
   void set_step(std::int64_t step) { step_ = step; }
-  std::vector<Request> reinitialised;
+  mutable std::vector<Request> reinitialised;
 
   [[nodiscard]] std::int64_t saes() const override {
     return static_cast<std::int64_t>(members_.size());
@@ -69,10 +69,10 @@ class FakeTrainStep final : public TrainStep {
   [[nodiscard]] const at::Tensor& reconstruction(std::int64_t i, std::int64_t t) const override {
     return at(i).reconstructions.at(static_cast<std::size_t>(t));
   }
-  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, std::string_view name) override {
+  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, std::string_view name) const override {
     return at(i).sae.parameters[name];
   }
-  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, Role role) override {
+  [[nodiscard]] const at::Tensor& parameter(std::int64_t i, Role role) const override {
     for (const ParameterSpec& spec : at(i).sae.spec.parameters) {
       if (spec.role == role) return at(i).sae.parameters[spec.name];
     }
@@ -81,7 +81,7 @@ class FakeTrainStep final : public TrainStep {
   [[nodiscard]] Random random() const override {
     return Random(1).fork(static_cast<std::uint64_t>(step_));
   }
-  void reinitialise(std::int64_t i, const at::Tensor& latents) override {
+  void reinitialise(std::int64_t i, const at::Tensor& latents) const override {
     reinitialised.push_back({i, latents});
   }
 

@@ -91,7 +91,7 @@ TEST_F(EpicProperties, MeanZeroAndIdempotent) {
   }
 }
 
-// Canonical rewards have mean 0 under D_S x D_A x D_S: with uniform ones, D = d / 2 of the 2-2 form.
+// Canonical rewards have mean 0 under D_S x D_A x D_S: where these are uniform, D = d / 2 of 2-2.
 TEST_F(EpicProperties, HalfOfTheNormalisedDistance) {
   for (int i = 0; i < kWorlds; ++i) {
     MemoryWorld world = next();

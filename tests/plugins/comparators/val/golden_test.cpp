@@ -95,15 +95,15 @@ TEST(ValGolden, CertificateSpeaksOfUnreachableStates) {
   EXPECT_TRUE(certificate(all, "VAL/2-2").sound);
   EXPECT_TRUE(certificate(all, "VAL/2-2").complete);
   EXPECT_EQ(certificate(all, "VAL/2-2").caveat, "");
-  EXPECT_FALSE(certificate(all, "VAL/none-2").sound);
-  EXPECT_FALSE(certificate(all, "VAL/none-2").complete);
+  EXPECT_FALSE(certificate(all, "VAL/0-2").sound);
+  EXPECT_FALSE(certificate(all, "VAL/0-2").complete);
 
   const Comparison unreached = compare(golden_world(golden_vector("G09")));
   EXPECT_TRUE(certificate(unreached, "VAL/angle").sound);
   EXPECT_FALSE(certificate(unreached, "VAL/angle").complete);
   EXPECT_EQ(certificate(unreached, "VAL/angle").caveat,
-            "No policy reaches these states from mu0: 3; rewards there count in the distance and in "
-            "no policy's return.");
+            "No policy reaches these states from mu0: 3; rewards there count in the distance and "
+            "in no policy's return.");
 }
 
 }  // namespace

@@ -5,18 +5,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/equal.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/randperm.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
-#include <set>
 
 namespace saffron {
 namespace {
@@ -52,7 +48,7 @@ TEST(NextToken, CountsFromTheFirstPositionToTheLastButOne) {
 }
 
 TEST(NextToken, EqualsLoopsInFloat64) {
-  constexpr std::int64_t n = 3, T = 80, V = 13;  // more positions than are in memory at once
+  constexpr std::int64_t n = 3, T = 80, V = 13;
   const at::Tensor q = random_logits(1, n, T, V), p = random_logits(2, n, T, V);
   const at::Tensor ids = tokens(n, T, V);
   const at::Tensor counted = counted_positions(ids, {}, 2);
@@ -78,6 +74,19 @@ TEST(NextToken, EqualsLoopsInFloat64) {
   }
   EXPECT_TRUE(next_token_loss(q, ids, counted, {}).kl.empty());
   EXPECT_EQ(next_token_loss(p, ids, counted, p).kl[0], 0);
+}
+
+// A vocabulary so large that a few positions at a time are in memory.
+TEST(NextToken, LargeVocabulariesAreReadInPieces) {
+  constexpr std::int64_t T = 8, V = 50'000;
+  const at::Tensor q = random_logits(1, 1, T, V), p = random_logits(2, 1, T, V);
+  const at::Tensor ids = tokens(1, T, V);
+  const auto loss = next_token_loss(q, ids, counted_positions(ids, {}, 0), p);
+  const at::Tensor log_q = at::log_softmax(q[0].slice(0, 0, T - 1).to(at::kDouble), -1);
+  const at::Tensor log_p = at::log_softmax(p[0].slice(0, 0, T - 1).to(at::kDouble), -1);
+  EXPECT_NEAR(loss.ce[0], -log_q.gather(1, ids[0].slice(0, 1).unsqueeze(1)).sum().item<double>(),
+              1e-9);
+  EXPECT_NEAR(loss.kl[0], (log_p.exp() * (log_p - log_q)).sum().item<double>(), 1e-9);
 }
 
 TEST(NextToken, ATokenThatIsRuledOutAddsNothing) {

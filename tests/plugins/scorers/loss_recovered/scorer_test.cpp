@@ -2,11 +2,12 @@
 #include "tests/plugins/scorers/language_model_testing.h"
 #include "tests/plugins/scorers/scorer_testing.h"
 
-#include <ATen/ops/equal.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
+#include <functional>
 
 namespace saffron {
 namespace {

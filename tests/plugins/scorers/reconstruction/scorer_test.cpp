@@ -5,13 +5,10 @@
 #include <saffron/random.h>
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
-
-#include <cmath>
 
 namespace saffron {
 namespace {

@@ -3,15 +3,12 @@
 #include "tests/plugins/scorers/scorer_testing.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 namespace saffron {
 namespace {

@@ -5,7 +5,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
+#include <iomanip>
 
 namespace saffron {
 namespace {

@@ -117,7 +117,8 @@ TEST(TabularRefusals, NotNumbers) {
 }
 
 TEST(TabularRefusals, Keys) {
-  EXPECT_EQ(refusal("polcy", "[1]"), "'polcy' is no part of a tabular world | did you mean 'policy'?");
+  EXPECT_EQ(refusal("polcy", "[1]"),
+            "'polcy' is no part of a tabular world | did you mean 'policy'?");
   EXPECT_EQ(refusal("comment", "\"x\""),
             "'comment' is no part of a tabular world | there are gamma, mu0, tau, rewards, policy, "
             "D_S, D_A, terminal");
