@@ -7,8 +7,9 @@
 
 namespace saffron::cli {
 
-void add_recipe_commands(CLI::App& app, int& code, const std::string& command_line);  // check plan run resolve
-void add_plugin_commands(CLI::App& app, int& code);                                   // plugins inspect
-void add_result_commands(CLI::App& app, int& code);                                   // report export clean
+void add_recipe_commands(CLI::App& app, int& code,
+                         const std::string& command_line);  // check plan run resolve
+void add_plugin_commands(CLI::App& app, int& code);         // plugins inspect
+void add_result_commands(CLI::App& app, int& code);         // report export clean
 
 }  // namespace saffron::cli

@@ -71,8 +71,9 @@ int main(int argc, char** argv) {
   CLI::App app(kAbout);
   app.name("saffron");
   app.footer(kFooter);
-  app.set_version_flag("--version", std::string("saffron " SAFFRON_SDK_VERSION " (LibTorch " SAFFRON_TORCH_VERSION
-                                                ", CUDA " SAFFRON_TORCH_CUDA ")"));
+  app.set_version_flag(
+      "--version", std::string("saffron " SAFFRON_SDK_VERSION " (LibTorch " SAFFRON_TORCH_VERSION
+                               ", CUDA " SAFFRON_TORCH_CUDA ")"));
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "help of every command");
   int code = 0;

@@ -35,7 +35,8 @@ void print(const Value& value, bool json, std::string (*text)(const Value&)) {
 void list_kind(const PluginRequest& request) {
   const Catalog catalog = catalog_of(request);
   if (!request.kind.empty() && host::find_kind(request.kind) == nullptr) {
-    throw Error(cat("'", request.kind, "' is no kind of component", host::nearest_kind(request.kind)));
+    throw Error(
+        cat("'", request.kind, "' is no kind of component", host::nearest_kind(request.kind)));
   }
   std::string last;
   for (const Catalog::Entry& entry : catalog.list(request.kind)) {
@@ -53,8 +54,9 @@ void list_kind(const PluginRequest& request) {
 void add_plugin_commands(CLI::App& app, int& code) {
   auto request = std::make_shared<PluginRequest>();
   const auto add_path = [&](CLI::App* command) {
-    command->add_option("--plugin-path", request->plugin_path,
-                        "a plugin file, or a folder of plugins; may be repeated")
+    command
+        ->add_option("--plugin-path", request->plugin_path,
+                     "a plugin file, or a folder of plugins; may be repeated")
         ->expected(1)
         ->take_all();
   };

@@ -13,13 +13,15 @@ using host::RunRequest;
 
 void add_recipe_options(CLI::App* command, RunRequest& request) {
   command->add_option("recipe", request.recipe, "the recipe, a TOML file")->required();
-  command->add_option("--set", request.sets,
-                      "PATH=VALUE: change one value, e.g. --set sae.student.k=64; may be repeated")
+  command
+      ->add_option("--set", request.sets,
+                   "PATH=VALUE: change one value, e.g. --set sae.student.k=64; may be repeated")
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();
-  command->add_option("--plugin-path", request.plugin_path,
-                      "a plugin file, or a folder of plugins; may be repeated")
+  command
+      ->add_option("--plugin-path", request.plugin_path,
+                   "a plugin file, or a folder of plugins; may be repeated")
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();
@@ -39,7 +41,8 @@ void add_recipe_commands(CLI::App& app, int& code, const std::string& command_li
   auto request = std::make_shared<RunRequest>();
   request->command = command_line;
 
-  auto* check = app.add_subcommand("check", "Say everything that is wrong with a recipe; run nothing");
+  auto* check =
+      app.add_subcommand("check", "Say everything that is wrong with a recipe; run nothing");
   add_recipe_options(check, *request);
   check->callback([request] {
     host::Prepared prepared(*request);
@@ -57,7 +60,8 @@ void add_recipe_commands(CLI::App& app, int& code, const std::string& command_li
   auto* run = app.add_subcommand("run", "Run a recipe, or resume it where it was stopped");
   add_recipe_options(run, *request);
   add_run_options(run, *request);
-  run->add_flag("--fresh", request->fresh, "put an earlier run of this recipe aside and start over");
+  run->add_flag("--fresh", request->fresh,
+                "put an earlier run of this recipe aside and start over");
   run->add_flag("-v,--verbose", request->verbose, "show information messages too");
   auto quiet = std::make_shared<bool>(false);
   run->add_flag("-q,--quiet", *quiet, "show no progress");

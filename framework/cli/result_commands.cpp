@@ -54,8 +54,9 @@ void add_result_commands(CLI::App& app, int&) {
   export_command->add_option("--sae", request->sae, "which SAE; needed when the run has several");
   export_command->add_option("--format", request->format, "see `saffron inspect format`")
       ->default_str("saelens");
-  export_command->add_option("--plugin-path", request->plugin_path,
-                             "a plugin file, or a folder of plugins; may be repeated")
+  export_command
+      ->add_option("--plugin-path", request->plugin_path,
+                   "a plugin file, or a folder of plugins; may be repeated")
       ->expected(1)
       ->take_all();
   request->format = "saelens";

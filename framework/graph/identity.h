@@ -16,7 +16,7 @@ class Identity {
  public:
   Identity(const Recipe& recipe, const Catalog& catalog, Digests& digests, bool trust_revisions);
 
-  [[nodiscard]] Value node(const NodeSpec& node);            // dataset, model, source, world
+  [[nodiscard]] Value node(const NodeSpec& node);  // dataset, model, source, world
   [[nodiscard]] Value train_group(const NodeSpec& train, const TrainGroup& group);
   [[nodiscard]] Value sae_member(const std::string& member);  // its group's, and which one
   [[nodiscard]] Value score(const NodeSpec& score);

@@ -11,7 +11,7 @@
 namespace saffron::host {
 namespace {
 
-constexpr std::int64_t kBlockBytes = std::int64_t{2} << 30;       // of a finite source's blocks
+constexpr std::int64_t kBlockBytes = std::int64_t{2} << 30;          // of a finite source's blocks
 constexpr std::int64_t kEndlessBlockBytes = std::int64_t{64} << 20;  // never read again in training
 
 }  // namespace
@@ -55,8 +55,8 @@ class NodeServices final : public Services {
   // A component that a node has: a model's tokenizer.
   std::shared_ptr<void> provided(std::string_view kind, const Value& name) {
     if (kind == "tokenizer") {
-      auto model = std::static_pointer_cast<Model>(
-          reference("model", name.as_string(), name.origin()));
+      auto model =
+          std::static_pointer_cast<Model>(reference("model", name.as_string(), name.origin()));
       if (std::shared_ptr<Tokenizer> tokenizer = model->tokenizer()) return tokenizer;
       throw Error(cat("model '", name.as_string(), "' has no tokenizer")).at(name.origin());
     }
@@ -123,7 +123,8 @@ std::vector<std::int64_t> Objects::streams_of(const std::vector<std::string>& na
     }
     const auto found = std::find_if(streams.begin(), streams.end(),
                                     [&](const StreamInfo& s) { return s.name == stream; });
-    if (found == streams.end()) fail(cat("source '", source_part, "' has no stream '", stream, "'"));
+    if (found == streams.end())
+      fail(cat("source '", source_part, "' has no stream '", stream, "'"));
     numbers.push_back(found - streams.begin());
   }
   return numbers;
@@ -162,10 +163,9 @@ std::shared_ptr<BlockCache> Objects::blocks(const std::string& name) {
   const NodeSpec& spec = *recipe_.find("source", name);
   std::shared_ptr<Source> made = source(name);
   const bool endless = made->info().blocks == kEndless;
-  auto cache = std::make_shared<BlockCache>(std::move(made),
-                                            endless ? kEndlessBlockBytes : kBlockBytes,
-                                            Place("source " + spec.component.use, spec.path(),
-                                                  spec.origin));
+  auto cache =
+      std::make_shared<BlockCache>(std::move(made), endless ? kEndlessBlockBytes : kBlockBytes,
+                                   Place("source " + spec.component.use, spec.path(), spec.origin));
   return blocks_.emplace(name, std::move(cache)).first->second;
 }
 

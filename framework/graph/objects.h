@@ -59,10 +59,10 @@ class Objects {
   const Recipe& recipe_;
   const Catalog& catalog_;
   const HostSettings& host_;
-  std::map<std::string, std::shared_ptr<void>> nodes_;              // by path
-  std::map<std::string, std::shared_ptr<TrainedSae>> saes_;          // by member
-  std::map<std::string, std::shared_ptr<BlockCache>> blocks_;        // by source
-  std::vector<std::unique_ptr<NodeContext>> contexts_;               // outlive their components
+  std::map<std::string, std::shared_ptr<void>> nodes_;         // by path
+  std::map<std::string, std::shared_ptr<TrainedSae>> saes_;    // by member
+  std::map<std::string, std::shared_ptr<BlockCache>> blocks_;  // by source
+  std::vector<std::unique_ptr<NodeContext>> contexts_;         // outlive their components
 };
 
 }  // namespace saffron::host

@@ -57,8 +57,7 @@ constexpr Rule kRules[] = {
     {"sdk", same_major_not_newer, "must be of the host's major and not newer",
      "with a different Saffron SDK"},
     {"torch", equal, "must be equal", "for a different LibTorch"},
-    {"cuda", equal_major_or_none, "must be of the host's major, or none",
-     "for a different CUDA"},
+    {"cuda", equal_major_or_none, "must be of the host's major, or none", "for a different CUDA"},
     {"cxx11abi", equal, "must be equal", "with the other std::string ABI"},
     {"debug", equal, "must be equal", "with a different setting of _GLIBCXX_DEBUG"},
     {"sanitize", equal, "must be equal", "with different sanitizers"},
@@ -156,11 +155,11 @@ Error mismatch_error(const std::string& plugin_id, const std::filesystem::path& 
   }
   const auto folder = build_folder(file);
   return Error(ErrorKind::plugin, cat("plugin '", plugin_id, "' was built ", headline, table))
-      .with_help(cat("rebuild it:  cmake --build ",
-                     folder.empty() ? "<its build folder>" : folder.string(),
-                     " --clean-first\n        (Saffron's own CMake package pins the version: "
-                     "find_package(Saffron " SAFFRON_TEXT(SAFFRON_SDK_VERSION_MAJOR) "."
-                     SAFFRON_TEXT(SAFFRON_SDK_VERSION_MINOR) " REQUIRED))"));
+      .with_help(cat(
+          "rebuild it:  cmake --build ", folder.empty() ? "<its build folder>" : folder.string(),
+          " --clean-first\n        (Saffron's own CMake package pins the version: "
+          "find_package(Saffron " SAFFRON_TEXT(SAFFRON_SDK_VERSION_MAJOR) "." SAFFRON_TEXT(
+              SAFFRON_SDK_VERSION_MINOR) " REQUIRED))"));
 }
 
 }  // namespace saffron::host

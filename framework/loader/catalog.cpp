@@ -178,8 +178,10 @@ Error Catalog::unknown(std::string_view kind, std::string_view id, std::string_v
   for (const PluginFile& file : scan_.plugins) {
     const bool hidden = std::find(plugins_.begin(), plugins_.end(), &file) == plugins_.end();
     if (hidden && (id.empty() || file.id == id) && component_of(file, kind, name) != nullptr) {
-      help += cat("\n        hidden     ", file.path.string(), " has it, but another file of "
-                  "plugin '", file.id, "' comes first in the search order");
+      help += cat("\n        hidden     ", file.path.string(),
+                  " has it, but another file of "
+                  "plugin '",
+                  file.id, "' comes first in the search order");
     }
   }
   return Error(cat("no ", kind, " is named '", name, "'",

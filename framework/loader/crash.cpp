@@ -86,7 +86,7 @@ void install_crash_handler(const std::filesystem::path& run_directory) {
   run_directory_text.store(text.c_str());
   static const bool installed = [] {
     install_stack();
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = handle_crash;
     action.sa_flags = SA_ONSTACK;
     ::sigemptyset(&action.sa_mask);

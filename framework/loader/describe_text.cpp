@@ -33,8 +33,9 @@ const Value::List& list_of(const Value& table, std::string_view key) {
 
 // Width in characters: UTF-8 continuation bytes take no column.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string padded(const std::string& text, std::size_t width) {
@@ -97,8 +98,7 @@ std::string table_text(const std::vector<Row>& rows) {
 std::string params_text(const Value& description) {
   std::vector<Row> rows{{"parameter", "type", "default", "range", "meaning"}};
   add_rows(list_of(description, "params"), "", rows);
-  std::string out =
-      rows.size() == 1 ? std::string("  no parameters\n") : table_text(rows);
+  std::string out = rows.size() == 1 ? std::string("  no parameters\n") : table_text(rows);
   const auto& keys = list_of(description, "keys");
   if (keys.empty()) return out;
   rows = {{"key", "type", "default", "range", "meaning"}};
@@ -131,11 +131,10 @@ std::string example_text(const Value& description) {
 
 std::string component_text(const Value& description) {
   const Value* revision = description.find("revision");
-  std::string out =
-      cat(get(description, "name"), "  (", get(description, "kind"), ")   from ",
-          get(description, "plugin"), ' ', get(description, "version"), "   ",
-          get(description, "interface"), "   revision ",
-          revision == nullptr ? "?" : to_toml(*revision), '\n');
+  std::string out = cat(get(description, "name"), "  (", get(description, "kind"), ")   from ",
+                        get(description, "plugin"), ' ', get(description, "version"), "   ",
+                        get(description, "interface"), "   revision ",
+                        revision == nullptr ? "?" : to_toml(*revision), '\n');
   out += cat("  ", get(description, "summary"), "   ", flags_text(description), '\n');
   for (const char* key : {"doc", "citation"}) {
     const std::string paragraph = get(description, key);
@@ -201,10 +200,10 @@ std::string catalog_text(const Value& listing) {
   out += "\nfiles\n";
   for (const Value& plugin : list_of(listing, "plugins")) {
     const std::string problem = get(plugin, "problem");
-    out += problem.empty() ? cat("  taken      ", get(plugin, "file"), "  ", get(plugin, "id"), ' ',
-                                 get(plugin, "version"), '\n')
-                           : cat("  refused    ", get(plugin, "file"), '\n', "             ",
-                                 problem, '\n');
+    out += problem.empty()
+               ? cat("  taken      ", get(plugin, "file"), "  ", get(plugin, "id"), ' ',
+                     get(plugin, "version"), '\n')
+               : cat("  refused    ", get(plugin, "file"), '\n', "             ", problem, '\n');
   }
   for (const Value& file : list_of(listing, "rejected")) {
     out += cat("  not taken  ", get(file, "file"), "  ", get(file, "problem"), '\n');

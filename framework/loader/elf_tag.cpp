@@ -29,9 +29,10 @@ std::string_view next_line(std::string_view& text) {
 
 // Ids and names appear in recipes as "id::name" and in messages: letters, digits and . _ - only.
 bool is_identifier(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
-                                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                 "0123456789._-") == std::string_view::npos;
+  return !text.empty() && text.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789._-") == std::string_view::npos;
 }
 
 PluginFile::Component parse_component(std::string_view text, const std::string& file) {
@@ -39,15 +40,18 @@ PluginFile::Component parse_component(std::string_view text, const std::string& 
   const std::size_t second = text.find('/', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos) {
     throw Error(ErrorKind::plugin, cat("the plugin tag has a component without kind, name and "
-                                       "interface: '", text, "'")).within(file);
+                                       "interface: '",
+                                       text, "'"))
+        .within(file);
   }
   PluginFile::Component component{std::string(text.substr(0, first)),
                                   std::string(text.substr(first + 1, second - first - 1)),
                                   std::string(text.substr(second + 1))};
   if (!is_identifier(component.kind) || !is_identifier(component.name)) {
-    throw Error(ErrorKind::plugin,
-                cat("component '", text, "' has a kind or name that recipes cannot write "
-                    "(letters, digits, '.', '_' and '-' only)")).within(file);
+    throw Error(ErrorKind::plugin, cat("component '", text,
+                                       "' has a kind or name that recipes cannot write "
+                                       "(letters, digits, '.', '_' and '-' only)"))
+        .within(file);
   }
   return component;
 }
@@ -86,8 +90,7 @@ ElfFile::ElfFile(std::span<const std::byte> bytes, std::string name)
   if (header.e_shentsize != sizeof(Elf64_Shdr)) fail("damaged: section headers of unknown size");
   if (header.e_shoff > bytes_.size()) fail("truncated: the section table lies beyond the file");
   for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
-    const auto s =
-        read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr), "the section table");
+    const auto s = read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr), "the section table");
     sections_.push_back({s.sh_name, s.sh_type, s.sh_link, s.sh_offset, s.sh_size, s.sh_entsize});
   }
   names_ = header.e_shstrndx;
@@ -123,8 +126,8 @@ std::string_view ElfFile::content(const Section& section) const {
 
 std::string ElfFile::string_at(const Section& table, std::uint64_t offset) const {
   const std::string_view text = content(table);
-  if (offset >= text.size()) fail(cat("damaged: a name at byte ", offset, " of a table of ",
-                                      text.size()));
+  if (offset >= text.size())
+    fail(cat("damaged: a name at byte ", offset, " of a table of ", text.size()));
   const std::size_t end = text.find('\0', offset);
   if (end == std::string_view::npos) fail("damaged: a name without an end");
   return std::string(text.substr(offset, end - offset));
@@ -189,9 +192,8 @@ PluginFile parse_plugin_tag(std::string_view text, const std::filesystem::path& 
   text = text.substr(0, text.find('\0'));
   const std::string_view format = next_line(text);
   if (format != "saffron-plugin/1") {
-    throw Error(ErrorKind::plugin,
-                cat("its plugin tag has format '", format.substr(0, 40),
-                    "'; this Saffron reads 'saffron-plugin/1'"))
+    throw Error(ErrorKind::plugin, cat("its plugin tag has format '", format.substr(0, 40),
+                                       "'; this Saffron reads 'saffron-plugin/1'"))
         .within(file)
         .with_help("rebuild the plugin with this Saffron's SDK, or use a Saffron of its age");
   }
@@ -210,7 +212,8 @@ PluginFile parse_plugin_tag(std::string_view text, const std::filesystem::path& 
     if (key == "component") out.components.push_back(parse_component(value, file));
   }
   if (!is_identifier(out.id)) {
-    throw Error(ErrorKind::plugin, cat("the plugin id '", out.id, "' is empty or has characters "
+    throw Error(ErrorKind::plugin, cat("the plugin id '", out.id,
+                                       "' is empty or has characters "
                                        "other than letters, digits, '.', '_' and '-'"))
         .within(file);
   }
@@ -228,8 +231,7 @@ PluginFile read_plugin_file(const std::filesystem::path& path) {
   const ElfFile elf(file->bytes(), path.string());
   const auto text = elf.section(SAFFRON_ABI_SECTION);
   if (!text) {
-    throw Error(ErrorKind::plugin,
-                "not a Saffron plugin: it has no section " SAFFRON_ABI_SECTION)
+    throw Error(ErrorKind::plugin, "not a Saffron plugin: it has no section " SAFFRON_ABI_SECTION)
         .within(path.string())
         .with_help("a plugin has one SAFFRON_PLUGIN line (saffron/plugin.h)");
   }

@@ -102,17 +102,17 @@ Answers ask_child(const PluginFile& file, const std::vector<std::string>& more,
     if (const Value* made = line.find("construct")) out.construct = *made;
   }
   if (!out.description) {
-    Error error(ErrorKind::plugin, cat("plugin '", file.id, "' ", child.what(),
-                                       " while it was loaded"));
+    Error error(ErrorKind::plugin,
+                cat("plugin '", file.id, "' ", child.what(), " while it was loaded"));
     if (const std::string words = last_words(child); !words.empty()) error.with_help(words);
     throw error.within(file.path.string());
   }
   if (!out.construct && child.outcome != ChildResult::Outcome::passed) {
     const bool late = child.outcome == ChildResult::Outcome::timed_out;
     const std::string words = last_words(child);
-    out.construct = outcome(late ? "timed_out" : "crashed",
-                            cat(child.what(), " when it was created",
-                                words.empty() ? "" : cat("; ", words)));
+    out.construct =
+        outcome(late ? "timed_out" : "crashed",
+                cat(child.what(), " when it was created", words.empty() ? "" : cat("; ", words)));
   }
   return out;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <span>
 #include <saffron/schema.h>
+#include <span>
 
 #include <string>
 #include <string_view>

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include <boost/dll/shared_library.hpp>
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <link.h>
+#include <boost/dll/shared_library.hpp>
 
 #include <atomic>
 #include <cstdlib>
@@ -73,7 +73,8 @@ void check_dynamic_section(const PluginFile& file) {
   const auto sonames = loaded_sonames();
   for (const std::string& needed : elf.needed()) {
     if (is_libtorch(needed) && !sonames.contains(needed)) {
-      throw refusal(file, cat("is linked to '", needed, "', which is not this program's LibTorch: "
+      throw refusal(file, cat("is linked to '", needed,
+                              "', which is not this program's LibTorch: "
                               "two of them in one process abort it"))
           .with_help("link the plugin to saffron::sdk only (saffron_add_plugin() does)");
     }
@@ -81,8 +82,9 @@ void check_dynamic_section(const PluginFile& file) {
   const auto symbols = elf.dynamic_symbols();
   for (const std::string& symbol : symbols.imported) {
     if (symbol.starts_with("_ZN5torch7LibraryC")) {
-      throw refusal(file, "registers LibTorch operators (TORCH_LIBRARY): when two libraries "
-                          "register the same one, the process aborts")
+      throw refusal(file,
+                    "registers LibTorch operators (TORCH_LIBRARY): when two libraries "
+                    "register the same one, the process aborts")
           .with_help("call the functions directly, or wrap them in a torch::autograd::Function");
     }
   }
@@ -120,14 +122,15 @@ const boost::dll::shared_library& open_library(const PluginFile& file, Registry&
   library.load(std::filesystem::absolute(file.path).string(), problem, rtld_now | rtld_local);
   if (problem) {
     const char* text = ::dlerror();  // the code says nothing
-    throw refusal(file, cat("could not be loaded: ",
-                            text == nullptr ? problem.message() : readable(text)));
+    throw refusal(
+        file, cat("could not be loaded: ", text == nullptr ? problem.message() : readable(text)));
   }
   // Kept from here on, whatever comes: its code has run.
   return loaded.libraries.emplace_back(std::move(library));
 }
 
-const saffron_plugin* call_entry(const PluginFile& file, const boost::dll::shared_library& library) {
+const saffron_plugin* call_entry(const PluginFile& file,
+                                 const boost::dll::shared_library& library) {
   if (!library.has(SAFFRON_ABI_ENTRY)) {
     throw refusal(file, "exports no function " SAFFRON_ABI_ENTRY)
         .with_help("SAFFRON_PLUGIN makes one; a version script of your own must list it");

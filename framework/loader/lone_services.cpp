@@ -33,8 +33,8 @@ std::string LoneContext::artifacts() const {
   if (artifacts_.empty()) {
     std::string name = (std::filesystem::temp_directory_path() / "saffron-inspect-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) {
-      throw Error(ErrorKind::io, cat("cannot make the directory '", name, "': ",
-                                     std::strerror(errno)));
+      throw Error(ErrorKind::io,
+                  cat("cannot make the directory '", name, "': ", std::strerror(errno)));
     }
     artifacts_ = name;
   }

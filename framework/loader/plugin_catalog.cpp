@@ -37,8 +37,7 @@ std::vector<ParamInfo> params_of(const Component& component) {
   return infos_of(params_of(component.row()));
 }
 
-std::vector<std::string> PluginCatalog::resolve(std::string_view kind,
-                                                std::string_view use) const {
+std::vector<std::string> PluginCatalog::resolve(std::string_view kind, std::string_view use) const {
   std::vector<std::string> out;
   for (const Catalog::Entry& entry : catalog_.matches(kind, use)) {
     out.push_back(cat(entry.file->id, "::", entry.component->name));

@@ -92,7 +92,8 @@ class Child {
   Child(const std::vector<std::string>& arguments, const ChildOptions& options)
       : options_(options) {
     std::vector<char*> argv{const_cast<char*>(options.program.c_str())};
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : arguments)
+      argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     const pid_t parent = ::getpid();
     id_ = ::fork();
@@ -174,7 +175,8 @@ std::string ChildResult::what() const {
     case Outcome::passed: return {};
     case Outcome::failed: return cat("exited with code ", exit_code);
     case Outcome::crashed: return cat("crashed with ", signal_name);
-    case Outcome::timed_out: return cat("gave no answer within ", std::round(seconds * 10) / 10, " s");
+    case Outcome::timed_out:
+      return cat("gave no answer within ", std::round(seconds * 10) / 10, " s");
   }
   return {};
 }

@@ -51,9 +51,9 @@ class Scanner {
       if (it->path().extension() == ".so") files.push_back(it->path());
     }
     if (problem) {
-      reject(place, place.path, Error(ErrorKind::io, cat("cannot read the folder '",
-                                                         place.path.string(), "': ",
-                                                         problem.message())));
+      reject(place, place.path,
+             Error(ErrorKind::io,
+                   cat("cannot read the folder '", place.path.string(), "': ", problem.message())));
     }
     std::sort(files.begin(), files.end());
     SearchPlace inside = place;

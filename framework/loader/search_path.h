@@ -43,12 +43,14 @@ struct Rejected {
 };
 
 struct Scan {
-  std::vector<SearchPlace> places;   // all that were looked at, in order
-  std::vector<PluginFile> plugins;   // in order; several may have one id
+  std::vector<SearchPlace> places;  // all that were looked at, in order
+  std::vector<PluginFile> plugins;  // in order; several may have one id
   std::vector<Rejected> rejected;
 };
 
 [[nodiscard]] Scan scan(const std::vector<SearchPlace>& places);
-[[nodiscard]] inline Scan scan(const SearchOptions& options) { return scan(search_places(options)); }
+[[nodiscard]] inline Scan scan(const SearchOptions& options) {
+  return scan(search_places(options));
+}
 
 }  // namespace saffron::host

@@ -161,8 +161,8 @@ class Checker {
     for (std::uint32_t i = 0; i < row.choice_count; ++i) {
       if (value.as_string() == text(row.choices[i])) return;
     }
-    problem(cat("parameter '", name, "' has a default that is none of its choices: ",
-                row.default_json));
+    problem(cat("parameter '", name,
+                "' has a default that is none of its choices: ", row.default_json));
   }
 
   const PluginFile& file_;
@@ -179,8 +179,9 @@ void check_identity(const saffron_plugin& plugin, const PluginFile& file) {
                      ", not ", hex(SAFFRON_ABI_MAGIC)));
   }
   if (plugin.abi_major != SAFFRON_ABI_MAJOR) {
-    refuse(file, cat("speaks plugin ABI ", plugin.abi_major, '.', plugin.abi_minor,
-                     "; this Saffron speaks ", SAFFRON_ABI_MAJOR, '.', SAFFRON_ABI_MINOR),
+    refuse(file,
+           cat("speaks plugin ABI ", plugin.abi_major, '.', plugin.abi_minor,
+               "; this Saffron speaks ", SAFFRON_ABI_MAJOR, '.', SAFFRON_ABI_MINOR),
            "rebuild the plugin with this Saffron's SDK");
   }
   if (plugin.size < sizeof(saffron_plugin)) {
@@ -188,14 +189,16 @@ void check_identity(const saffron_plugin& plugin, const PluginFile& file) {
                      '.', SAFFRON_ABI_MINOR, " has ", sizeof(saffron_plugin)));
   }
   if (text(plugin.build_tag) != file.tag_text) {
-    refuse(file, cat("has two build tags:\n  in its section     ", file.tag_text,
-                     "\n  in its descriptor  ", text(plugin.build_tag)),
+    refuse(file,
+           cat("has two build tags:\n  in its section     ", file.tag_text,
+               "\n  in its descriptor  ", text(plugin.build_tag)),
            "its objects were compiled with different settings: rebuild all of it");
   }
   if (plugin.layout != detail::layout_fingerprint()) {
-    refuse(file, cat("lays out the types that cross the boundary otherwise than this Saffron "
-                     "(fingerprint ", hex(plugin.layout), ", here ",
-                     hex(detail::layout_fingerprint()), ")"),
+    refuse(file,
+           cat("lays out the types that cross the boundary otherwise than this Saffron "
+               "(fingerprint ",
+               hex(plugin.layout), ", here ", hex(detail::layout_fingerprint()), ")"),
            "it is compiled with a macro or header that changes at::Tensor, std::string or "
            "saffron::Value: build it with saffron_add_plugin()");
   }

@@ -47,8 +47,8 @@ std::vector<std::pair<std::int64_t, fs::path>> Checkpoints::files() const {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
     const std::string name = entry.path().filename().string();
     if (name.rfind(prefix, 0) != 0 || entry.path().extension() != kSuffix) continue;
-    const std::string digits = name.substr(prefix.size(), name.size() - prefix.size() -
-                                                              std::string(kSuffix).size());
+    const std::string digits =
+        name.substr(prefix.size(), name.size() - prefix.size() - std::string(kSuffix).size());
     std::int64_t step = 0;
     const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
     if (code == std::errc() && end == digits.data() + digits.size()) {

@@ -50,7 +50,8 @@ Value pairs_value(const Comparison& comparison, const std::vector<std::string>& 
       Value metrics = Value::table(), undefined = Value::table();
       for (const PairMatrix& matrix : comparison.metrics) {
         const double value =
-            matrix.values[static_cast<std::int64_t>(a)][static_cast<std::int64_t>(b)].item<double>();
+            matrix.values[static_cast<std::int64_t>(a)][static_cast<std::int64_t>(b)]
+                .item<double>();
         metrics.set(matrix.key, std::isnan(value) ? Value() : Value(value));
         const std::size_t at = a * rewards.size() + b;
         if (at < matrix.reasons.size() && !matrix.reasons[at].empty()) {
@@ -116,8 +117,8 @@ Value compare(RunState& run, const NodeSpec& node) {
   }
   for (const std::string& warning : comparison.degenerate) words += "\n\n" + warning;
   if (!words.empty()) {
-    report.blocks.push_back({.title = "What these distances promise", .caption = "",
-                             .body = TextBlock{words}});
+    report.blocks.push_back(
+        {.title = "What these distances promise", .caption = "", .body = TextBlock{words}});
   }
   for (Block& block : comparison.report.blocks) report.blocks.push_back(std::move(block));
   report.metrics = std::move(comparison.report.metrics);

@@ -24,8 +24,7 @@ Digests::Digests(fs::path cache) : file_(cache / "digests.json"), known_(Value::
 std::string Digests::of(const fs::path& file) {
   const fs::path path = fs::canonical(file);
   const auto size = static_cast<std::int64_t>(fs::file_size(path));
-  const auto time =
-      static_cast<std::int64_t>(fs::last_write_time(path).time_since_epoch().count());
+  const auto time = static_cast<std::int64_t>(fs::last_write_time(path).time_since_epoch().count());
   if (const Value* held = known_.find(path.string());
       held != nullptr && held->is_table() && held->find("size") != nullptr &&
       held->at("size") == Value(size) && held->at("time") == Value(time)) {

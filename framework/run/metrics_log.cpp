@@ -22,7 +22,7 @@ namespace {
 MetricsLog::MetricsLog(std::filesystem::path file) : file_(std::move(file)) {
   descriptor_ = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail(file_, "cannot open");
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor_, &status) != 0) fail(file_, "cannot read its size");
   length_ = status.st_size;
 }

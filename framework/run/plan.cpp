@@ -110,8 +110,8 @@ class Plan {
       const auto lookup = cache_.find(kind, node.path(), document);
       cached = lookup.folder ? "hit" : "miss: " + lookup.reason;
     }
-    out_ << std::left << std::setw(9) << kind << std::setw(28) << node.name << " "
-         << std::setw(20) << node.component.use << std::right << " " << cached << "\n";
+    out_ << std::left << std::setw(9) << kind << std::setw(28) << node.name << " " << std::setw(20)
+         << node.component.use << std::right << " " << cached << "\n";
   }
 
   Prepared& prepared_;

@@ -3,12 +3,12 @@
 #include "framework/loader/component.h"
 #include "framework/recipe/resolve.h"
 
+#include <saffron/comparator.h>
 #include <saffron/io.h>
 #include <saffron/log.h>
 #include <saffron/objective.h>
 #include <saffron/regularizer.h>
 #include <saffron/scorer.h>
-#include <saffron/comparator.h>
 
 #include <filesystem>
 #include <functional>
@@ -80,8 +80,8 @@ void Prepared::check() {
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       const std::string place = origin.text() + ": ";
-      std::string message = error.where().empty() ? error.message()
-                                                  : error.where() + ": " + error.message();
+      std::string message =
+          error.where().empty() ? error.message() : error.where() + ": " + error.message();
       if (message.rfind(place, 0) == 0) message.erase(0, place.size());
       problems.error(origin, path, message, error.help());
     }
@@ -101,9 +101,8 @@ void Prepared::check() {
   problems.throw_errors(document_.sources);
   for (const NodeSpec& node : recipe_.nodes) {
     if (node.section == "score") {
-      attempt(node.path(), node.origin, [&] {
-        (void)objects_->create<Scorer>(node.component, node.path(), node.seed());
-      });
+      attempt(node.path(), node.origin,
+              [&] { (void)objects_->create<Scorer>(node.component, node.path(), node.seed()); });
     } else if (node.section == "compare") {
       attempt(node.path(), node.origin, [&] {
         (void)objects_->create<Comparator>(node.component, node.path(), node.seed());

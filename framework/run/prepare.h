@@ -15,8 +15,8 @@ namespace saffron::host {
 // What every command that takes a recipe is told.
 struct RecipeRequest {
   std::string recipe;
-  std::vector<std::string> sets;         // --set PATH=VALUE, in order
-  std::vector<std::string> plugin_path;  // --plugin-path, in order
+  std::vector<std::string> sets;           // --set PATH=VALUE, in order
+  std::vector<std::string> plugin_path;    // --plugin-path, in order
   std::optional<std::string> runs, cache;  // instead of the recipe's folders; cache "" = none
 };
 

@@ -71,8 +71,8 @@ void Progress::update(std::int64_t done, std::int64_t total, std::string_view de
   if (silent_) return;
   const auto now = Clock::now();
   const bool first = shown_ == Clock::time_point{};
-  if (!first && now - shown_ < (terminal_ ? kTerminalInterval
-                                          : std::chrono::milliseconds(kLineInterval))) {
+  if (!first &&
+      now - shown_ < (terminal_ ? kTerminalInterval : std::chrono::milliseconds(kLineInterval))) {
     return;
   }
   shown_ = now;

@@ -30,8 +30,8 @@ struct Curve {
 
 constexpr Curve kCurves[] = {
     {"loss", "Loss", "Training loss of each SAE with its own terms and penalties.", "loss", true},
-    {"fvu", "FVU in training", "Fraction of variance unexplained of the batch at each report.", "FVU",
-     true},
+    {"fvu", "FVU in training", "Fraction of variance unexplained of the batch at each report.",
+     "FVU", true},
     {"l0", "L0 in training", "Mean number of active latents a row.", "L0", false},
     {"dead", "Latents that did not fire",
      "Share of latents that fired in no row since the previous report.", "share", false}};
@@ -73,8 +73,8 @@ ReportDocument::Section training_section(const NodeSpec& node, const fs::path& m
 std::vector<std::pair<std::string, std::string>> text_rows(const Value& table) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const Value::Entry& entry : table.as_table()) {
-    rows.emplace_back(entry.key, entry.value.is_string() ? entry.value.as_string()
-                                                         : to_toml(entry.value));
+    rows.emplace_back(entry.key,
+                      entry.value.is_string() ? entry.value.as_string() : to_toml(entry.value));
   }
   return rows;
 }

@@ -85,7 +85,8 @@ fs::path export_sae(const ExportRequest& request) {
   }
   trained->sae->bind(trained->parameters, trained->buffers);
   const auto* exportable = dynamic_cast<const Exportable*>(trained->sae.get());
-  if (exportable == nullptr) throw Error(cat("'", name, "' does not say how to export its weights"));
+  if (exportable == nullptr)
+    throw Error(cat("'", name, "' does not say how to export its weights"));
   const Place sae_place("sae", name), format_place("format " + request.format);
   ComponentUse use;
   use.kind = "format";
@@ -114,7 +115,8 @@ std::vector<Removable> removable(const fs::path& runs, const fs::path& cache, bo
       if (!kind.is_directory()) continue;
       for (const fs::directory_entry& entry : fs::directory_iterator(kind.path())) {
         if (entry.path().filename() == "latest") continue;  // the index of what was last asked for
-        const bool partial = entry.path().filename().string().find(".partial-") != std::string::npos;
+        const bool partial =
+            entry.path().filename().string().find(".partial-") != std::string::npos;
         if (partial || cache_too) {
           found.push_back({entry.path(), partial ? "unfinished cache entry" : "cached result",
                            size_of(entry.path())});

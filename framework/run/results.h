@@ -14,10 +14,10 @@ namespace saffron::host {
 std::filesystem::path write_report(const std::vector<std::string>& runs, const std::string& output);
 
 struct ExportRequest {
-  std::string run;         // a run directory
-  std::string sae;         // a member's name; may be empty when the run has one
-  std::string format;      // a format component's name
-  std::string output;      // the folder to make
+  std::string run;     // a run directory
+  std::string sae;     // a member's name; may be empty when the run has one
+  std::string format;  // a format component's name
+  std::string output;  // the folder to make
   std::vector<std::string> plugin_path;
 };
 // Writes a trained SAE in another library's format. Returns the folder.

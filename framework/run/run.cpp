@@ -30,7 +30,8 @@ void refuse_change(const Value& before, const Value& now, const char* what) {
   const std::string change = describe_change(before, now);
   if (change.empty()) return;
   throw Error(ErrorKind::data, cat("this run was started with other ", what, ": ", change))
-      .with_help(cat("restore them, or start over with --fresh (the earlier attempt is kept aside)"));
+      .with_help(
+          cat("restore them, or start over with --fresh (the earlier attempt is kept aside)"));
 }
 
 class Session {

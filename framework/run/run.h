@@ -13,7 +13,7 @@ struct RunRequest : RecipeRequest {
   bool trust_revisions = false;  // a plugin's revision stands for its file's digest
   bool verbose = false;
   Progress::Style progress = Progress::Style::automatic;
-  std::string command;           // as typed, for the manifest
+  std::string command;  // as typed, for the manifest
 };
 
 struct RunResult {

@@ -91,8 +91,7 @@ void read_rows(RunState& run, const NodeSpec& node, const ScorerNeeds& needs,
 Report score(RunState& run, const NodeSpec& node) {
   const c10::AutoGradMode no_grad(false);
   const Place place("scorer " + node.component.use, node.path(), node.origin);
-  const auto scorer =
-      run.objects.create<Scorer>(node.component, node.path(), node.score().seed);
+  const auto scorer = run.objects.create<Scorer>(node.component, node.path(), node.score().seed);
   const ScorerNeeds needs = guard(place, [&] { return scorer->needs(); });
   const auto accumulator = guard(place, [&] { return scorer->begin(); });
   if (needs.rows_wanted) {

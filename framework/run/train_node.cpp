@@ -53,7 +53,8 @@ class TrainRun {
   // Lines of an interrupted attempt at this node must not stay twice.
   void restore_metrics_start() {
     if (fs::exists(start_file_)) {
-      run_.metrics.cut(from_json(read_text(start_file_), start_file_.string()).at("metrics").as_int());
+      run_.metrics.cut(
+          from_json(read_text(start_file_), start_file_.string()).at("metrics").as_int());
       return;
     }
     fs::create_directories(start_file_.parent_path());
@@ -127,26 +128,25 @@ class TrainRun {
       const std::size_t first = members.size();
       for (std::size_t index : group.members) {
         const Member& member = run_.recipe.members[index];
-        members.push_back(
-            {.trained = run_.objects.sae(member.name),
-             .random = node_random(seed, member.keys.seed, "sae"),
-             .objective = run_.objects.create<Objective>(spec_.objective, node_.path() + ".objective",
-                                                         spec_.seed),
-             .place = Place("sae " + member.component.use, "sae." + member.name,
-                            member.component.origin)});
+        members.push_back({.trained = run_.objects.sae(member.name),
+                           .random = node_random(seed, member.keys.seed, "sae"),
+                           .objective = run_.objects.create<Objective>(
+                               spec_.objective, node_.path() + ".objective", spec_.seed),
+                           .place = Place("sae " + member.component.use, "sae." + member.name,
+                                          member.component.origin)});
       }
       for (std::size_t number = 0; number < group.regularizers.size(); ++number) {
         const RegularizerSpec& r = group.regularizers[number];
-        TrainPenalty penalty{.name = r.name,
-                             .regularizer = nullptr,
-                             .over = {},
-                             .coef = r.keys.coef,
-                             .warmup = r.keys.warmup,
-                             .every = r.keys.every,
-                             .random = node_random(seed, spec_.seed, "regularizer").fork(number),
-                             .place = Place("regularizer " + r.component.use,
-                                            node_.path() + ".regularizer." + r.name,
-                                            r.component.origin)};
+        TrainPenalty penalty{
+            .name = r.name,
+            .regularizer = nullptr,
+            .over = {},
+            .coef = r.keys.coef,
+            .warmup = r.keys.warmup,
+            .every = r.keys.every,
+            .random = node_random(seed, spec_.seed, "regularizer").fork(number),
+            .place = Place("regularizer " + r.component.use,
+                           node_.path() + ".regularizer." + r.name, r.component.origin)};
         for (const std::string& sae : r.keys.over) {
           for (std::size_t m = 0; m < group.members.size(); ++m) {
             if (run_.recipe.members[group.members[m]].sae == sae) penalty.over.push_back(first + m);
@@ -196,8 +196,8 @@ class TrainRun {
     }
     run_.progress.end();
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    run_.progress.say(cat("  trained ", trainer.members().size(), " SAEs in ",
-                          duration_text(seconds)));
+    run_.progress.say(
+        cat("  trained ", trainer.members().size(), " SAEs in ", duration_text(seconds)));
     for (TrainMember& member : trainer.members()) {
       member.trained->rows_trained = steps == 0 ? 0 : steps * spec_.batch;
     }
@@ -215,13 +215,14 @@ class TrainRun {
     Value names = Value::list();
     for (const TrainMember& member : trainer.members()) names.push(member.trained->name);
     if (!(state->values.at("members") == names)) {
-      logging::warning("the checkpoint speaks of other SAEs than those left to train; starting over");
+      logging::warning(
+          "the checkpoint speaks of other SAEs than those left to train; starting over");
       return false;
     }
     run_.metrics.cut(state->values.at("metrics").as_int());
     trainer.load(*state);
-    run_.progress.say(cat("  resuming ", node_.path(), " at step ", trainer.step(), " of ",
-                          trainer.steps()));
+    run_.progress.say(
+        cat("  resuming ", node_.path(), " at step ", trainer.step(), " of ", trainer.steps()));
     return true;
   }
 
@@ -300,7 +301,8 @@ class TrainRun {
 
   static State weights_of(const TrainedSae& sae) {
     State state;
-    for (const auto& [name, tensor] : sae.parameters) state.tensors.set("parameter/" + name, tensor);
+    for (const auto& [name, tensor] : sae.parameters)
+      state.tensors.set("parameter/" + name, tensor);
     for (const auto& [name, tensor] : sae.buffers) state.tensors.set("buffer/" + name, tensor);
     state.values.set("rows_trained", sae.rows_trained);
     if (const auto* stateful = dynamic_cast<const Stateful*>(sae.sae.get())) {
@@ -329,7 +331,8 @@ class TrainRun {
       const Member& member = run_.recipe.members[index];
       const auto sae = run_.objects.sae(member.name);
       NamedTensors tensors(sae->parameters.begin(), sae->parameters.end());
-      for (const auto& [name, buffer] : sae->buffers) tensors.emplace_back("buffer/" + name, buffer);
+      for (const auto& [name, buffer] : sae->buffers)
+        tensors.emplace_back("buffer/" + name, buffer);
       add_normalisation(*sae, tensors);
       write_safetensors(run_.directory.file("saes") / (member.name + ".safetensors"), tensors,
                         {{"format", "saffron-sae/1"},

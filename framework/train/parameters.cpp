@@ -35,7 +35,8 @@ std::vector<std::int64_t> stacked(std::size_t members, const std::vector<std::in
 ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype)
     : stack_number_(specs.size()) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    members_.push_back({.spec = specs[i], .parameters = {}, .buffers = {}, .first = {}, .second = {}});
+    members_.push_back(
+        {.spec = specs[i], .parameters = {}, .buffers = {}, .first = {}, .second = {}});
     std::size_t stack = 0;
     while (stack < stacks_.size() && !stackable(specs[stacks_[stack].front()], specs[i])) ++stack;
     if (stack == stacks_.size()) stacks_.emplace_back();
@@ -45,7 +46,7 @@ ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType
   for (const std::vector<std::size_t>& stack : stacks_) {
     const SaeSpec& spec = specs[stack.front()];
     const auto deal = [&](const at::Tensor& whole, const std::string& name,
-                          Tensors Member::*where) {
+                          Tensors Member::* where) {
       for (std::size_t e = 0; e < stack.size(); ++e) {
         (members_[stack[e]].*where).set(name, whole.select(0, static_cast<std::int64_t>(e)));
       }

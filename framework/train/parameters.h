@@ -13,8 +13,8 @@ class ParameterStore {
  public:
   struct Member {
     SaeSpec spec;
-    Tensors parameters, buffers;   // views
-    Tensors first, second;         // Adam's moments of the parameters that are not frozen
+    Tensors parameters, buffers;  // views
+    Tensors first, second;        // Adam's moments of the parameters that are not frozen
   };
 
   // Adds members and allocates for all of them at once.

@@ -33,8 +33,8 @@ at::Tensor shuffled(Random random, std::int64_t count) {
   std::int64_t* p = order.mutable_data_ptr<std::int64_t>();
   std::iota(p, p + count, std::int64_t{0});
   for (std::int64_t i = count - 1; i > 0; --i) {
-    std::swap(p[i], p[random.below(static_cast<std::uint64_t>(i) + 1,
-                                   static_cast<std::uint64_t>(i))]);
+    std::swap(p[i],
+              p[random.below(static_cast<std::uint64_t>(i) + 1, static_cast<std::uint64_t>(i))]);
   }
   return order;
 }
@@ -88,7 +88,8 @@ BlockSplit::BlockSplit(std::int64_t blocks, double held_out, Random random)
     : endless_(blocks == kEndless),
       held_(held_out_blocks(blocks, held_out)),
       blocks_(blocks),
-      order_(random, endless_ ? 1 : static_cast<std::uint64_t>(std::max<std::int64_t>(blocks, 1))) {}
+      order_(random, endless_ ? 1 : static_cast<std::uint64_t>(std::max<std::int64_t>(blocks, 1))) {
+}
 
 std::int64_t BlockSplit::count(Split split) const {
   if (endless_) return kEndless;
@@ -106,8 +107,8 @@ Reader::Reader(std::shared_ptr<BlockCache> cache, const BlockSplit& split, Rando
     : cache_(std::move(cache)), split_(split), random_(random), options_(options) {
   if (blocks_here() == 0) {
     throw Error(cat("the source has ", split_.count(options_.split), " blocks in its ",
-                    options_.split == Split::train ? "training" : "held-out", " split, too few for ",
-                    options_.world, " rank(s)"))
+                    options_.split == Split::train ? "training" : "held-out",
+                    " split, too few for ", options_.world, " rank(s)"))
         .with_help("give it more data, a smaller block, or another held_out share");
   }
 }
@@ -176,10 +177,10 @@ void Reader::open_block() {
   const std::int64_t number = block_at(epoch_, position_);
   current_ = cache_->block(number);
   if (options_.order == RowOrder::rows) {
-    const at::Tensor order =
-        shuffled(random_.fork("rows").fork(static_cast<std::uint64_t>(epoch_)).fork(
-                     static_cast<std::uint64_t>(number)),
-                 current_.streams.at(0).size(0));
+    const at::Tensor order = shuffled(random_.fork("rows")
+                                          .fork(static_cast<std::uint64_t>(epoch_))
+                                          .fork(static_cast<std::uint64_t>(number)),
+                                      current_.streams.at(0).size(0));
     for (at::Tensor& stream : current_.streams) stream = stream.index_select(0, order);
     if (current_.origin.defined()) current_.origin = current_.origin.index_select(0, order);
   }

@@ -86,8 +86,9 @@ class Reader {
   Random random_;
   Options options_;
   std::int64_t epoch_rows_ = -1;
-  std::int64_t row_ = 0;                          // of the sequence
-  std::int64_t epoch_ = 0, position_ = 0, offset_ = 0;  // block position in the epoch, row in the block
+  std::int64_t row_ = 0;  // of the sequence
+  std::int64_t epoch_ = 0, position_ = 0,
+               offset_ = 0;  // block position in the epoch, row in the block
   bool open_ = false;
   ActivationRows current_;
 };

@@ -50,9 +50,7 @@ void MemberLeaves::add_parameter_gradients(Gradients& gradients) const {
 StepView::StepView(std::vector<Part> parts, std::int64_t step, std::int64_t steps, Random random)
     : parts_(std::move(parts)), step_(step), steps_(steps), random_(random) {}
 
-const StepView::Part& StepView::part(std::int64_t i) const {
-  return pick(parts_, i, "SAE number");
-}
+const StepView::Part& StepView::part(std::int64_t i) const { return pick(parts_, i, "SAE number"); }
 
 const Codes& StepView::codes(std::int64_t i, std::int64_t space) const {
   return pick(part(i).leaves->codes, space, "code space");

@@ -67,7 +67,8 @@ class StepView final : public TrainStep {
   std::vector<Part> parts_;
   std::int64_t step_, steps_;
   Random random_;
-  mutable std::vector<Reinitialisation> requests_;  // asked for through a step that plugins see as const
+  mutable std::vector<Reinitialisation>
+      requests_;  // asked for through a step that plugins see as const
 };
 
 }  // namespace saffron::host

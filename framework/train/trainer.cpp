@@ -14,7 +14,8 @@
 namespace saffron::host {
 namespace {
 
-constexpr std::int64_t kSampleRows = 4096;  // at least so many rows for data-dependent initialisation
+constexpr std::int64_t kSampleRows =
+    4096;  // at least so many rows for data-dependent initialisation
 
 std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
   std::vector<SaeSpec> specs;
@@ -127,7 +128,8 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
         guard(member.place, [&] { return member.trained->sae->forward(inputs[i]); }));
     leaves.emplace_back(inputs[i], forwards[i]);
     const c10::AutoGradMode with_grad(true);
-    StepView view({{i, member.trained.get(), &leaves[i]}}, step_, steps_, member.random.fork("step"));
+    StepView view({{i, member.trained.get(), &leaves[i]}}, step_, steps_,
+                  member.random.fork("step"));
     const at::Tensor loss = guard(member.place, [&] { return member.objective->loss(view); });
     metrics[i].objective = metrics[i].loss = loss.item<double>();
     require_finite(metrics[i].loss, cat("the loss of '", member.trained->name, "'"), step_);
@@ -166,7 +168,8 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
   return metrics;
 }
 
-void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
+void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
+                              std::vector<MemberMetrics>& metrics,
                               std::vector<Reinitialisation>& requests, bool measure) {
   const c10::AutoGradMode with_grad(true);
   for (TrainPenalty& penalty : penalties_) {

@@ -32,7 +32,7 @@ struct TrainOptions {
 // One SAE being trained.
 struct TrainMember {
   std::shared_ptr<TrainedSae> trained;  // created and declared; tensors are filled in
-  Random random;                 // of its seed: initialisation
+  Random random;                        // of its seed: initialisation
   std::shared_ptr<Objective> objective;
   Place place{"sae"};
 };
@@ -43,8 +43,8 @@ struct TrainPenalty {
   std::shared_ptr<Regularizer> regularizer;
   std::vector<std::size_t> over;  // member numbers
   double coef = 1;
-  double warmup = 0;              // share of the steps over which coef rises from 0
-  std::int64_t every = 1;         // steps between calls
+  double warmup = 0;       // share of the steps over which coef rises from 0
+  std::int64_t every = 1;  // steps between calls
   Random random;
   Place place{"regularizer"};
 };
@@ -52,8 +52,8 @@ struct TrainPenalty {
 // What is known of a member after a step.
 struct MemberMetrics {
   double loss = 0, objective = 0;
-  double fvu = 0, l0 = 0;   // of this batch; FVU centred by the batch mean, over all targets
-  double dead = 0;          // share of latents that did not fire since the last report
+  double fvu = 0, l0 = 0;    // of this batch; FVU centred by the batch mean, over all targets
+  double dead = 0;           // share of latents that did not fire since the last report
   double gradient_norm = 0;  // before clipping
   std::vector<std::pair<std::string, double>> terms;  // own terms and penalties, unweighted
 };
@@ -93,8 +93,8 @@ class Trainer {
   Reader reader_;
   TrainOptions options_;
   ParameterStore store_;
-  std::vector<at::Tensor> fired_;            // bool [F] a member, since the last measurement
-  std::vector<std::int64_t> moment_steps_;   // Adam's step counter a member
+  std::vector<at::Tensor> fired_;           // bool [F] a member, since the last measurement
+  std::vector<std::int64_t> moment_steps_;  // Adam's step counter a member
   std::int64_t step_ = 0, steps_ = 0;
 };
 

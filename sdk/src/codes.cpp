@@ -89,8 +89,8 @@ at::Tensor Codes::gather_index() const { return indices().to(at::kLong); }
 
 Codes Codes::with_values(at::Tensor values) const {
   if (values.sizes() != values_.sizes()) {
-    throw Error(cat("codes: new values have shape ", values.sizes(), ", the old ones ",
-                    values_.sizes()));
+    throw Error(
+        cat("codes: new values have shape ", values.sizes(), ", the old ones ", values_.sizes()));
   }
   Codes other = *this;
   other.values_ = std::move(values);

@@ -193,8 +193,8 @@ const saffron_plugin* make_descriptor(const char* id, const char* version, const
   } catch (...) {
     saffron_error error{};
     describe_exception(&error);
-    logging::error(cat("plugin '", id, "': ", error.where, error.where[0] ? ": " : "",
-                       error.message));
+    logging::error(
+        cat("plugin '", id, "': ", error.where, error.where[0] ? ": " : "", error.message));
     return nullptr;
   }
 }

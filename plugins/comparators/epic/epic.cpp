@@ -34,9 +34,8 @@ Certificate certify(const rewards::Distances& distances, const Measure& measure)
 at::Tensor canonicalise(const TabularWorld& world, const at::Tensor& rewards, double sign) {
   const double gamma = world.gamma();
   const at::Tensor& D_S = world.state_distribution();
-  const at::Tensor m =
-      at::matmul(at::matmul(rewards, D_S), world.action_distribution());  // [R, S]
-  const at::Tensor mean = at::matmul(m, D_S);                             // [R]
+  const at::Tensor m = at::matmul(at::matmul(rewards, D_S), world.action_distribution());  // [R, S]
+  const at::Tensor mean = at::matmul(m, D_S);                                              // [R]
   const at::Tensor here = m + gamma * mean.unsqueeze(-1);
   return rewards + gamma * m.unsqueeze(1).unsqueeze(1) + sign * here.unsqueeze(-1).unsqueeze(-1);
 }

@@ -47,7 +47,7 @@ ValForm val_form(const TabularWorld& world) {
   const at::Tensor rbar = rewards::expected_rewards(tau, world.rewards());
   // The same with absolute values: what the sums below could have cancelled.
   const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
-  const at::Tensor V = evaluation.values(at::cat({rbar, size}));  // [2 R, S]
+  const at::Tensor V = evaluation.values(at::cat({rbar, size}));                  // [2 R, S]
   const at::Tensor next = at::matmul(tau, V.t()).movedim(-1, 0) * world.gamma();  // [2 R, S, A]
   const at::Tensor here = V.unsqueeze(-1);
   ValForm out;

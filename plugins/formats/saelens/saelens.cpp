@@ -94,7 +94,8 @@ CanonicalSae SaeLens::read(const std::string& folder) const {
   sae.W_dec = weights.tensor("W_dec").to(at::kFloat).clone();
   sae.b_dec = weights.tensor("b_dec").to(at::kFloat).clone();
   const std::int64_t d = config.at("d_in").as_int(), F = config.at("d_sae").as_int();
-  if (sae.W_enc.sizes() != at::IntArrayRef({d, F}) || sae.W_dec.sizes() != at::IntArrayRef({F, d})) {
+  if (sae.W_enc.sizes() != at::IntArrayRef({d, F}) ||
+      sae.W_dec.sizes() != at::IntArrayRef({F, d})) {
     throw Error(ErrorKind::data, cat("W_enc ", sae.W_enc.sizes(), " and W_dec ", sae.W_dec.sizes(),
                                      " do not fit d_in ", d, " and d_sae ", F))
         .within((path / kWeights).string());

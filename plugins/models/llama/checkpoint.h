@@ -19,7 +19,18 @@ namespace llama {
 
 // The tensors of a model. Those between attn_norm and down exist once a layer.
 enum class Part : std::uint8_t {
-  embed, attn_norm, query, key, value, attn_out, mlp_norm, gate, up, down, final_norm, head
+  embed,
+  attn_norm,
+  query,
+  key,
+  value,
+  attn_out,
+  mlp_norm,
+  gate,
+  up,
+  down,
+  final_norm,
+  head
 };
 
 // A GGUF file or a Hugging Face folder behind one face. Opening reads headers only and checks that

@@ -17,9 +17,9 @@ struct Config {
   std::int64_t layers = 0, width = 0, hidden = 0, heads = 0, kv_heads = 0, head_width = 0;
   std::int64_t vocabulary = 0, context = 0;
   double norm_epsilon = 1e-5;
-  bool tied = false;                      // the embedding table also makes the logits
-  bool interleaved = false;               // Q and K rows are stored for interleaved rotation
-  std::vector<float> inverse_frequency;   // [head_width / 2], scaling applied
+  bool tied = false;                     // the embedding table also makes the logits
+  bool interleaved = false;              // Q and K rows are stored for interleaved rotation
+  std::vector<float> inverse_frequency;  // [head_width / 2], scaling applied
 
   [[nodiscard]] std::int64_t group() const { return heads / kv_heads; }  // query heads a KV head
   [[nodiscard]] std::int64_t query_width() const { return heads * head_width; }

@@ -62,7 +62,7 @@ std::string provenance(const saffron::GgufFile& file) {
 // The quantisation's name, from llama.cpp's enum llama_ftype; a mixture has a name of its own.
 std::string file_type(const saffron::GgufFile& file) {
   static const std::map<std::int64_t, const char*> names = {
-      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},   {3, "Q4_1"},    {7, "Q8_0"},
+      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},  {3, "Q4_1"}, {7, "Q8_0"},
       {14, "Q4_K_S"}, {15, "Q4_K_M"}, {18, "Q6_K"}, {32, "BF16"}};
   const auto found = names.find(file.integer("general.file_type", -1));
   if (found != names.end()) return found->second;
@@ -107,8 +107,7 @@ std::vector<float> frequencies(const saffron::GgufFile& file, const Config& conf
     for (std::size_t i = 0; i < result.size(); ++i) {
       const float divisor = divisors.const_data_ptr<float>()[i];
       if (!(divisor > 0) || !std::isfinite(divisor)) {
-        throw Error(ErrorKind::data,
-                    cat(file.path(), ": rope_freqs.weight[", i, "] is ", divisor));
+        throw Error(ErrorKind::data, cat(file.path(), ": rope_freqs.weight[", i, "] is ", divisor));
       }
       result[i] /= divisor;
     }
@@ -136,8 +135,8 @@ Config read_gguf_config(const saffron::GgufFile& file) {
   config.norm_epsilon = file.real(prefix + "attention.layer_norm_rms_epsilon");
   const std::int64_t even_share = config.heads > 0 ? config.width / config.heads : 0;
   config.head_width = file.integer(prefix + "attention.key_length", even_share);
-  const std::int64_t value_width = file.integer(prefix + "attention.value_length",
-                                                config.head_width);
+  const std::int64_t value_width =
+      file.integer(prefix + "attention.value_length", config.head_width);
   const std::int64_t rotated = file.integer(prefix + "rope.dimension_count", config.head_width);
   if (rotated != config.head_width || value_width != config.head_width) {
     throw Error(ErrorKind::data,
@@ -161,9 +160,9 @@ void check_config(const Config& config) {
   const auto fail = [](const std::string& text) { throw Error(ErrorKind::data, text); };
   constexpr std::int64_t kMost = std::int64_t{1} << 24;
   const std::pair<const char*, std::int64_t> sizes[] = {
-      {"layers", config.layers},   {"width", config.width},
-      {"MLP width", config.hidden}, {"heads", config.heads},
-      {"KV heads", config.kv_heads}, {"head width", config.head_width},
+      {"layers", config.layers},         {"width", config.width},
+      {"MLP width", config.hidden},      {"heads", config.heads},
+      {"KV heads", config.kv_heads},     {"head width", config.head_width},
       {"vocabulary", config.vocabulary}, {"context", config.context}};
   for (const auto& [what, size] : sizes) {
     if (size < 1 || size > kMost) fail(cat("the model's ", what, " is ", size));

@@ -38,10 +38,11 @@ std::int64_t SiteTable::find(const std::string& name) const {
   for (const saffron::SiteInfo& site : sites_) names.push_back(site.name);
   const std::string near = saffron::nearest(name, names.data(), names.size());
   throw Error(cat("the model ", model_, " has no site '", name, "'"))
-      .with_help(cat(near.empty() ? "" : cat("did you mean '", near, "'? "), "sites are embed and ",
-                     "layers.L.{resid_pre, attn_out, resid_mid, mlp_in, mlp_out, resid_post}, L = 0 "
-                     "to ",
-                     sites_.back().layer));
+      .with_help(
+          cat(near.empty() ? "" : cat("did you mean '", near, "'? "), "sites are embed and ",
+              "layers.L.{resid_pre, attn_out, resid_mid, mlp_in, mlp_out, resid_post}, L = 0 "
+              "to ",
+              sites_.back().layer));
 }
 
 namespace {
@@ -90,11 +91,11 @@ void Pass::edit(const saffron::Edit& edit, at::Tensor& value) {
   at::Tensor made = edit.apply(given);
   if (!made.defined() || made.sizes() != given.sizes() ||
       made.scalar_type() != given.scalar_type() || made.device() != given.device()) {
-    Error error(made.defined() ? cat("the edit at ", edit.site, " returned ", made.scalar_type(),
-                                     " ", made.sizes(), " on ", made.device(), ", expected ",
-                                     given.scalar_type(), " ", given.sizes(), " on ",
-                                     given.device())
-                               : cat("the edit at ", edit.site, " returned no tensor"));
+    Error error(made.defined()
+                    ? cat("the edit at ", edit.site, " returned ", made.scalar_type(), " ",
+                          made.sizes(), " on ", made.device(), ", expected ", given.scalar_type(),
+                          " ", given.sizes(), " on ", given.device())
+                    : cat("the edit at ", edit.site, " returned no tensor"));
     throw error.with_help("an edit returns the shape, dtype and device that it is given");
   }
   if (!c10::GradMode::is_enabled()) made = made.detach();
@@ -158,8 +159,8 @@ saffron::RunResult Pass::run() {
   bool on = reach(0, stream_.residual);
   for (std::int64_t i = 0; on && i < config_.layers; ++i) on = run_layer(i);
   if (logits_) {
-    result_.logits = engine_->logits(stream_)
-                         .view({tokens_.size(0), tokens_.size(1), config_.vocabulary});
+    result_.logits =
+        engine_->logits(stream_).view({tokens_.size(0), tokens_.size(1), config_.vocabulary});
   }
   engine_->finish();
   part_aliased_taps();

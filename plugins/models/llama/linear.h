@@ -8,7 +8,8 @@ namespace llama {
 struct Linear {
   at::Tensor weight;  // [out, in]; without memory of its own where `packed` is defined
   at::Tensor bias;    // [out] or undefined
-  at::Tensor packed;  // the weight in the order in which MKL's matrix product reads it, or undefined
+  at::Tensor
+      packed;  // the weight in the order in which MKL's matrix product reads it, or undefined
 };
 
 // [n, in] -> [n, out], differentiable in x where the matrix is not packed.

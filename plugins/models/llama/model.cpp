@@ -56,8 +56,8 @@ void Llama::check_tokens(const at::Tensor& tokens) const {
                     : std::string("tokens are undefined"));
   }
   if (tokens.size(1) > info_.context) {
-    throw Error(cat(tokens.size(1), " positions exceed the context of ", info_.name, ", ",
-                    info_.context))
+    throw Error(
+        cat(tokens.size(1), " positions exceed the context of ", info_.name, ", ", info_.context))
         .with_help("use shorter contexts");
   }
   const auto [low, high] = at::aminmax(tokens);
@@ -72,8 +72,8 @@ void Llama::check_tokens(const at::Tensor& tokens) const {
 saffron::RunResult Llama::run(const at::Tensor& tokens, std::span<const std::string> taps,
                               std::span<const saffron::Edit> edits, bool logits) {
   check_tokens(tokens);
-  return forward(checkpoint_.config(), table_, weights_,
-                 tokens.to(context_.device()).contiguous(), taps, edits, logits);
+  return forward(checkpoint_.config(), table_, weights_, tokens.to(context_.device()).contiguous(),
+                 taps, edits, logits);
 }
 
 std::shared_ptr<saffron::Tokenizer> Llama::tokenizer() const {
@@ -90,8 +90,8 @@ std::unique_ptr<saffron::LayerMap> Llama::layer_map(std::string_view from,
     return std::make_unique<SwigluMap>(weights_.plain(layer));
   }
   throw Error(cat("the model ", info_.name, " has no map from '", from, "' to '", to, "'"))
-      .with_help(cat("maps go from layers.L.mlp_in to layers.L.mlp_out, L = 0 to ",
-                     info_.layers - 1));
+      .with_help(
+          cat("maps go from layers.L.mlp_in to layers.L.mlp_out, L = 0 to ", info_.layers - 1));
 }
 
 }  // namespace llama

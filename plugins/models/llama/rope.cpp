@@ -31,8 +31,8 @@ std::vector<float> inverse_frequencies(std::int64_t head_width, double theta,
         .with_help("supported are default, linear and llama3");
   }
   if (!(theta > 1) || !(scaling.factor > 0) ||
-      (llama3 && !(scaling.low > 0 && scaling.high > scaling.low &&
-                   scaling.original_context > 0))) {
+      (llama3 &&
+       !(scaling.low > 0 && scaling.high > scaling.low && scaling.original_context > 0))) {
     throw saffron::Error(saffron::ErrorKind::data,
                          saffron::cat("RoPE parameters are out of range: theta ", theta,
                                       ", scaling '", scaling.type, "' by ", scaling.factor));

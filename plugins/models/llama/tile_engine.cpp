@@ -93,8 +93,8 @@ void TileEngine::attend(std::int64_t index, Stream& stream) {
 
 void TileEngine::add_residual(const at::Tensor& delta, Stream& stream) {
   const at::Tensor sum = writable(kResidual);
-  steps_.emplace_back([before = stream.residual, delta, sum](std::int64_t first,
-                                                             std::int64_t count, const Scratch&) {
+  steps_.emplace_back([before = stream.residual, delta, sum](std::int64_t first, std::int64_t count,
+                                                             const Scratch&) {
     at::Tensor rows = sum.narrow(0, first, count);
     add(before.narrow(0, first, count), delta.narrow(0, first, count), rows);
   });

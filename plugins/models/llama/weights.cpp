@@ -77,7 +77,7 @@ const Layer& Weights::packed(std::int64_t index) {
   Layer& layer = packed_[static_cast<std::size_t>(index)];
   if (!is_read(layer)) {
     Layer made = read(index);
-    for (Linear Layer::*part : {&Layer::qkv, &Layer::attn_out, &Layer::gate_up, &Layer::down}) {
+    for (Linear Layer::* part : {&Layer::qkv, &Layer::attn_out, &Layer::gate_up, &Layer::down}) {
       made.*part = pack(made.*part);
     }
     layer = std::move(made);

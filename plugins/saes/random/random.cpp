@@ -12,8 +12,7 @@ Schema<RandomDictionary::Options> RandomDictionary::schema() {
       .param("width", &Options::width, "latents F", at_least(1))
       .param("k", &Options::k, "active latents a row", at_least(1))
       .check([](const Options& o) {
-        return o.k <= o.width ? std::string()
-                              : cat("k = ", o.k, " is more than width = ", o.width);
+        return o.k <= o.width ? std::string() : cat("k = ", o.k, " is more than width = ", o.width);
       });
 }
 
@@ -27,8 +26,12 @@ SaeSpec RandomDictionary::declare(const SaeShape& shape) {
   spec.latents = F;
   spec.layout = Codes::Layout::topk;
   spec.max_active = options_.k;
-  spec.parameters = {{.name = "W_dec", .shape = {F, d}, .role = Role::decoder,
-                      .constraint = Constraint::unit_rows, .per_latent = true, .frozen = true},
+  spec.parameters = {{.name = "W_dec",
+                      .shape = {F, d},
+                      .role = Role::decoder,
+                      .constraint = Constraint::unit_rows,
+                      .per_latent = true,
+                      .frozen = true},
                      {.name = "b_dec", .shape = {d}, .role = Role::decoder_bias, .frozen = true},
                      {.name = "gain", .shape = {1}, .role = Role::scale, .frozen = true}};
   return spec;

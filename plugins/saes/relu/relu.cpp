@@ -41,10 +41,14 @@ SaeSpec Relu::declare_simple(std::int64_t d_in, std::int64_t d_out) {
   spec.parameters.push_back(
       {.name = "b_enc", .shape = {F}, .role = Role::encoder_bias, .per_latent = true});
   spec.parameters.push_back(
-      {.name = "W_dec", .shape = {F, d_in}, .role = Role::decoder,
+      {.name = "W_dec",
+       .shape = {F, d_in},
+       .role = Role::decoder,
        .constraint = options_.unit_decoder ? Constraint::unit_rows : Constraint::none,
        .per_latent = true});
-  spec.parameters.push_back({.name = "b_dec", .shape = {d_in}, .role = Role::decoder_bias,
+  spec.parameters.push_back({.name = "b_dec",
+                             .shape = {d_in},
+                             .role = Role::decoder_bias,
                              .frozen = !options_.decoder_bias});
   return spec;
 }

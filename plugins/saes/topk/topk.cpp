@@ -39,7 +39,8 @@ Schema<TopK::Options> TopK::schema() {
              at_least(1))
       .param("dead_after", &Options::dead_after,
              "rows without firing after which a latent counts as dead", at_least(1), unit("rows"))
-      .param("aux_scale", &Options::aux_scale, "scale of the auxiliary loss beside the squared error",
+      .param("aux_scale", &Options::aux_scale,
+             "scale of the auxiliary loss beside the squared error",
              one_of({"relative", "raw", "residual_variance"}))
       .param("unit_decoder", &Options::unit_decoder,
              "decoder rows keep norm 1 and lose the gradient along themselves")
@@ -48,8 +49,7 @@ Schema<TopK::Options> TopK::schema() {
       .param("b_dec_init", &Options::b_dec_init, "b_dec at the start, from the first rows",
              one_of({"geometric_median", "mean", "zero"}))
       .check([](const Options& o) {
-        return o.k <= o.width ? std::string()
-                              : cat("k = ", o.k, " is more than width = ", o.width);
+        return o.k <= o.width ? std::string() : cat("k = ", o.k, " is more than width = ", o.width);
       });
 }
 
@@ -67,11 +67,19 @@ SaeSpec TopK::declare(const SaeShape& shape) {
   spec.parameters = {
       {.name = "W_enc", .shape = {F, d}, .role = Role::encoder, .per_latent = true},
       {.name = "b_enc", .shape = {F}, .role = Role::encoder_bias, .per_latent = true},
-      {.name = "W_dec", .shape = {F, d}, .role = Role::decoder, .constraint = unit,
+      {.name = "W_dec",
+       .shape = {F, d},
+       .role = Role::decoder,
+       .constraint = unit,
        .per_latent = true},
-      {.name = "b_dec", .shape = {d}, .role = Role::decoder_bias,
+      {.name = "b_dec",
+       .shape = {d},
+       .role = Role::decoder_bias,
        .frozen = !options_.decoder_bias}};
-  spec.buffers = {{.name = "last_fired", .shape = {F}, .dtype = at::kLong, .merge = Merge::max,
+  spec.buffers = {{.name = "last_fired",
+                   .shape = {F},
+                   .dtype = at::kLong,
+                   .merge = Merge::max,
                    .per_latent = true}};
   return spec;
 }
@@ -124,8 +132,7 @@ void TopK::auxiliary(const SaeInput& input, const at::Tensor& rows, Forward& for
   const std::int64_t count = dead.sum().item<std::int64_t>();
   if (count == 0) return;
   const at::Tensor e = input.targets.at(0) - forward.reconstructions[0];
-  aux_codes_ =
-      ops::encode_topk(rows, W_enc_, b_enc_, std::min(options_.aux_k, count), true, dead);
+  aux_codes_ = ops::encode_topk(rows, W_enc_, b_enc_, std::min(options_.aux_k, count), true, dead);
   const at::Tensor miss = ops::decode(aux_codes_, W_dec_, {}) - e;
 
   double scale = 1;

@@ -75,8 +75,8 @@ Tables read_json_tables(const std::filesystem::path& path) {
   for (const Value::Entry& entry : document.as_table()) {
     if (entry.key == "rewards") {
       if (!entry.value.is_table()) {
-        fail(entry.value, cat("rewards is ", entry.value.type_name(),
-                              ", not an object of {name: [S][A][S']}"));
+        fail(entry.value,
+             cat("rewards is ", entry.value.type_name(), ", not an object of {name: [S][A][S']}"));
       }
       for (const Value::Entry& reward : entry.value.as_table()) {
         const std::string place = "reward '" + reward.key + "'";

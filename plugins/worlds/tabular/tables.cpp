@@ -183,8 +183,8 @@ Tables::Table* Tables::find(std::string_view name) {
 }
 
 const std::vector<std::string>& Tables::names() {
-  static const std::vector<std::string> kNames = {"gamma",  "mu0", "tau", "policy",
-                                                  "D_S", "D_A", "terminal"};
+  static const std::vector<std::string> kNames = {"gamma", "mu0", "tau",     "policy",
+                                                  "D_S",   "D_A", "terminal"};
   return kNames;
 }
 

@@ -34,9 +34,9 @@ enum {
   SAFFRON_PARAM_LIST = 1u << 0,     /* a list of `type` */
   SAFFRON_PARAM_OPTIONAL = 1u << 1, /* may be absent, without a default */
   SAFFRON_PARAM_REQUIRED = 1u << 2,
-  SAFFRON_PARAM_HASHED = 1u << 3,   /* a path whose content is an input of the run */
-  SAFFRON_PARAM_HIDDEN = 1u << 4,   /* left out of listings */
-  SAFFRON_PARAM_UNHASHED = 1u << 5  /* cannot change a result (verbosity, cache placement) */
+  SAFFRON_PARAM_HASHED = 1u << 3,  /* a path whose content is an input of the run */
+  SAFFRON_PARAM_HIDDEN = 1u << 4,  /* left out of listings */
+  SAFFRON_PARAM_UNHASHED = 1u << 5 /* cannot change a result (verbosity, cache placement) */
 };
 
 /* One parameter: a row of `saffron inspect`. */

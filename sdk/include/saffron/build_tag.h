@@ -3,8 +3,8 @@
 #include <saffron/abi.h>
 #include <saffron/namespace.h>
 
-#include <string>  // defines the standard library's own version macros
 #include <torch/version.h>
+#include <string>  // defines the standard library's own version macros
 
 // The build tag: what must agree between a plugin and its host, as one text that a host reads from
 // the file before it loads it. docs/plugins.md says which keys must be equal.
@@ -28,16 +28,16 @@
 #define SAFFRON_TAG_SANITIZE "none"
 #endif
 
-#define SAFFRON_SDK_VERSION             \
+#define SAFFRON_SDK_VERSION               \
   SAFFRON_TEXT(SAFFRON_SDK_VERSION_MAJOR) \
   "." SAFFRON_TEXT(SAFFRON_SDK_VERSION_MINOR) "." SAFFRON_TEXT(SAFFRON_SDK_VERSION_PATCH)
 
-#define SAFFRON_TORCH_VERSION         \
-  SAFFRON_TEXT(TORCH_VERSION_MAJOR)   \
+#define SAFFRON_TORCH_VERSION       \
+  SAFFRON_TEXT(TORCH_VERSION_MAJOR) \
   "." SAFFRON_TEXT(TORCH_VERSION_MINOR) "." SAFFRON_TEXT(TORCH_VERSION_PATCH)
 
 #ifndef SAFFRON_BUILD_TAG
-#define SAFFRON_BUILD_TAG                                                              \
+#define SAFFRON_BUILD_TAG \
   "abi=" SAFFRON_TEXT(SAFFRON_ABI_MAJOR) ";sdk=" SAFFRON_SDK_VERSION                   \
   ";torch=" SAFFRON_TORCH_VERSION ";cuda=" SAFFRON_TORCH_CUDA                          \
   ";cxx11abi=" SAFFRON_TEXT(_GLIBCXX_USE_CXX11_ABI)                                    \

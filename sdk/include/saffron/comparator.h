@@ -14,22 +14,22 @@ namespace saffron::inline sdk_v1 {
 
 // What a distance is blind to, and what it promises. Printed with every result.
 struct Certificate {
-  std::string metric;                 // which metrics it speaks of, e.g. "VAL/2-2"
-  std::vector<std::string> needs;     // "transitions", "coverage distribution", "policy"
+  std::string metric;                     // which metrics it speaks of, e.g. "VAL/2-2"
+  std::vector<std::string> needs;         // "transitions", "coverage distribution", "policy"
   std::vector<std::string> invariant_to;  // "potential shaping", "S'-redistribution", "scaling"
-  bool pseudometric = false;          // symmetric, triangle inequality, d(R, R) = 0
-  bool sound = false;                 // bounds worst-case regret: w12 <= U * d
-  bool complete = false;              // w12 >= L * d
-  std::optional<double> U, L;         // where known
-  double low = 0, high = 0;           // range of the distance
-  std::string covers;                 // "all policies of this MDP", "the sampled transitions only"
-  std::string caveat;                 // what it does not cover; "" for nothing
+  bool pseudometric = false;              // symmetric, triangle inequality, d(R, R) = 0
+  bool sound = false;                     // bounds worst-case regret: w12 <= U * d
+  bool complete = false;                  // w12 >= L * d
+  std::optional<double> U, L;             // where known
+  double low = 0, high = 0;               // range of the distance
+  std::string covers;  // "all policies of this MDP", "the sampled transitions only"
+  std::string caveat;  // what it does not cover; "" for nothing
 };
 
 // One metric over all ordered pairs of rewards.
 struct PairMatrix {
-  std::string key;            // "VAL/2-2": canonicalisation / normalisation-distance
-  at::Tensor values;          // float64 [R, R]; NaN where undefined
+  std::string key;                   // "VAL/2-2": canonicalisation / normalisation-distance
+  at::Tensor values;                 // float64 [R, R]; NaN where undefined
   std::vector<std::string> reasons;  // R * R, row-major, empty where defined; or empty altogether
   std::string definition;
   Better better = Better::lower;

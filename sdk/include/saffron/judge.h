@@ -9,9 +9,9 @@ namespace saffron::inline sdk_v1 {
 
 // A question to a language model, complete: equal requests have equal answers in the ledger.
 struct JudgeRequest {
-  Value messages;           // list of { role, content }
-  Value options;            // temperature, max_tokens, ...
-  std::string purpose;      // "fuzzing", for the ledger and the budget
+  Value messages;       // list of { role, content }
+  Value options;        // temperature, max_tokens, ...
+  std::string purpose;  // "fuzzing", for the ledger and the budget
 };
 
 struct JudgeReply {

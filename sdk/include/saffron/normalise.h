@@ -38,7 +38,7 @@ enum class Scaling : std::uint8_t { none, sqrt_d, unit_norm, unit_variance };
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::pair<std::string, Scaling>> scaling_words();
 
 struct SAFFRON_EXPORT Normalisation {
-  at::Tensor mean;        // float64 [d]; undefined: 0
+  at::Tensor mean;  // float64 [d]; undefined: 0
   double scale = 1;
   double mean_norm = 0;   // of a - m over the sample
   std::int64_t rows = 0;  // in the sample

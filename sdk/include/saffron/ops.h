@@ -48,8 +48,8 @@ struct SAFFRON_EXPORT LatentGroups {
 // One Adam step (Kingma, Ba 2015; decoupled weight decay as in AdamW) of one parameter.
 struct AdamOptions {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  std::int64_t step = 1;        // counts from 1, for the bias correction
-  double gradient_scale = 1;    // clipping, applied after the norm is known
+  std::int64_t step = 1;      // counts from 1, for the bias correction
+  double gradient_scale = 1;  // clipping, applied after the norm is known
 };
 
 // A parameter's gradient, formed row by row: the dense part plus the factored ones. Under unit_rows

@@ -185,25 +185,26 @@ template <class T>
 
 }  // namespace saffron::inline sdk_v1
 
-#define SAFFRON_PLUGIN(plugin_id, plugin_version, ...)                                            \
-  namespace {                                                                                     \
-  constexpr std::array saffron_components = {__VA_ARGS__};                                        \
-  constexpr std::size_t saffron_tag_size =                                                        \
-      ::saffron::detail::write_tag(nullptr, plugin_id, plugin_version, saffron_components) + 1;   \
-  constexpr ::saffron::detail::TagText<saffron_tag_size> saffron_make_tag() {                     \
-    ::saffron::detail::TagText<saffron_tag_size> tag{};                                           \
-    ::saffron::detail::write_tag(tag.text, plugin_id, plugin_version, saffron_components);        \
-    return tag;                                                                                   \
-  }                                                                                               \
-  }                                                                                               \
-  extern "C" __attribute__((section(SAFFRON_ABI_SECTION), used, retain, visibility("hidden")))    \
-  constinit const ::saffron::detail::TagText<saffron_tag_size> saffron_plugin_tag =               \
-      saffron_make_tag();                                                                         \
-  extern "C" __attribute__((visibility("default"))) const saffron_plugin* saffron_plugin_entry(   \
-      std::uint32_t host_abi_major, std::uint32_t) {                                              \
-    if (host_abi_major != SAFFRON_ABI_MAJOR) return nullptr;                                      \
-    static const saffron_plugin* const descriptor = ::saffron::detail::make_descriptor(           \
-        plugin_id, plugin_version, SAFFRON_BUILD_TAG, ::saffron::detail::layout_fingerprint(),    \
-        saffron_components.data(), saffron_components.size());                                    \
-    return descriptor;                                                                            \
+#define SAFFRON_PLUGIN(plugin_id, plugin_version, ...)                                          \
+  namespace {                                                                                   \
+  constexpr std::array saffron_components = {__VA_ARGS__};                                      \
+  constexpr std::size_t saffron_tag_size =                                                      \
+      ::saffron::detail::write_tag(nullptr, plugin_id, plugin_version, saffron_components) + 1; \
+  constexpr ::saffron::detail::TagText<saffron_tag_size> saffron_make_tag() {                   \
+    ::saffron::detail::TagText<saffron_tag_size> tag{};                                         \
+    ::saffron::detail::write_tag(tag.text, plugin_id, plugin_version, saffron_components);      \
+    return tag;                                                                                 \
+  }                                                                                             \
+  }                                                                                             \
+  extern "C" __attribute__((                                                                    \
+      section(SAFFRON_ABI_SECTION), used, retain,                                               \
+      visibility("hidden"))) constinit const ::saffron::detail::TagText<saffron_tag_size>       \
+      saffron_plugin_tag = saffron_make_tag();                                                  \
+  extern "C" __attribute__((visibility("default"))) const saffron_plugin* saffron_plugin_entry( \
+      std::uint32_t host_abi_major, std::uint32_t) {                                            \
+    if (host_abi_major != SAFFRON_ABI_MAJOR) return nullptr;                                    \
+    static const saffron_plugin* const descriptor = ::saffron::detail::make_descriptor(         \
+        plugin_id, plugin_version, SAFFRON_BUILD_TAG, ::saffron::detail::layout_fingerprint(),  \
+        saffron_components.data(), saffron_components.size());                                  \
+    return descriptor;                                                                          \
   }

@@ -20,7 +20,15 @@ namespace saffron::inline sdk_v1 {
 // ---- what an SAE declares ---------------------------------------------------------------------
 
 enum class Role : std::uint8_t {
-  encoder, decoder, encoder_bias, decoder_bias, threshold, gate, scale, skip, other
+  encoder,
+  decoder,
+  encoder_bias,
+  decoder_bias,
+  threshold,
+  gate,
+  scale,
+  skip,
+  other
 };
 
 // Held by the host after every optimiser step.
@@ -33,12 +41,12 @@ enum class Constraint : std::uint8_t {
 // A trained tensor. Matrices over latents have the latents first: W_enc and W_dec are [F, d], so a
 // latent's weights are one contiguous row.
 struct ParameterSpec {
-  std::string name;                 // "W_enc"
+  std::string name;  // "W_enc"
   std::vector<std::int64_t> shape;
   Role role = Role::other;
   Constraint constraint = Constraint::none;
-  bool per_latent = false;          // dimension 0 runs over the latents
-  bool frozen = false;              // kept, saved and shown, never stepped
+  bool per_latent = false;  // dimension 0 runs over the latents
+  bool frozen = false;      // kept, saved and shown, never stepped
 };
 
 // How ranks combine a buffer after each step.
@@ -60,7 +68,7 @@ struct SaeSpec {
   std::optional<std::int64_t> max_active;  // an L0 bound that always holds, if there is one
   std::vector<ParameterSpec> parameters;
   std::vector<BufferSpec> buffers;
-  bool graph_safe = false;                 // a step never synchronises with the host
+  bool graph_safe = false;  // a step never synchronises with the host
 };
 
 // The streams that an SAE reads and those that it predicts, one target each. A plain autoencoder
@@ -108,13 +116,13 @@ struct Upstream {
 // Costs O(B k d) instead of O(F B d). Decoder: coefficients = values, rows = d loss / d xhat.
 // Encoder: coefficients = d loss / d pre-activation, rows = inputs.
 struct FactoredGradient {
-  Codes support;            // topk or csr; its values are the coefficients
-  at::Tensor rows;          // [B, d]
+  Codes support;    // topk or csr; its values are the coefficients
+  at::Tensor rows;  // [B, d]
 };
 
 struct Gradient {
-  at::Tensor dense;                         // the parameter's shape, or undefined
-  std::vector<FactoredGradient> factored;   // summed with it; matrices over latents only
+  at::Tensor dense;                        // the parameter's shape, or undefined
+  std::vector<FactoredGradient> factored;  // summed with it; matrices over latents only
 };
 
 // Gradients by parameter name; a parameter that is never set has gradient 0.
@@ -193,8 +201,8 @@ class SAFFRON_EXPORT SimpleSae : public Sae {
 
  protected:
   [[nodiscard]] virtual SaeSpec declare_simple(std::int64_t d_in, std::int64_t d_out) = 0;
-  [[nodiscard]] virtual Codes encode_rows(const at::Tensor& x) const = 0;           // [B, d_in]
-  [[nodiscard]] virtual at::Tensor decode_codes(const Codes& codes) const = 0;      // [B, d_out]
+  [[nodiscard]] virtual Codes encode_rows(const at::Tensor& x) const = 0;       // [B, d_in]
+  [[nodiscard]] virtual at::Tensor decode_codes(const Codes& codes) const = 0;  // [B, d_out]
   // Own terms of the loss, with their graph; none by default.
   virtual std::vector<Forward::Term> extra_terms(const SaeInput& input, const Codes& codes,
                                                  const at::Tensor& reconstruction);
@@ -229,7 +237,7 @@ class SAFFRON_EXPORT Reinitialisable {
 // xhat = f W_dec + b_dec, with W_enc [d, F] and W_dec [F, d].
 struct CanonicalSae {
   at::Tensor W_enc, b_enc, W_dec, b_dec, threshold;  // undefined where there is none
-  std::string activation;     // "relu", "topk", "jumprelu"
+  std::string activation;                            // "relu", "topk", "jumprelu"
   std::optional<std::int64_t> k;
   bool subtract_b_dec = true;  // apply
   // How the SAE's rows came from raw activations, x = (a - input_mean) * input_scale; set by the host,

@@ -106,7 +106,15 @@ class Child {
 // ---- what a schema says of itself and of a value --------------------------------------------
 
 enum class ParamType : std::uint8_t {  // as saffron_param_type of abi.h
-  boolean, integer, real, string, path, secret, table, reference, component
+  boolean,
+  integer,
+  real,
+  string,
+  path,
+  secret,
+  table,
+  reference,
+  component
 };
 
 struct ParamInfo {
@@ -196,10 +204,10 @@ class SAFFRON_EXPORT SchemaBase {
   struct Field {
     ParamInfo info;
     Rule rule;
-    std::shared_ptr<const SchemaBase> nested;                // of a table
-    std::function<void(const Value&, void*)> assign;         // after every check has passed
-    std::function<Value(const void*)> encode;                // of the default
-    std::function<void(void*, Services&)> bind;              // empty when there is nothing to bind
+    std::shared_ptr<const SchemaBase> nested;         // of a table
+    std::function<void(const Value&, void*)> assign;  // after every check has passed
+    std::function<Value(const void*)> encode;         // of the default
+    std::function<void(void*, Services&)> bind;       // empty when there is nothing to bind
   };
   void add(Field field, std::initializer_list<Rule> rules, const void* defaults);
 
@@ -223,7 +231,9 @@ struct ReferenceAccess {
     ref.origin_ = value.origin();
   }
   template <class K>
-  static const std::string& name(const Ref<K>& ref) { return ref.name_; }
+  static const std::string& name(const Ref<K>& ref) {
+    return ref.name_;
+  }
   template <class K, class S>
   static void bind(Ref<K>& ref, S& services) {
     if (ref.name_.empty()) return;
@@ -245,9 +255,13 @@ struct ReferenceAccess {
     list = std::move(members);
   }
   template <class K>
-  static void set(Child<K>& child, const Value& value) { child.config_ = value; }
+  static void set(Child<K>& child, const Value& value) {
+    child.config_ = value;
+  }
   template <class K>
-  static const Value& config(const Child<K>& child) { return child.config_; }
+  static const Value& config(const Child<K>& child) {
+    return child.config_;
+  }
   template <class K, class S>
   static void bind(Child<K>& child, S& services) {
     if (child.config_.is_null()) return;
@@ -375,7 +389,7 @@ class Schema final : public SchemaBase {
   }
 
   template <class T, class... Rules>
-  Schema param(const char* name, T Options::*member, const char* doc, Rules... rules) && {
+  Schema param(const char* name, T Options::* member, const char* doc, Rules... rules) && {
     Field field = describe<T>(name, doc);
     field.assign = [member](const Value& v, void* o) {
       ParamOf<T>::set(static_cast<Options*>(o)->*member, v);
@@ -395,7 +409,7 @@ class Schema final : public SchemaBase {
 
   // An enum, spelled by words: .choice("convention", &O::convention, "doc", {{"sum", E::sum}, ...}).
   template <class E, class... Rules>
-  Schema choice(const char* name, E Options::*member, const char* doc,
+  Schema choice(const char* name, E Options::* member, const char* doc,
                 std::vector<std::pair<std::string, E>> words, Rules... rules) && {
     Field field = describe<std::string>(name, doc);
     for (const auto& [word, value] : words) field.rule.choices.push_back(word);

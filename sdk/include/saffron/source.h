@@ -30,7 +30,8 @@ inline constexpr std::int64_t kEndless = std::numeric_limits<std::int64_t>::max(
 
 // Rows of one block. Row r of every stream describes the same event.
 struct ActivationRows {
-  std::vector<at::Tensor> streams;  // [R, width] each, float32 or float64, in the order of streams()
+  std::vector<at::Tensor>
+      streams;        // [R, width] each, float32 or float64, in the order of streams()
   at::Tensor origin;  // int64 [R, 2]: dataset row and position in it; undefined = none
 };
 

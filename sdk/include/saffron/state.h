@@ -39,8 +39,8 @@ struct State {
 class SAFFRON_EXPORT Stateful {
  public:
   virtual ~Stateful();
-  [[nodiscard]] virtual State save() const = 0;     // copies; later steps do not change it
-  virtual void load(const State& state) = 0;        // Error (data) when it does not fit
+  [[nodiscard]] virtual State save() const = 0;  // copies; later steps do not change it
+  virtual void load(const State& state) = 0;     // Error (data) when it does not fit
 };
 
 }  // namespace saffron::inline sdk_v1

@@ -11,8 +11,8 @@
 namespace saffron::inline sdk_v1 {
 
 struct WorldInfo {
-  std::string description;            // "tabular MDP, 32 states, 4 actions, gamma 0.95"
-  std::vector<std::string> rewards;   // names, in order
+  std::string description;           // "tabular MDP, 32 states, 4 actions, gamma 0.95"
+  std::vector<std::string> rewards;  // names, in order
 };
 
 // An environment and the reward functions to compare in it. What it holds is a capability:
@@ -34,10 +34,10 @@ class SAFFRON_EXPORT World {
 // Transitions tau[s, a, s'] = P(s' | s, a), dense or over their support only.
 struct Transitions {
   std::int64_t states = 0, actions = 0;
-  at::Tensor dense;                 // float64 [S, A, S], or undefined
-  at::Tensor offsets;               // int64 [S * A + 1]   } CSR over (s, a): successors and
-  at::Tensor successors;            // int64 [nnz]         } their probabilities
-  at::Tensor probabilities;         // float64 [nnz]       }
+  at::Tensor dense;          // float64 [S, A, S], or undefined
+  at::Tensor offsets;        // int64 [S * A + 1]   } CSR over (s, a): successors and
+  at::Tensor successors;     // int64 [nnz]         } their probabilities
+  at::Tensor probabilities;  // float64 [nnz]       }
   [[nodiscard]] bool sparse() const { return !dense.defined(); }
 };
 
@@ -45,15 +45,15 @@ struct Transitions {
 class SAFFRON_EXPORT TabularWorld {
  public:
   virtual ~TabularWorld();
-  [[nodiscard]] virtual double gamma() const = 0;                  // in [0, 1)
-  [[nodiscard]] virtual const at::Tensor& mu0() const = 0;         // [S], sums to 1
+  [[nodiscard]] virtual double gamma() const = 0;           // in [0, 1)
+  [[nodiscard]] virtual const at::Tensor& mu0() const = 0;  // [S], sums to 1
   [[nodiscard]] virtual const Transitions& transitions() const = 0;
   // [R, S, A, S] dense, or [R, nnz] on the support of sparse transitions.
   [[nodiscard]] virtual const at::Tensor& rewards() const = 0;
-  [[nodiscard]] virtual const at::Tensor& policy() const = 0;      // [S, A]; uniform by default
+  [[nodiscard]] virtual const at::Tensor& policy() const = 0;  // [S, A]; uniform by default
   [[nodiscard]] virtual const at::Tensor& state_distribution() const = 0;   // D_S [S]
   [[nodiscard]] virtual const at::Tensor& action_distribution() const = 0;  // D_A [A]
-  [[nodiscard]] virtual const at::Tensor& terminal() const = 0;    // bool [S]
+  [[nodiscard]] virtual const at::Tensor& terminal() const = 0;             // bool [S]
 };
 
 // Capability: transitions drawn from an environment, and each reward's value on them.

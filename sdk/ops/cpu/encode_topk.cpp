@@ -14,7 +14,7 @@
 namespace saffron::inline sdk_v1::ops {
 namespace {
 
-constexpr std::int64_t kRowChunk = 256;    // rows whose pre-activations are formed together
+constexpr std::int64_t kRowChunk = 256;     // rows whose pre-activations are formed together
 constexpr std::int64_t kLatentTile = 1024;  // latents of one tile: 1 MB of float32 with kRowChunk
 
 template <class T>
@@ -108,7 +108,8 @@ class TopkEncoder {
              selections[static_cast<std::size_t>(r)]);
       }
     }
-    for (std::int64_t r = 0; r < rows; ++r) store(first + r, selections[static_cast<std::size_t>(r)]);
+    for (std::int64_t r = 0; r < rows; ++r)
+      store(first + r, selections[static_cast<std::size_t>(r)]);
   }
 
   void scan(const T* a, std::int64_t begin, std::int64_t width, std::int64_t row,
@@ -129,8 +130,8 @@ class TopkEncoder {
              Selection<T>& selection) const {
     const T value = b != nullptr ? a[i] + b[i] : a[i];
     if (std::isnan(value)) {
-      throw Error(ErrorKind::numeric, cat("the pre-activation of row ", row, ", latent ", begin + i,
-                                          " is NaN"))
+      throw Error(ErrorKind::numeric,
+                  cat("the pre-activation of row ", row, ", latent ", begin + i, " is NaN"))
           .with_help("look for non-finite inputs or weights; a lower learning rate often helps");
     }
     if (allowed_.defined() && !allowed_.const_data_ptr<bool>()[begin + i]) return;
@@ -161,12 +162,14 @@ class TopkEncoder {
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
                   bool rectify, const at::Tensor& allowed) {
   if (x.dim() != 2 || W.dim() != 2 || x.size(1) != W.size(1)) {
-    throw Error(cat("encode_topk: x ", x.sizes(), " and W ", W.sizes(), " are not [B, d] and [F, d]"));
+    throw Error(
+        cat("encode_topk: x ", x.sizes(), " and W ", W.sizes(), " are not [B, d] and [F, d]"));
   }
   if (k < 1 || k > W.size(0)) {
     throw Error(cat("encode_topk: k = ", k, " is outside [1, ", W.size(0), "]"));
   }
-  if (b.defined() && (b.dim() != 1 || b.size(0) != W.size(0) || b.scalar_type() != x.scalar_type())) {
+  if (b.defined() &&
+      (b.dim() != 1 || b.size(0) != W.size(0) || b.scalar_type() != x.scalar_type())) {
     throw Error(cat("encode_topk: b ", b.sizes(), " is not [", W.size(0), "] of x's type"));
   }
   if (allowed.defined() && (allowed.numel() != W.size(0) || allowed.scalar_type() != at::kBool)) {
@@ -180,8 +183,8 @@ Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
   if (x.scalar_type() == at::kDouble && W.scalar_type() == at::kDouble) {
     return TopkEncoder<double>(rows, weights, b, k, rectify, allowed).run();
   }
-  throw Error(cat("encode_topk: x and W must both be float32 or float64, not ", x.toString(), " and ",
-                  W.toString()));
+  throw Error(cat("encode_topk: x and W must both be float32 or float64, not ", x.toString(),
+                  " and ", W.toString()));
 }
 
 }  // namespace saffron::inline sdk_v1::ops

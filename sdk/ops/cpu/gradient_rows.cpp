@@ -119,9 +119,12 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
   const c10::AutoGradMode no_grad(false);
   const double correction1 = 1 - std::pow(options.beta1, static_cast<double>(options.step));
   const double correction2 = 1 - std::pow(options.beta2, static_cast<double>(options.step));
-  const ops_cpu::AdamScalars scalars{options.lr / correction1,      options.beta1,
-                                     options.beta2,                 options.eps,
-                                     std::sqrt(correction2),        options.lr * options.weight_decay,
+  const ops_cpu::AdamScalars scalars{options.lr / correction1,
+                                     options.beta1,
+                                     options.beta2,
+                                     options.eps,
+                                     std::sqrt(correction2),
+                                     options.lr * options.weight_decay,
                                      options.gradient_scale};
   const auto run = [&]<class T>(T) {
     T* w = parameter_.mutable_data_ptr<T>();
@@ -146,8 +149,8 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
 }
 
 at::Tensor form_gradient(const FactoredGradient& gradient) {
-  at::Tensor out = at::zeros({gradient.support.latents(), gradient.rows.size(1)},
-                             gradient.rows.options());
+  at::Tensor out =
+      at::zeros({gradient.support.latents(), gradient.rows.size(1)}, gradient.rows.options());
   const LatentGroups groups = group_by_latent(gradient.support);
   const std::vector<FactoredGradient> terms{
       {gradient.support.with_values(gradient.support.values().detach().contiguous()),

@@ -36,8 +36,8 @@ void check_matrix(const char* op, const Codes& codes, const at::Tensor& W) {
     throw Error(cat(op, ": W ", W.sizes(), " is not [", codes.latents(), ", d]"));
   }
   if (W.scalar_type() != codes.values().scalar_type()) {
-    throw Error(cat(op, ": W is ", W.toString(), ", the codes' values are ",
-                    codes.values().toString()));
+    throw Error(
+        cat(op, ": W is ", W.toString(), ", the codes' values are ", codes.values().toString()));
   }
 }
 
@@ -104,7 +104,8 @@ at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) 
 at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tensor& g) {
   check_matrix("code_gradient", codes, W);
   if (g.dim() != 2 || g.size(0) != codes.rows() || g.size(1) != W.size(1)) {
-    throw Error(cat("code_gradient: g ", g.sizes(), " is not [", codes.rows(), ", ", W.size(1), "]"));
+    throw Error(
+        cat("code_gradient: g ", g.sizes(), " is not [", codes.rows(), ", ", W.size(1), "]"));
   }
   const c10::AutoGradMode no_grad(false);
   if (codes.layout() == Codes::Layout::dense) return at::mm(g, W.t());

@@ -40,8 +40,8 @@ template <class T>
 }
 
 template <class T>
-[[gnu::always_inline]] inline void adam_body(std::int64_t n, const T* __restrict g,
-                                             T* __restrict w, T* __restrict m, T* __restrict v,
+[[gnu::always_inline]] inline void adam_body(std::int64_t n, const T* __restrict g, T* __restrict w,
+                                             T* __restrict m, T* __restrict v,
                                              const AdamScalars& s) {
   const T beta1 = static_cast<T>(s.beta1), beta2 = static_cast<T>(s.beta2);
   const T rest1 = static_cast<T>(1 - s.beta1), rest2 = static_cast<T>(1 - s.beta2);

@@ -58,8 +58,8 @@ Distances::Distances(const TabularWorld& world, Canonical canonical, std::vector
         .with_help("scale it down: normalised distances do not see the scale");
   }
   cells_ = Cells::of(tau, constant);
-  const at::Tensor state_action = world.state_distribution().unsqueeze(-1) *
-                                  world.action_distribution();  // [S, A]
+  const at::Tensor state_action =
+      world.state_distribution().unsqueeze(-1) * world.action_distribution();  // [S, A]
   const at::Tensor successor = state_action.unsqueeze(-1) * world.state_distribution();
   const at::Tensor possible = state_action.unsqueeze(-1) * tau;
   uniform_ = normalised_to_one(constant ? successor.sum(-1) : successor);

@@ -47,8 +47,7 @@ Cells Cells::of(const at::Tensor& tau, bool constant_in_successor) {
     return {at::ones_like(flat), flat, flat};
   }
   const at::Tensor mass = tau.sum(-1).reshape({-1});
-  return {at::full_like(mass, static_cast<double>(tau.size(-1))), mass,
-          tau.amax(-1).reshape({-1})};
+  return {at::full_like(mass, static_cast<double>(tau.size(-1))), mass, tau.amax(-1).reshape({-1})};
 }
 
 at::Tensor norm(Norm kind, const at::Tensor& x, const Cells& cells) {

@@ -20,8 +20,8 @@ const TabularWorld& dense_tabular(const World& world, std::string_view comparato
                     world.info().description));
   }
   if (tabular->transitions().sparse()) {
-    throw Error(cat(comparator, " needs dense transitions, and these are sparse: ",
-                    world.info().description));
+    throw Error(cat(comparator,
+                    " needs dense transitions, and these are sparse: ", world.info().description));
   }
   return *tabular;
 }

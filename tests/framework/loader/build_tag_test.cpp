@@ -9,8 +9,8 @@
 namespace saffron::host {
 namespace {
 
-using testing::TempFolder;
 using ::testing::HasSubstr;
+using testing::TempFolder;
 using Verdict = TagRow::Verdict;
 
 constexpr const char* kHost =
@@ -113,23 +113,22 @@ TEST(BuildTag, RefusalShowsBothSidesAndTheWayOut) {
             "  cxx11abi  1           1\n"
             "  debug     0           0\n"
             "  sanitize  none        none");
-  EXPECT_EQ(error.help(),
-            "rebuild it:  cmake --build <its build folder> --clean-first\n"
-            "        (Saffron's own CMake package pins the version: find_package(Saffron "
-            SAFFRON_TEXT(SAFFRON_SDK_VERSION_MAJOR) "." SAFFRON_TEXT(SAFFRON_SDK_VERSION_MINOR)
-            " REQUIRED))");
+  EXPECT_EQ(
+      error.help(),
+      "rebuild it:  cmake --build <its build folder> --clean-first\n"
+      "        (Saffron's own CMake package pins the version: find_package(Saffron " SAFFRON_TEXT(
+          SAFFRON_SDK_VERSION_MAJOR) "." SAFFRON_TEXT(SAFFRON_SDK_VERSION_MINOR) " REQUIRED))");
 }
 
 TEST(BuildTag, RefusalNamesTheBuildFolderWhereThereIsOne) {
   const TempFolder folder;
   std::filesystem::create_directories(folder.path() / "build" / "lib");
   std::ofstream(folder.path() / "build" / "CMakeCache.txt") << "";
-  const Error error =
-      mismatch_error("x", folder.path() / "build" / "lib" / "libx.so",
-                     compare(BuildTag::parse("abi=2"), BuildTag::parse(kHost)));
+  const Error error = mismatch_error("x", folder.path() / "build" / "lib" / "libx.so",
+                                     compare(BuildTag::parse("abi=2"), BuildTag::parse(kHost)));
   EXPECT_THAT(error.message(), HasSubstr("was built for a different plugin ABI"));
-  EXPECT_THAT(error.help(), HasSubstr("cmake --build " + (folder.path() / "build").string() +
-                                      " --clean-first"));
+  EXPECT_THAT(error.help(),
+              HasSubstr("cmake --build " + (folder.path() / "build").string() + " --clean-first"));
 }
 
 }  // namespace

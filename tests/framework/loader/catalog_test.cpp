@@ -12,13 +12,13 @@
 namespace saffron::host {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::error_of;
 using testing::fixture;
-using testing::scan_of;
-using testing::TempFolder;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::scan_of;
+using testing::TempFolder;
 
 // A copy of the good plugin with an id of its own: the section's text is changed in place.
 void write_clone(const std::filesystem::path& path, const std::string& original, int number) {
@@ -74,8 +74,9 @@ TEST(Catalog, TwoPluginsWithOneComponentAreAQuestion) {
   EXPECT_EQ(error.message(), cat("several plugins have a regularizer named 'hoyer':\n  ",
                                  fixture("good").string(), "  (org.example.good 0.1.0)\n  ",
                                  fixture("twin").string(), "  (org.example.twin 0.3.0)"));
-  EXPECT_EQ(error.help(), "say which: use = \"org.example.good::hoyer\" or "
-                          "use = \"org.example.twin::hoyer\"");
+  EXPECT_EQ(error.help(),
+            "say which: use = \"org.example.good::hoyer\" or "
+            "use = \"org.example.twin::hoyer\"");
   EXPECT_EQ(catalog.find("regularizer", "org.example.twin::hoyer").file->path, fixture("twin"));
 }
 
@@ -85,13 +86,17 @@ TEST(Catalog, UnknownNamesGetHelp) {
   const Catalog catalog(scan_of({fixture("good"), folder.path()}));
   const Error error = error_of([&] { return catalog.find("regularizer", "hoyr"); });
   EXPECT_EQ(error.message(), "no regularizer is named 'hoyr'");
-  EXPECT_EQ(error.help(),
-            cat("did you mean 'hoyer'?\n"
-                "        regularizer names found: hoyer, referring, talkative\n"
-                "        searched   ", fixture("good").string(), "  (--plugin-path)\n"
-                "        searched   ", folder.path().string(), "  (--plugin-path)\n"
-                "        not taken  ", (folder.path() / "notes.so").string(),
-                ": not a shared library: the file has no ELF header"));
+  EXPECT_EQ(error.help(), cat("did you mean 'hoyer'?\n"
+                              "        regularizer names found: hoyer, referring, talkative\n"
+                              "        searched   ",
+                              fixture("good").string(),
+                              "  (--plugin-path)\n"
+                              "        searched   ",
+                              folder.path().string(),
+                              "  (--plugin-path)\n"
+                              "        not taken  ",
+                              (folder.path() / "notes.so").string(),
+                              ": not a shared library: the file has no ELF header"));
 }
 
 TEST(Catalog, UnknownKindsPluginsAndMixedUpKinds) {
@@ -99,8 +104,9 @@ TEST(Catalog, UnknownKindsPluginsAndMixedUpKinds) {
   const auto text = [&](const char* kind, const char* use) {
     return std::string(error_of([&] { return catalog.find(kind, use); }).what());
   };
-  EXPECT_THAT(text("regulariser", "hoyer"),
-              HasSubstr("there is no kind of component 'regulariser' (did you mean 'regularizer'?)"));
+  EXPECT_THAT(
+      text("regulariser", "hoyer"),
+      HasSubstr("there is no kind of component 'regulariser' (did you mean 'regularizer'?)"));
   EXPECT_THAT(text("sae", "hoyer"), HasSubstr("'hoyer' is a regularizer of plugin "
                                               "'org.example.good', not an sae"));
   EXPECT_THAT(text("sae", "hoyer"), HasSubstr("no sae was found at all"));

@@ -17,9 +17,9 @@ namespace {
 
 using testing::error_of;
 using testing::fixture;
+using ::testing::HasSubstr;
 using testing::LogCapture;
 using testing::scan_of;
-using ::testing::HasSubstr;
 
 Component load(const std::string& file, const std::string& name) {
   return Catalog(scan_of({fixture(file)})).load("regularizer", name);
@@ -150,18 +150,16 @@ TEST(Guard, NamesTheComponentOfEveryException) {
   EXPECT_EQ(text([] { throw "a text"; }),
             where + "threw char const*, which is not a std::exception");
   EXPECT_EQ(text([] { throw Error(ErrorKind::cancelled, "stopped"); }), where + "stopped");
-  EXPECT_EQ(error_of([&] {
-              guard(place, [] { throw Error(ErrorKind::cancelled, "stopped"); });
-            }).kind(),
-            ErrorKind::cancelled);
+  EXPECT_EQ(
+      error_of([&] { guard(place, [] { throw Error(ErrorKind::cancelled, "stopped"); }); }).kind(),
+      ErrorKind::cancelled);
   EXPECT_STREQ(ComponentScope::current(), "");
 }
 
 TEST(Guard, SaysAPlaceOnce) {
   const Place place("sae topk", "sae.student", {"a.toml", 7, 2});
-  const Error error = error_of([&] {
-    guard(place, [&] { guard(place, [] { throw Error("wrong"); }); });
-  });
+  const Error error =
+      error_of([&] { guard(place, [&] { guard(place, [] { throw Error("wrong"); }); }); });
   EXPECT_EQ(std::string(error.what()), "a.toml:7:2: sae topk (sae.student): wrong");
 }
 

@@ -11,7 +11,8 @@ using ::testing::Not;
 using Outcome = ChildResult::Outcome;
 
 TEST(CrashHandler, NamesTheComponentAndTheRun) {
-  const ChildResult result = run_in_child({"crash-in-component", "runs/quick-0a1b"}, child_program());
+  const ChildResult result =
+      run_in_child({"crash-in-component", "runs/quick-0a1b"}, child_program());
   EXPECT_NE(result.outcome, Outcome::passed);
   EXPECT_THAT(result.output,
               HasSubstr("saffron: SIGSEGV in regularizer hoyer (train.all.regularizer.hoyer)\n"

@@ -8,17 +8,15 @@
 namespace saffron::host {
 namespace {
 
-using testing::fixture;
-using testing::scan_of;
-using testing::TempFolder;
 using ::testing::AllOf;
+using testing::fixture;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::scan_of;
 using ::testing::StartsWith;
+using testing::TempFolder;
 
-Value hoyer() {
-  return describe(Catalog(scan_of({fixture("good")})).load("regularizer", "hoyer"));
-}
+Value hoyer() { return describe(Catalog(scan_of({fixture("good")})).load("regularizer", "hoyer")); }
 
 TEST(Describe, ComponentAsData) {
   const Value description = hoyer();
@@ -47,14 +45,17 @@ TEST(Describe, ComponentAsText) {
                                "  Hoyer sparsity of the codes   [deterministic]\n"
                                "  1 means one active latent a row.\n"
                                "  Hoyer 2004, "));
-  EXPECT_THAT(text, HasSubstr("\n  parameter   type            default     range         meaning\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\n  parameter   type            default     range         meaning\n"));
   EXPECT_THAT(text, HasSubstr("\n  floor       float           1e-08       > 0           smallest "
                               "denominator\n"));
   EXPECT_THAT(text, HasSubstr("l2 | linf"));
   EXPECT_THAT(text, HasSubstr(">= 0 [steps]"));
   EXPECT_THAT(text, HasSubstr("\n  tail.share  float "));
   EXPECT_THAT(text, HasSubstr("\n  beside them, every regularizer has\n"));
-  EXPECT_THAT(text, HasSubstr("\n  recipe:     [train.NODE.regularizer.NAME]  use = \"hoyer\"  coef = ...\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("\n  recipe:     [train.NODE.regularizer.NAME]  use = \"hoyer\"  coef = ...\n"));
   EXPECT_THAT(text, HasSubstr("   torch 2."));
 }
 
@@ -85,7 +86,8 @@ TEST(Describe, CatalogueSaysWhyEachFileWasOrWasNotTaken) {
                                "\n3 components in 2 plugins\n"));
   EXPECT_THAT(text, HasSubstr("\nsearched\n  " + a + "  (--plugin-path)\n"));
   EXPECT_THAT(text, HasSubstr("\n  taken      " + a + "/good.so  org.example.good 0.1.0\n"));
-  EXPECT_THAT(text, HasSubstr("\n  refused    " + a + "/old.so\n             plugin "
+  EXPECT_THAT(text, HasSubstr("\n  refused    " + a +
+                              "/old.so\n             plugin "
                               "'org.example.other_torch' was built for a different LibTorch\n"));
   EXPECT_THAT(text, HasSubstr("\n  not taken  " + a + "/notes.so  not a shared library"));
   EXPECT_THAT(text, HasSubstr("\n  note       plugin 'org.example.good' was found twice"));

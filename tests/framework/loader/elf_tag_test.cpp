@@ -15,14 +15,14 @@
 namespace saffron::host {
 namespace {
 
-using testing::error_of;
-using testing::fixture;
-using testing::TempFolder;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using testing::error_of;
+using testing::fixture;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
+using testing::TempFolder;
 
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));
@@ -72,7 +72,8 @@ TEST(PluginTag, RefusesWhatItCannotRead) {
               StartsWith("f.so: its plugin tag has format 'saffron-plugin/2'; this Saffron reads "
                          "'saffron-plugin/1'"));
   EXPECT_THAT(message(""), HasSubstr("has format ''"));
-  EXPECT_THAT(message("saffron-plugin/1\nabi=1\nversion=1\n"), HasSubstr("the plugin id '' is empty"));
+  EXPECT_THAT(message("saffron-plugin/1\nabi=1\nversion=1\n"),
+              HasSubstr("the plugin id '' is empty"));
   EXPECT_THAT(message("saffron-plugin/1\nabi=1\nid=a::b\n"), HasSubstr("the plugin id 'a::b'"));
   EXPECT_THAT(message("saffron-plugin/1\nabi=1\nid=a\ncomponent=sae/x\n"),
               HasSubstr("without kind, name and interface: 'sae/x'"));
@@ -90,12 +91,14 @@ TEST(PluginFileOf, TextFile) {
 TEST(PluginFileOf, EmptyFileFolderPipeAndNothing) {
   const TempFolder folder;
   const std::string empty = write(folder.path() / "empty.so", "");
-  EXPECT_THAT(error_of([&] { return read_plugin_file(empty); }).what(), HasSubstr("has no ELF header"));
+  EXPECT_THAT(error_of([&] { return read_plugin_file(empty); }).what(),
+              HasSubstr("has no ELF header"));
   EXPECT_THAT(error_of([&] { return read_plugin_file(folder.path()); }).what(),
               HasSubstr("not a regular file"));
   const std::string pipe = (folder.path() / "pipe.so").string();
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_THAT(error_of([&] { return read_plugin_file(pipe); }).what(), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { return read_plugin_file(pipe); }).what(),
+              HasSubstr("not a regular file"));
   const Error missing = error_of([&] { return read_plugin_file(folder.path() / "no.so"); });
   EXPECT_EQ(missing.kind(), ErrorKind::io);
 }
@@ -111,7 +114,8 @@ TEST(PluginFileOf, TruncatedLibrary) {
   const TempFolder folder;
   const std::string whole = read_text(fixture("good"));
   const std::string path = write(folder.path() / "half.so", whole.substr(0, whole.size() / 2));
-  EXPECT_THAT(error_of([&] { return read_plugin_file(path); }).what(), StartsWith(path + ": truncated: "));
+  EXPECT_THAT(error_of([&] { return read_plugin_file(path); }).what(),
+              StartsWith(path + ": truncated: "));
 }
 
 TEST(PluginFileOf, ProgramsAndOtherMachines) {

@@ -8,17 +8,16 @@
 namespace saffron::host {
 namespace {
 
+using std::chrono::seconds;
 using testing::child_program;
 using testing::error_of;
 using testing::fixture;
-using testing::scan_of;
 using ::testing::HasSubstr;
+using testing::scan_of;
 using ::testing::StartsWith;
-using std::chrono::seconds;
 
 Value inspect(const std::string& file, const std::string& name,
-              const ChildOptions& options = child_program(),
-              const Value& config = Value::table()) {
+              const ChildOptions& options = child_program(), const Value& config = Value::table()) {
   const Catalog catalog(scan_of({fixture(file)}));
   return inspect_component(catalog.find("regularizer", name), options, config);
 }
@@ -58,8 +57,7 @@ TEST(Inspect, CrashInCreateIsAResult) {
 TEST(Inspect, HangInCreateIsAResult) {
   const Value description = inspect("failing", "hang", child_program(seconds(10)));
   EXPECT_EQ(construct(description, "outcome"), "timed_out");
-  EXPECT_THAT(construct(description, "message"),
-              StartsWith("gave no answer within 10"));
+  EXPECT_THAT(construct(description, "message"), StartsWith("gave no answer within 10"));
 }
 
 TEST(Inspect, ExceptionInCreateIsAResult) {
@@ -83,12 +81,12 @@ TEST(Inspect, CrashWhileLoading) {
 }
 
 TEST(Inspect, RefusalsComeBackAsTheyAre) {
-  const Error error = error_of([] { return inspect_plugin(read_plugin_file(fixture("wrong_magic")),
-                                                   child_program()); });
+  const Error error = error_of(
+      [] { return inspect_plugin(read_plugin_file(fixture("wrong_magic")), child_program()); });
   EXPECT_EQ(error.kind(), ErrorKind::plugin);
   EXPECT_THAT(error.message(), HasSubstr("its magic number is 0xdeadbeef"));
-  const Error torch = error_of([] { return inspect_plugin(read_plugin_file(fixture("other_torch")),
-                                                   child_program()); });
+  const Error torch = error_of(
+      [] { return inspect_plugin(read_plugin_file(fixture("other_torch")), child_program()); });
   EXPECT_THAT(torch.help(), HasSubstr("rebuild it"));
 }
 
@@ -104,9 +102,7 @@ TEST(Inspect, LoadedListingHasSummariesAndProblems) {
   EXPECT_THAT(plugins[2].at("problem").as_string(), HasSubstr("a different LibTorch"));
 }
 
-TEST(Inspect, TheHiddenCommandIsNotForPeople) {
-  EXPECT_EQ(inspect_child({}), 2);
-}
+TEST(Inspect, TheHiddenCommandIsNotForPeople) { EXPECT_EQ(inspect_child({}), 2); }
 
 }  // namespace
 }  // namespace saffron::host

@@ -15,9 +15,9 @@ namespace {
 
 using testing::error_of;
 using testing::fixture;
+using ::testing::HasSubstr;
 using testing::LogCapture;
 using testing::TempFolder;
-using ::testing::HasSubstr;
 
 const LoadedPlugin& load(const std::string& name) {
   return load_plugin(read_plugin_file(fixture(name)));
@@ -59,7 +59,8 @@ TEST(Load, FutureAbiIsRefusedBeforeItIsLoaded) {
   EXPECT_EQ(error.kind(), ErrorKind::plugin);
   EXPECT_THAT(error.message(),
               HasSubstr("plugin 'org.example.future_abi' was built for a different plugin ABI"));
-  EXPECT_THAT(error.message(), HasSubstr("\n  abi       2           1          <- must be equal\n"));
+  EXPECT_THAT(error.message(),
+              HasSubstr("\n  abi       2           1          <- must be equal\n"));
   EXPECT_EQ(loaded_count(), before);
 }
 
@@ -72,7 +73,8 @@ TEST(Load, OtherLibTorchIsRefusedBeforeItIsLoaded) {
   const Error error = error_of([] { return load("other_torch"); });
   EXPECT_THAT(error.message(),
               HasSubstr("plugin 'org.example.other_torch' was built for a different LibTorch\n  "
-                        "file      " + fixture("other_torch").string()));
+                        "file      " +
+                        fixture("other_torch").string()));
   EXPECT_THAT(error.message(), HasSubstr("\n  torch     2.10.0      "));
   EXPECT_THAT(error.message(), HasSubstr("<- must be equal"));
   EXPECT_THAT(error.help(), HasSubstr("rebuild it:  cmake --build "));
@@ -91,14 +93,12 @@ TEST(Load, EntryReturningNull) {
 TEST(Load, EntryThrowing) {
   const Error error = error_of([] { return load("throwing_entry"); });
   EXPECT_EQ(error.kind(), ErrorKind::plugin);
-  EXPECT_EQ(std::string(error.what()),
-            cat("loading ", fixture("throwing_entry").string(),
-                ": threw std::runtime_error: no licence file"));
+  EXPECT_EQ(std::string(error.what()), cat("loading ", fixture("throwing_entry").string(),
+                                           ": threw std::runtime_error: no licence file"));
 }
 
 TEST(Load, DuplicateComponent) {
-  EXPECT_EQ(refusal("duplicate"),
-            "has a bad descriptor:\n  regularizer 'same': is listed twice");
+  EXPECT_EQ(refusal("duplicate"), "has a bad descriptor:\n  regularizer 'same': is listed twice");
 }
 
 TEST(Load, TorchLibraryIsRefusedBeforeItIsLoaded) {
@@ -144,18 +144,19 @@ TEST(Load, DescriptorThatContradictsTheFile) {
 }
 
 TEST(Load, BadParametersAreAllReported) {
-  EXPECT_EQ(refusal("bad_params"),
-            "has a bad descriptor:\n"
-            "  regularizer 'raw': parameter 'undocumented' has no documentation\n"
-            "  regularizer 'raw': parameter 'fractional' has a default of another type: 1.5\n"
-            "  regularizer 'raw': parameter 'negative' has a default outside its range: -0.5 is not "
-            "[0, 1]\n"
-            "  regularizer 'raw': parameter 'activation' has a default that is none of its "
-            "choices: \"gelu\"\n"
-            "  regularizer 'raw': has two parameters 'twice'\n"
-            "  regularizer 'raw': parameter 'coef' has the name of a key that the host reads\n"
-            "  regularizer 'raw': parameter 'garbled' has an unreadable default: {\n"
-            "  regularizer 'raw': parameter 'to_nothing' takes unknown kind ''");
+  EXPECT_EQ(
+      refusal("bad_params"),
+      "has a bad descriptor:\n"
+      "  regularizer 'raw': parameter 'undocumented' has no documentation\n"
+      "  regularizer 'raw': parameter 'fractional' has a default of another type: 1.5\n"
+      "  regularizer 'raw': parameter 'negative' has a default outside its range: -0.5 is not "
+      "[0, 1]\n"
+      "  regularizer 'raw': parameter 'activation' has a default that is none of its "
+      "choices: \"gelu\"\n"
+      "  regularizer 'raw': has two parameters 'twice'\n"
+      "  regularizer 'raw': parameter 'coef' has the name of a key that the host reads\n"
+      "  regularizer 'raw': parameter 'garbled' has an unreadable default: {\n"
+      "  regularizer 'raw': parameter 'to_nothing' takes unknown kind ''");
 }
 
 TEST(Load, AFileThatChangedSinceTheScan) {
@@ -186,10 +187,12 @@ TEST(Load, MissingSymbolsAreNamedReadably) {
 
 TEST(Descriptor, ABadSchemaIsLoggedAndGivesNull) {
   const LogCapture log;
-  const ComponentSpec spec{.kind = "regularizer", .interface = "saffron.regularizer/1", .name = "x",
-                           .summary = "", .params = []() -> std::vector<ParamInfo> {
-                             throw Error("two defaults");
-                           }};
+  const ComponentSpec spec{
+      .kind = "regularizer",
+      .interface = "saffron.regularizer/1",
+      .name = "x",
+      .summary = "",
+      .params = []() -> std::vector<ParamInfo> { throw Error("two defaults"); }};
   EXPECT_EQ(detail::make_descriptor("org.x", "1", "abi=1", 0, &spec, 1), nullptr);
   ASSERT_EQ(log.lines.size(), 1u);
   EXPECT_EQ(log.lines[0].message, "plugin 'org.x': schema of regularizer 'x': two defaults");

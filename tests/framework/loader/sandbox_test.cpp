@@ -11,11 +11,11 @@
 namespace saffron::host {
 namespace {
 
+using ::testing::AllOf;
 using testing::child_program;
 using testing::error_of;
-using testing::TempFolder;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::TempFolder;
 using Outcome = ChildResult::Outcome;
 using std::chrono::milliseconds;
 
@@ -36,8 +36,7 @@ TEST(Sandbox, Failed) {
 
 TEST(Sandbox, CrashedBySignal) {
   for (const int signal : {SIGSEGV, SIGABRT, SIGKILL}) {
-    const ChildResult result =
-        run_in_child({"raise", std::to_string(signal)}, child_program());
+    const ChildResult result = run_in_child({"raise", std::to_string(signal)}, child_program());
     EXPECT_EQ(result.outcome, Outcome::crashed);
     EXPECT_EQ(result.what(), "crashed with " + signal_name(signal));
   }

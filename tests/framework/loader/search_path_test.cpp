@@ -9,9 +9,9 @@ namespace saffron::host {
 namespace {
 
 using testing::fixture;
+using ::testing::HasSubstr;
 using testing::scan_of;
 using testing::TempFolder;
-using ::testing::HasSubstr;
 
 // Sets a variable of the environment, and puts back what was there.
 class Environment {
@@ -106,8 +106,8 @@ TEST(Scan, WhatSomebodyNamedMustBeThere) {
   ASSERT_EQ(found.rejected.size(), 1u);
   EXPECT_TRUE(found.rejected[0].required);
   EXPECT_EQ(std::string(found.rejected[0].error.what()),
-            cat("a.toml:3:12: no such plugin file or folder: '", (folder.path() / "gone.so").string(),
-                "' (the recipe's plugins)"));
+            cat("a.toml:3:12: no such plugin file or folder: '",
+                (folder.path() / "gone.so").string(), "' (the recipe's plugins)"));
 }
 
 TEST(Scan, StandardPlacesMayBeMissing) {

@@ -1,5 +1,5 @@
-#include "framework/run/metrics_log.h"
 #include "framework/run/run_directory.h"
+#include "framework/run/metrics_log.h"
 
 #include <saffron/error.h>
 #include <saffron/io.h>
@@ -58,7 +58,9 @@ TEST_F(RunDirectoryTest, ASecondProcessIsToldWhoHasIt) {
 }
 
 TEST_F(RunDirectoryTest, TheLockGoesWithItsHolder) {
-  { const RunDirectory run(root, "quick", "0123456789"); }
+  {
+    const RunDirectory run(root, "quick", "0123456789");
+  }
   EXPECT_NO_THROW(RunDirectory(root, "quick", "0123456789"));
 }
 

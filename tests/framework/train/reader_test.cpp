@@ -32,8 +32,8 @@ std::vector<std::int64_t> numbers(const ActivationRows& rows) {
 std::vector<std::int64_t> take(Reader& reader, std::int64_t rows, std::int64_t batch) {
   std::vector<std::int64_t> out;
   while (static_cast<std::int64_t>(out.size()) < rows) {
-    const auto some = numbers(
-        reader.next(std::min(batch, rows - static_cast<std::int64_t>(out.size()))));
+    const auto some =
+        numbers(reader.next(std::min(batch, rows - static_cast<std::int64_t>(out.size()))));
     out.insert(out.end(), some.begin(), some.end());
   }
   return out;
@@ -102,7 +102,8 @@ TEST(Reader, ContextsComeInOrderAndWhole) {
 }
 
 TEST(Reader, SaysWhenThereIsTooLittleData) {
-  EXPECT_THROW(reader_of(5, 10, 0.5, {.split = Split::held_out}), Error);  // one block: for training
+  EXPECT_THROW(reader_of(5, 10, 0.5, {.split = Split::held_out}),
+               Error);  // one block: for training
 }
 
 TEST(BlockCache, MakesABlockOnceWhileItFits) {

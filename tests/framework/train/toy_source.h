@@ -16,8 +16,8 @@ class ToySource final : public saffron::Source {
   ToySource(std::int64_t rows, std::int64_t block_rows, std::int64_t width = 1)
       : rows_(rows), width_(width) {
     info_.block_rows = block_rows;
-    info_.blocks = rows == saffron::kEndless ? saffron::kEndless
-                                             : (rows + block_rows - 1) / block_rows;
+    info_.blocks =
+        rows == saffron::kEndless ? saffron::kEndless : (rows + block_rows - 1) / block_rows;
   }
   const std::vector<saffron::StreamInfo>& streams() const override { return streams_; }
   const saffron::SourceInfo& info() override { return info_; }
@@ -27,9 +27,8 @@ class ToySource final : public saffron::Source {
     const at::Tensor number =
         at::arange(first, first + count, at::TensorOptions().dtype(at::kDouble)).unsqueeze(1);
     saffron::ActivationRows out;
-    out.streams = {at::cat({number, saffron::Random(1).normal_rows(first, count, width_ - 1,
-                                                                    at::kDouble)},
-                           1)};
+    out.streams = {at::cat(
+        {number, saffron::Random(1).normal_rows(first, count, width_ - 1, at::kDouble)}, 1)};
     return out;
   }
   std::int64_t rows_of(std::int64_t index) override {

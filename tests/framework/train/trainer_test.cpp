@@ -48,13 +48,15 @@ TrainMember member(const std::string& name, std::shared_ptr<Sae> sae, std::uint6
   trained->shape = {{{"x", kWidth}}, {{"x", kWidth}}};
   trained->reads = trained->predicts = {0};
   trained->spec = trained->sae->declare(trained->shape);
-  return {.trained = trained, .random = Random(seed), .objective = std::make_shared<SquaredError>(),
+  return {.trained = trained,
+          .random = Random(seed),
+          .objective = std::make_shared<SquaredError>(),
           .place = Place("sae")};
 }
 
 std::shared_ptr<Sae> topk(std::int64_t k = 3) {
-  return std::make_shared<TopK>(TopK::Options{.width = 16, .k = k, .aux_coef = 0.1, .aux_k = 2,
-                                              .dead_after = 60});
+  return std::make_shared<TopK>(
+      TopK::Options{.width = 16, .k = k, .aux_coef = 0.1, .aux_k = 2, .dead_after = 60});
 }
 
 Trainer trainer_of(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties = {},
@@ -90,8 +92,9 @@ TEST(Trainer, LossFalls) {
 }
 
 TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {
-  Trainer together = trainer_of({member("a", topk(), 1), member("b", topk(), 2),
-                                 member("c", std::make_shared<Relu>(Relu::Options{.width = 9}), 1)});
+  Trainer together =
+      trainer_of({member("a", topk(), 1), member("b", topk(), 2),
+                  member("c", std::make_shared<Relu>(Relu::Options{.width = 9}), 1)});
   together.initialise();
   run(together, 20);
   Trainer a = trainer_of({member("a", topk(), 1)}), b = trainer_of({member("b", topk(), 2)});
@@ -108,8 +111,13 @@ TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {
 TEST(Trainer, ResumesExactly) {
   const auto make = [] {
     return trainer_of({member("a", topk(), 1), member("b", topk(4), 2)},
-                      {{.name = "tie", .regularizer = std::make_shared<Coupling>(), .over = {0, 1},
-                        .coef = 0.5, .warmup = 0.5, .random = Random(3), .place = Place("tie")}});
+                      {{.name = "tie",
+                        .regularizer = std::make_shared<Coupling>(),
+                        .over = {0, 1},
+                        .coef = 0.5,
+                        .warmup = 0.5,
+                        .random = Random(3),
+                        .place = Place("tie")}});
   };
   Trainer straight = make();
   straight.initialise();
@@ -132,10 +140,14 @@ TEST(Trainer, ResumesExactly) {
 
 TEST(Trainer, ACouplingPenaltyMovesBothSaesAndNothingElse) {
   const auto with_coef = [](double coef) {
-    Trainer trainer = trainer_of(
-        {member("a", topk(), 1), member("b", topk(), 2), member("c", topk(), 3)},
-        {{.name = "tie", .regularizer = std::make_shared<Coupling>(), .over = {0, 1}, .coef = coef,
-          .random = Random(3), .place = Place("tie")}});
+    Trainer trainer =
+        trainer_of({member("a", topk(), 1), member("b", topk(), 2), member("c", topk(), 3)},
+                   {{.name = "tie",
+                     .regularizer = std::make_shared<Coupling>(),
+                     .over = {0, 1},
+                     .coef = coef,
+                     .random = Random(3),
+                     .place = Place("tie")}});
     trainer.initialise();
     run(trainer, 5);
     return trainer;
@@ -166,9 +178,12 @@ TEST(Trainer, MembersOfOneShapeShareStackedTensors) {
 }
 
 TEST(Trainer, NamesAPenaltyThatIsNotFinite) {
-  Trainer trainer = trainer_of({member("a", topk(), 1)},
-                               {{.name = "bad", .regularizer = std::make_shared<NotFinite>(),
-                                 .over = {0}, .random = Random(3), .place = Place("bad")}});
+  Trainer trainer =
+      trainer_of({member("a", topk(), 1)}, {{.name = "bad",
+                                             .regularizer = std::make_shared<NotFinite>(),
+                                             .over = {0},
+                                             .random = Random(3),
+                                             .place = Place("bad")}});
   trainer.initialise();
   try {
     trainer.advance(false);

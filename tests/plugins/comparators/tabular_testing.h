@@ -73,9 +73,17 @@ struct MemoryWorld final : World, TabularWorld {
 
   // An interface does not copy; what it holds does.
   MemoryWorld(const MemoryWorld& other)
-      : World(), TabularWorld(other), info_(other.info_), gamma_(other.gamma_), mu0_(other.mu0_),
-        rewards_(other.rewards_), policy_(other.policy_), D_S(other.D_S), D_A(other.D_A),
-        terminal_(other.terminal_), transitions_(other.transitions_) {}
+      : World(),
+        TabularWorld(other),
+        info_(other.info_),
+        gamma_(other.gamma_),
+        mu0_(other.mu0_),
+        rewards_(other.rewards_),
+        policy_(other.policy_),
+        D_S(other.D_S),
+        D_A(other.D_A),
+        terminal_(other.terminal_),
+        transitions_(other.transitions_) {}
 
   const WorldInfo& info() const override { return info_; }
   double gamma() const override { return gamma_; }

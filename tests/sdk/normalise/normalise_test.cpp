@@ -92,8 +92,8 @@ TEST(Normalise, ApplyAndUndoAreInverse) {
   const Normalisation n = estimate_normalisation(a, Centring::mean, Scaling::sqrt_d);
   const at::Tensor x = n.apply(a.view({3, 4, 6}));
   EXPECT_EQ(x.scalar_type(), at::kFloat);
-  EXPECT_TRUE(at::allclose(x.view({12, 6}),
-                           ((a.to(at::kDouble) - n.mean) * n.scale).to(at::kFloat), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(x.view({12, 6}), ((a.to(at::kDouble) - n.mean) * n.scale).to(at::kFloat),
+                           1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(n.undo(x).view({12, 6}), a, 1e-5, 1e-5));
   const Normalisation nothing;
   EXPECT_TRUE(nothing.apply(a).is_same(a));

@@ -12,8 +12,8 @@
 
 #include <algorithm>
 #include <numeric>
-#include <thread>
 #include <set>
+#include <thread>
 
 using namespace saffron;
 

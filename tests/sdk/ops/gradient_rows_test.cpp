@@ -28,8 +28,7 @@ Setting make(std::uint64_t seed) {
   const Codes b = ops::encode_topk(-x, s.W, {}, 3, false);
   s.gradient.dense = random.fork("g").normal_rows(0, 37, 19, at::kDouble);
   s.gradient.factored = {{a, x}, {b, x * 2}};
-  s.dense_gradient =
-      s.gradient.dense + ops::form_gradient({a, x}) + ops::form_gradient({b, x * 2});
+  s.dense_gradient = s.gradient.dense + ops::form_gradient({a, x}) + ops::form_gradient({b, x * 2});
   return s;
 }
 
@@ -54,8 +53,8 @@ TEST_P(AdamSteps, EqualTheDenseFormula) {
   at::Tensor W2 = W.clone(), m2 = m.clone(), v2 = v.clone();
   for (std::int64_t step = 1; step <= 20; ++step) {
     Setting s = make(100 + static_cast<std::uint64_t>(step));
-    const ops::AdamOptions options{.lr = 0.01, .weight_decay = 0.1, .step = step,
-                                   .gradient_scale = 0.5};
+    const ops::AdamOptions options{
+        .lr = 0.01, .weight_decay = 0.1, .step = step, .gradient_scale = 0.5};
     ops::GradientRows(W, constraint, s.gradient).adam(m, v, options);
 
     at::Tensor g = s.dense_gradient;

@@ -57,8 +57,8 @@ TEST_P(Products, CodeGradientEqualsTheDenseProductOnTheSupport) {
 TEST_P(Products, FormedGradientEqualsTheDenseProduct) {
   for (std::uint64_t trial = 0; trial < 100; ++trial) {
     const Case c = random_case(trial, GetParam());
-    EXPECT_TRUE(at::allclose(ops::form_gradient({c.codes, c.g}), at::mm(c.dense.t(), c.g), 1e-12,
-                             1e-12));
+    EXPECT_TRUE(
+        at::allclose(ops::form_gradient({c.codes, c.g}), at::mm(c.dense.t(), c.g), 1e-12, 1e-12));
   }
 }
 

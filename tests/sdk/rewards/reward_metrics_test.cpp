@@ -15,8 +15,8 @@ constexpr Norm kNorms[] = {Norm::one,          Norm::two,          Norm::inf,
                            Norm::weighted_one, Norm::weighted_two, Norm::weighted_inf};
 
 TEST(Measures, TextsRoundTrip) {
-  const std::vector<Measure> all = parse_measures({"all", "pearson-uniform", "pearson-reachable"},
-                                                  true);
+  const std::vector<Measure> all =
+      parse_measures({"all", "pearson-uniform", "pearson-reachable"}, true);
   EXPECT_EQ(all.size(), 7u * 6 + 4);
   for (const Measure& measure : all) EXPECT_EQ(parse_measure(measure.text()), measure);
   EXPECT_EQ(parse_measure("0-weighted_2").text(), "0-weighted_2");
@@ -178,8 +178,8 @@ TEST(WorldHelpers, SparseTransitionsAreRefused) {
 
 // Rounding noise counts as 0 beside what was summed; the same number alone does not.
 TEST(StandardisedRewards, ZeroIsRelative) {
-  const MemoryWorld world = chain({{"a", at::zeros({2, 1, 2}, at::kDouble)},
-                                   {"b", at::zeros({2, 1, 2}, at::kDouble)}});
+  const MemoryWorld world =
+      chain({{"a", at::zeros({2, 1, 2}, at::kDouble)}, {"b", at::zeros({2, 1, 2}, at::kDouble)}});
   const at::Tensor values = tensor(from_json("[[[[1e-12]], [[0]]], [[[0]], [[1]]]]", ""));
   for (const bool noise : {true, false}) {
     const at::Tensor scale = noise ? at::ones_like(values) : values.abs();

@@ -83,8 +83,7 @@ TEST_F(EpicProperties, MeanZeroAndIdempotent) {
   for (int i = 0; i < kWorlds; ++i) {
     MemoryWorld world = next();
     const at::Tensor c = epic_form(world).values;
-    const at::Tensor mean =
-        (c * world.D_A.unsqueeze(-1) * world.D_S).sum(at::IntArrayRef{-2, -1});
+    const at::Tensor mean = (c * world.D_A.unsqueeze(-1) * world.D_S).sum(at::IntArrayRef{-2, -1});
     EXPECT_LT(largest(mean), 1e-12);
     world.rewards_ = c;
     EXPECT_LT(largest(epic_form(world).values - c), 1e-12);

@@ -20,8 +20,7 @@ class ValProperties : public ::testing::Test {
     const std::int64_t S = random_.size(), A = random_.size();
     const double gamma = random_.discount();
     const at::Tensor tau = random_.transitions(S, A), R = random_.normal({S, A, S});
-    const at::Tensor same =
-        7.5 * (R + random_.shaping(tau, gamma) + random_.redistribution(tau));
+    const at::Tensor same = 7.5 * (R + random_.shaping(tau, gamma) + random_.redistribution(tau));
     MemoryWorld world(tau, random_.probabilities({S}), gamma,
                       {{"R", R},
                        {"same", same},

@@ -37,7 +37,9 @@ CanonicalSae sae_of(bool subtract) {
 at::Tensor encode(const CanonicalSae& s, const at::Tensor& x) {
   return at::relu(at::mm(s.subtract_b_dec ? x - s.b_dec : x, s.W_enc) + s.b_enc);
 }
-at::Tensor decode(const CanonicalSae& s, const at::Tensor& f) { return at::mm(f, s.W_dec) + s.b_dec; }
+at::Tensor decode(const CanonicalSae& s, const at::Tensor& f) {
+  return at::mm(f, s.W_dec) + s.b_dec;
+}
 
 class SaeLensTest : public testing::Test {
  protected:
@@ -79,8 +81,8 @@ TEST_F(SaeLensTest, FoldsTheNormalisationOfTheRows) {
     const at::Tensor x = (a - sae.input_mean) * sae.input_scale;
     const at::Tensor f = encode(sae, x);
     EXPECT_TRUE(at::allclose(encode(raw, a), f, 1e-4, 1e-4));
-    EXPECT_TRUE(at::allclose(decode(raw, f), decode(sae, f) / sae.input_scale + sae.input_mean, 1e-4,
-                             1e-4));
+    EXPECT_TRUE(at::allclose(decode(raw, f), decode(sae, f) / sae.input_scale + sae.input_mean,
+                             1e-4, 1e-4));
     fs::remove_all(folder);
   }
 }

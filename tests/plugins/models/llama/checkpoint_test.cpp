@@ -179,10 +179,11 @@ TEST_F(Checkpoints, TensorsThatDoNotFitAreSaid) {
                         [&](const auto& entry) { return entry.first == name; }) -
            tensors.begin();
   };
-  EXPECT_THAT(error_after([](auto& t) {
-                t.emplace_back("model.layers.0.self_attn.q_norm.weight", at::zeros({8}));
-              }),
-              HasSubstr("'model.layers.0.self_attn.q_norm.weight' has no place in a Llama decoder"));
+  EXPECT_THAT(
+      error_after([](auto& t) {
+        t.emplace_back("model.layers.0.self_attn.q_norm.weight", at::zeros({8}));
+      }),
+      HasSubstr("'model.layers.0.self_attn.q_norm.weight' has no place in a Llama decoder"));
   EXPECT_THAT(error_after([&](auto& t) {
                 t.pop_back();
                 t[position(t, "model.norm.weight")].second = at::zeros({31});

@@ -88,8 +88,9 @@ TEST(Edit, GradientEqualsFiniteDifferences) {
     objective(delta).backward();
     const double slope = (delta.grad() * step).sum().item<double>();
     constexpr double kStep = 1e-5;
-    const double secant = (objective(kStep * step).item<double>() -
-                           objective(-kStep * step).item<double>()) / (2 * kStep);
+    const double secant =
+        (objective(kStep * step).item<double>() - objective(-kStep * step).item<double>()) /
+        (2 * kStep);
     EXPECT_NEAR(slope, secant, 1e-6 * (1 + std::abs(slope))) << site;
   }
 }
@@ -155,8 +156,9 @@ TEST(Edit, AThrowingEditLeavesNothingBehind) {
   const auto model = open(fixture("tiny"));
   const at::Tensor tokens = at::randint(97, {2, 5}, at::kLong);
   const at::Tensor before = logits(*model, tokens);
-  const std::vector<Edit> edits = {
-      {"layers.1.resid_mid", [](const at::Tensor&) -> at::Tensor { throw std::runtime_error("no"); }}};
+  const std::vector<Edit> edits = {{"layers.1.resid_mid", [](const at::Tensor&) -> at::Tensor {
+                                      throw std::runtime_error("no");
+                                    }}};
   EXPECT_THROW((void)logits(*model, tokens, edits), std::runtime_error);
   EXPECT_TRUE(at::equal(logits(*model, tokens), before));
 }

@@ -85,7 +85,8 @@ TEST(Forward, TilesDoNotChangeTheResult) {
     const at::Tensor tokens = at::randint(97, {batch, 60}, at::kLong);
     const at::Tensor together = logits(*model, tokens);
     std::vector<at::Tensor> alone;
-    for (std::int64_t b = 0; b < batch; ++b) alone.push_back(logits(*model, tokens.narrow(0, b, 1)));
+    for (std::int64_t b = 0; b < batch; ++b)
+      alone.push_back(logits(*model, tokens.narrow(0, b, 1)));
     EXPECT_LT(distance(together, at::cat(alone)), 2e-5);
   }
 }

@@ -65,8 +65,7 @@ TEST_P(LayerMaps, JacobianEqualsAutograd) {
 TEST_P(LayerMaps, ApplyAndHiddenAreTheModelsOwn) {
   const auto model = open(fixture(GetParam()));
   const std::vector<std::string> taps = {"layers.0.mlp_in", "layers.0.mlp_out"};
-  const saffron::RunResult result =
-      model->run(at::randint(97, {2, 9}, at::kLong), taps, {}, false);
+  const saffron::RunResult result = model->run(at::randint(97, {2, 9}, at::kLong), taps, {}, false);
   const auto map = model->layer_map(taps[0], taps[1]);
   const at::Tensor x = result.taps[0].reshape({18, 32}), y = result.taps[1].reshape({18, 32});
   EXPECT_LT(distance(map->apply(x), y), 1e-5);
@@ -100,9 +99,9 @@ TEST(LayerMap, JacobianIsDifferentiableInBothRowMatrices) {
 
 TEST(LayerMap, WrongPairsAndShapesAreSaid) {
   const auto model = open(fixture("tiny"));
-  for (const auto& [from, to] : {std::pair("layers.0.mlp_in", "layers.1.mlp_out"),
-                                 std::pair("embed", "layers.0.mlp_out"),
-                                 std::pair("layers.2.mlp_in", "layers.2.mlp_out")}) {
+  for (const auto& [from, to] :
+       {std::pair("layers.0.mlp_in", "layers.1.mlp_out"), std::pair("embed", "layers.0.mlp_out"),
+        std::pair("layers.2.mlp_in", "layers.2.mlp_out")}) {
     const std::string text = error_of([&] { (void)model->layer_map(from, to); });
     EXPECT_THAT(text, HasSubstr(saffron::cat("no map from '", from, "' to '", to, "'")));
     EXPECT_THAT(text, HasSubstr("layers.L.mlp_in to layers.L.mlp_out, L = 0 to 1"));

@@ -14,9 +14,9 @@ namespace {
 class SmolLM2 : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    model_ = open(std::filesystem::path(SAFFRON_SOURCE_DIR) /
-                  "models/SmolLM2-135M-Instruct.Q4_1.gguf")
-                 .release();
+    model_ =
+        open(std::filesystem::path(SAFFRON_SOURCE_DIR) / "models/SmolLM2-135M-Instruct.Q4_1.gguf")
+            .release();
   }
   static void TearDownTestSuite() { delete model_; }
 

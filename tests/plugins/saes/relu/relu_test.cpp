@@ -58,7 +58,8 @@ TEST(Relu, StandardisingIsBlindToScaleAndShiftOfARow) {
   SaeFixture fixture(sae, 6, 33);
   const at::Tensor x = input_of(34).inputs[0];
   const at::Tensor moved = x * 7 + 2;
-  EXPECT_TRUE(at::allclose(sae.encode({x})[0].values(), sae.encode({moved})[0].values(), 1e-6, 1e-7));
+  EXPECT_TRUE(
+      at::allclose(sae.encode({x})[0].values(), sae.encode({moved})[0].values(), 1e-6, 1e-7));
   EXPECT_TRUE(at::allclose(sae.decode(sae.encode({x}))[0] * 7 + 2,
                            sae.decode(sae.encode({moved}))[0], 1e-6, 1e-7));
 }

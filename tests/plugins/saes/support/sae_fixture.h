@@ -26,8 +26,9 @@ struct SaeFixture {
                     .sample = [&]() -> const saffron::ActivationRows& { return rows; }});
     // Biases away from zero, so that their gradients matter.
     at::Tensor b_enc = parameters["b_enc"];
-    b_enc.add_(0.1 * saffron::Random(seed).fork("b").normal_rows(0, 1, spec.latents, at::kDouble)
-                         .squeeze(0));
+    b_enc.add_(
+        0.1 *
+        saffron::Random(seed).fork("b").normal_rows(0, 1, spec.latents, at::kDouble).squeeze(0));
   }
 
   // Gradients in full, of forward + backward with the squared error summed over d.

@@ -86,7 +86,11 @@ class AuxK : public testing::TestWithParam<const char*> {};
 
 TEST_P(AuxK, LossAndGradientsEqualAutograd) {
   const std::string scale = GetParam();
-  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0.25, .aux_k = 3, .dead_after = 10,
+  TopK sae({.width = kWidth,
+            .k = kK,
+            .aux_coef = 0.25,
+            .aux_k = 3,
+            .dead_after = 10,
             .aux_scale = scale});
   SaeFixture fixture(sae, kD, 9);
   // Latents 0..9 fired long ago, the others just now.
