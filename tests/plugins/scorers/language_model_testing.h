@@ -103,8 +103,8 @@ class MixingModel final : public Model {
   std::vector<at::Tensor> W_;
 };
 
-// Text that the model would write: each letter is drawn from its prediction, so that it has something
-// to lose. tokens int64 [rows, length].
+// Text that the model would write: each letter is drawn from its prediction, so that it has
+// something to lose. int64 [rows, length].
 inline at::Tensor write_letters(Model& model, std::int64_t rows, std::int64_t length) {
   at::Tensor tokens = at::zeros({rows, length}, at::kLong);
   const at::Tensor uniform = Random(9).uniform_rows(0, rows, length, at::kDouble);

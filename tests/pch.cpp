@@ -1,0 +1,2 @@
+// Nothing but the precompiled header that every test uses.
+int main() { return 0; }
