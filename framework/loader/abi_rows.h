@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// Arrays of size-prefixed structs. A newer SDK appends fields, so that its rows are longer than this
-// host's struct: the stride is what the first row says, never sizeof.
+// Arrays of size-prefixed structs. A newer SDK appends fields, so that its rows are longer than
+// this host's struct: the stride is what the first row says, never sizeof.
 
 namespace saffron::host {
 

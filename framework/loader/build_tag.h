@@ -14,7 +14,7 @@
 //   key        rule                               why
 //   abi        equal                              the C descriptor (saffron/abi.h)
 //   sdk        same major, plugin <= host         functions are only ever added within a major
-//   torch      equal                              LibTorch's inline code and vtables are in the plugin
+//   torch      equal                              LibTorch's inline code is in the plugin
 //   cuda       equal major, or plugin has none    a CPU plugin on a CUDA host is fine
 //   cxx11abi   equal                              layout of std::string and std::list
 //   debug      equal                              layout of containers under _GLIBCXX_DEBUG

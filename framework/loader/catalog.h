@@ -25,8 +25,8 @@ class Catalog {
   // What `use`, a component's name or "plugin.id::name", may mean for this kind.
   [[nodiscard]] std::vector<Entry> matches(std::string_view kind, std::string_view use) const;
   // The one thing that it means. Throws Error: (invalid) when there is none,
-  // with near names, the places searched and the files rejected; (invalid) when two plugins offer it;
-  // (plugin) when the plugin that offers it does not fit this host.
+  // with near names, the places searched and the files rejected; (invalid) when two plugins offer
+  // it; (plugin) when the plugin that offers it does not fit this host.
   [[nodiscard]] Entry find(std::string_view kind, std::string_view use) const;
   [[nodiscard]] Component load(const Entry& entry) const;
   [[nodiscard]] Component load(std::string_view kind, std::string_view use) const {

@@ -37,7 +37,7 @@ class Component {
   // "regularizer hoyer", with the node and the position when there are any.
   [[nodiscard]] Place place(std::string_view node = {}, Origin origin = {}) const;
 
-  // Checks a table (without `use`) against the schema; constructs nothing. decoded.path is an input.
+  // Checks a table (without `use`) against the schema; constructs nothing. decoded.path is read.
   void decode(const Value& config, Decoded& decoded) const;
 
   // The component from its table. Throws what it reports, located by `place`. The pointer is to the

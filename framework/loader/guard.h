@@ -16,7 +16,7 @@ namespace saffron::host {
 // not once a call.
 class Place {
  public:
-  // Place("regularizer hoyer", "train.all.regularizer.hoyer", origin); node and origin may be empty.
+  // Place("regularizer hoyer", "train.all.regularizer.hoyer", origin); the last two may be empty.
   explicit Place(std::string_view component, std::string_view node = {}, Origin origin = {});
 
   [[nodiscard]] const std::string& label() const { return label_; }

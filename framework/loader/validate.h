@@ -6,7 +6,7 @@
 
 namespace saffron::host {
 
-// Checks that this is a descriptor that this host can read, of the plugin that the file said it was:
+// Checks that this is a descriptor that this host can read, of the plugin that the file named:
 // magic, size, ABI, build tag and layout. Throws Error (plugin).
 void check_identity(const saffron_plugin& plugin, const PluginFile& file);
 

@@ -30,7 +30,7 @@ Schema<MutualFeatures::Options> MutualFeatures::schema() {
       .param("ramp", &Options::ramp, "steps over which the penalty grows to its full weight, T",
              non_negative(), unit("steps"))
       .param(
-          "every", &Options::every,
+          "assign_every", &Options::assign_every,
           "steps between two solutions of the assignment, which costs O(H^3); in between the last "
           "one holds",
           at_least(1), unit("steps"))
@@ -111,7 +111,7 @@ at::Tensor MutualFeatures::penalty(const TrainStep& step) {
                       " differ in width"));
     }
   }
-  const bool solve = step.step() % options_.every == 0;
+  const bool solve = step.step() % options_.assign_every == 0;
   at::Tensor total;
   for (std::size_t a = 0; a < rows.size(); ++a) {
     for (std::size_t b = a + 1; b < rows.size(); ++b) {

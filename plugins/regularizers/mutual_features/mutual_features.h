@@ -17,7 +17,7 @@ namespace saffron::plugins {
 //   w(t) = (1 + cos(pi (T - t) / T)) / 2 for t < T, then 1;  t = the step, from 0;  T = ramp
 //
 // W [H, d] are the decoders, N scales rows to norm 1, pi is the one-to-one assignment that
-// maximises the sum (held fixed in the gradient; solved anew every `every` steps). Where the
+// maximises the sum (held fixed in the gradient; solved anew every `assign_every` steps). Where the
 // dictionaries differ in size H is the smaller one's. Gradients reach both members of a pair.
 // The published loss averages squared errors over dimensions; beside a sum over them the
 // coefficient of equal strength is d times the published beta.
@@ -30,7 +30,7 @@ class MutualFeatures final : public Regularizer, public Stateful {
  public:
   struct Options {
     std::int64_t ramp = 100;
-    std::int64_t every = 1;
+    std::int64_t assign_every = 1;
     bool reinitialise = false;
     double reinit_threshold = 2.5;
     std::optional<double> target_rate = {};

@@ -12,7 +12,7 @@
 
 // What a checkpoint says, and what is said of one that cannot be run.
 
-namespace llama::testing {
+namespace llama_test {
 namespace {
 
 using saffron::Value;
@@ -79,10 +79,12 @@ TEST_F(Checkpoints, WhatAFolderSays) {
 }
 
 TEST_F(Checkpoints, ANameOfOnesOwn) {
-  Llama::Options options;
-  options.path.value = folder_.string();
-  options.name = "my model";
-  EXPECT_EQ(Llama(options, quiet()).info().name, "my model");
+  Value config = Value::table();
+  config.set("path", folder_.string());
+  config.set("name", "my model");
+  EXPECT_EQ(make(config)->info().name, "my model");
+  config.set("dtype", "float16");
+  EXPECT_THAT(error_of([&] { (void)make(config); }), HasSubstr("float16"));
 }
 
 TEST_F(Checkpoints, GgufNames) {
@@ -222,4 +224,4 @@ TEST_F(Checkpoints, FilesThatAreNoModelAreSaid) {
 }
 
 }  // namespace
-}  // namespace llama::testing
+}  // namespace llama_test

@@ -11,7 +11,7 @@
 
 // Edits at sites, with and without gradients.
 
-namespace llama::testing {
+namespace llama_test {
 namespace {
 
 using saffron::Edit;
@@ -22,7 +22,7 @@ class Edits : public ::testing::TestWithParam<const char*> {
   saffron::SafetensorsFile expected_ =
       saffron::SafetensorsFile::open(fixture(std::string(GetParam()) + ".safetensors"));
   at::Tensor tokens_ = expected_.tensor("tokens");
-  std::unique_ptr<Llama> model_ = open(fixture(GetParam()));
+  std::shared_ptr<saffron::Model> model_ = open(fixture(GetParam()));
 };
 
 INSTANTIATE_TEST_SUITE_P(Folders, Edits, ::testing::Values("tiny", "tiny_qwen2"),
@@ -181,4 +181,4 @@ TEST(Edit, AWrongResultIsSaid) {
 }
 
 }  // namespace
-}  // namespace llama::testing
+}  // namespace llama_test

@@ -7,7 +7,7 @@
 
 // The forward pass against recorded passes of transformers (tests/fixtures/llama).
 
-namespace llama::testing {
+namespace llama_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -17,7 +17,7 @@ class Tiny : public ::testing::TestWithParam<const char*> {
   saffron::SafetensorsFile expected_ =
       saffron::SafetensorsFile::open(fixture(std::string(GetParam()) + ".safetensors"));
   at::Tensor tokens_ = expected_.tensor("tokens");
-  std::unique_ptr<Llama> model_ = open(fixture(GetParam()));
+  std::shared_ptr<saffron::Model> model_ = open(fixture(GetParam()));
 };
 
 INSTANTIATE_TEST_SUITE_P(Folders, Tiny, ::testing::Values("tiny", "tiny_qwen2"),
@@ -114,7 +114,7 @@ TEST(Forward, LaterTokensChangeNothingBefore) {
 }
 
 TEST(Forward, OnlyTheLayersThatARunNeedsAreRead) {
-  const TestContext context;
+  const ReadingContext context;
   const auto model = open(fixture("tiny"), "float32", context);
   EXPECT_TRUE(context.seen.empty());  // opening reads headers only
   const at::Tensor tokens = at::randint(97, {1, 4}, at::kLong);
@@ -130,7 +130,7 @@ TEST(Forward, OnlyTheLayersThatARunNeedsAreRead) {
 }
 
 TEST(Forward, AStopWhileReadingIsSaidAndTheNextRunWorks) {
-  TestContext context;
+  ReadingContext context;
   const auto model = open(fixture("tiny"), "float32", context);
   const at::Tensor tokens = at::randint(97, {1, 4}, at::kLong);
   context.stop = true;
@@ -140,7 +140,7 @@ TEST(Forward, AStopWhileReadingIsSaidAndTheNextRunWorks) {
 }
 
 TEST(Forward, NothingAskedForIsNothingDone) {
-  const TestContext context;
+  const ReadingContext context;
   const auto model = open(fixture("tiny"), "float32", context);
   const saffron::RunResult result = model->run(at::randint(97, {1, 4}, at::kLong), {}, {}, false);
   EXPECT_TRUE(result.taps.empty());
@@ -168,4 +168,4 @@ TEST(Forward, WrongInputsAreSaid) {
 }
 
 }  // namespace
-}  // namespace llama::testing
+}  // namespace llama_test

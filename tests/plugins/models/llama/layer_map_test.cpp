@@ -8,10 +8,15 @@
 
 // The MLP as a layer map, against the model itself and against autograd.
 
-namespace llama::testing {
+namespace llama_test {
 namespace {
 
 using ::testing::HasSubstr;
+
+std::unique_ptr<saffron::LayerMap> layer_map(const saffron::Model& model, const std::string& from,
+                                             const std::string& to) {
+  return dynamic_cast<const saffron::HasLayerMaps&>(model).layer_map(from, to);
+}
 
 struct Problem {
   at::Tensor x, in_rows, in_index, out_rows, out_index;
@@ -50,7 +55,7 @@ TEST_P(LayerMaps, JacobianEqualsAutograd) {
   for (const auto& [dtype, name, tolerance] :
        {std::tuple(at::kFloat, "float32", 1e-5), std::tuple(at::kDouble, "float64", 1e-10)}) {
     const auto model = open(fixture(GetParam()), name);
-    const auto map = model->layer_map("layers.1.mlp_in", "layers.1.mlp_out");
+    const auto map = layer_map(*model, "layers.1.mlp_in", "layers.1.mlp_out");
     EXPECT_EQ(map->in_width(), 32);
     EXPECT_EQ(map->out_width(), 32);
     for (const auto& [in_count, out_count] : {std::pair(5, 7), std::pair(40, 50)}) {
@@ -66,7 +71,7 @@ TEST_P(LayerMaps, ApplyAndHiddenAreTheModelsOwn) {
   const auto model = open(fixture(GetParam()));
   const std::vector<std::string> taps = {"layers.0.mlp_in", "layers.0.mlp_out"};
   const saffron::RunResult result = model->run(at::randint(97, {2, 9}, at::kLong), taps, {}, false);
-  const auto map = model->layer_map(taps[0], taps[1]);
+  const auto map = layer_map(*model, taps[0], taps[1]);
   const at::Tensor x = result.taps[0].reshape({18, 32}), y = result.taps[1].reshape({18, 32});
   EXPECT_LT(distance(map->apply(x), y), 1e-5);
   EXPECT_EQ(map->hidden(x).sizes(), (std::vector<std::int64_t>{18, 2, 56}));
@@ -74,7 +79,7 @@ TEST_P(LayerMaps, ApplyAndHiddenAreTheModelsOwn) {
 
 TEST(LayerMap, JacobianIsDifferentiableInBothRowMatrices) {
   const auto model = open(fixture("tiny"), "float64");
-  const auto map = model->layer_map("layers.0.mlp_in", "layers.0.mlp_out");
+  const auto map = layer_map(*model, "layers.0.mlp_in", "layers.0.mlp_out");
   for (const auto& [in_count, out_count] : {std::pair(5, 7), std::pair(40, 50)}) {
     Problem p = make_problem(in_count, out_count, at::kDouble);
     const at::Tensor weight = at::randn({6, 4, 3}, at::kDouble);
@@ -102,11 +107,11 @@ TEST(LayerMap, WrongPairsAndShapesAreSaid) {
   for (const auto& [from, to] :
        {std::pair("layers.0.mlp_in", "layers.1.mlp_out"), std::pair("embed", "layers.0.mlp_out"),
         std::pair("layers.2.mlp_in", "layers.2.mlp_out")}) {
-    const std::string text = error_of([&] { (void)model->layer_map(from, to); });
+    const std::string text = error_of([&] { (void)layer_map(*model, from, to); });
     EXPECT_THAT(text, HasSubstr(saffron::cat("no map from '", from, "' to '", to, "'")));
     EXPECT_THAT(text, HasSubstr("layers.L.mlp_in to layers.L.mlp_out, L = 0 to 1"));
   }
-  const auto map = model->layer_map("layers.0.mlp_in", "layers.0.mlp_out");
+  const auto map = layer_map(*model, "layers.0.mlp_in", "layers.0.mlp_out");
   Problem p = make_problem(5, 7, at::kFloat);
   p.in_index = p.in_index.to(at::kInt);
   EXPECT_THAT(error_of([&] { (void)jacobian(*map, p); }), HasSubstr("in_index is Int [6, 3]"));
@@ -117,4 +122,4 @@ TEST(LayerMap, WrongPairsAndShapesAreSaid) {
 }
 
 }  // namespace
-}  // namespace llama::testing
+}  // namespace llama_test

@@ -19,7 +19,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   try {
-    const auto model = llama::testing::open(arguments[1]);
+    const auto model = llama_test::open(arguments[1]);
     const auto input = saffron::SafetensorsFile::open(arguments[2]);
     const std::vector<std::string> sites(arguments + 4, arguments + count);
     const saffron::RunResult result = model->run(input.tensor("tokens"), sites, {}, true);

@@ -8,19 +8,13 @@
 
 // The real model, models/SmolLM2-135M-Instruct.Q4_1.gguf (scripts/setup fetches it).
 
-namespace llama::testing {
+namespace llama_test {
 namespace {
 
 class SmolLM2 : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    model_ =
-        open(std::filesystem::path(SAFFRON_SOURCE_DIR) / "models/SmolLM2-135M-Instruct.Q4_1.gguf")
-            .release();
-  }
-  static void TearDownTestSuite() { delete model_; }
-
-  static inline Llama* model_ = nullptr;
+  const std::shared_ptr<saffron::Model> model_ =
+      open(std::filesystem::path(SAFFRON_SOURCE_DIR) / "models/SmolLM2-135M-Instruct.Q4_1.gguf");
 };
 
 TEST_F(SmolLM2, SaysWhatItIs) {
@@ -61,4 +55,4 @@ TEST_F(SmolLM2, KnowsTheCapitalOfFrance) {
 }
 
 }  // namespace
-}  // namespace llama::testing
+}  // namespace llama_test

@@ -16,19 +16,19 @@
 #include <utility>
 #include <vector>
 
-namespace llama::testing {
+namespace llama_test {
 
 inline std::filesystem::path fixture(const std::string& name) {
   return std::filesystem::path(SAFFRON_SOURCE_DIR) / "tests/fixtures/llama" / name;
 }
 
-inline std::vector<std::string> names(const Llama& model) {
+inline std::vector<std::string> names(const saffron::Model& model) {
   std::vector<std::string> result;
   for (const saffron::SiteInfo& site : model.sites()) result.push_back(site.name);
   return result;
 }
 
-inline at::Tensor logits(Llama& model, const at::Tensor& tokens,
+inline at::Tensor logits(saffron::Model& model, const at::Tensor& tokens,
                          const std::vector<saffron::Edit>& edits = {}) {
   return model.run(tokens, {}, edits, true).logits;
 }
@@ -50,4 +50,4 @@ std::string error_of(F&& body) {
   return {};
 }
 
-}  // namespace llama::testing
+}  // namespace llama_test

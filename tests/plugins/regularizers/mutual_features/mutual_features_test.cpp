@@ -95,11 +95,11 @@ TEST(MutualFeatures, Ramp) {
   EXPECT_NEAR(penalty_of({a, b}, 50), penalty_of({a, b}, 100) / 2, 1e-12);
 }
 
-// With every = 1000 the first assignment holds, so the penalty is smooth.
+// With assign_every = 1000 the first assignment holds, so the penalty is smooth.
 TEST(MutualFeatures, GradientsEqualFiniteDifferences) {
   FakeTrainStep step(101, 1000);
   fill(step, {gaussian(1, 6, 5), gaussian(2, 6, 5), gaussian(3, 8, 5)});
-  MutualFeatures regularizer({.every = 1000});
+  MutualFeatures regularizer({.assign_every = 1000});
   regularizer.penalty(step).backward();
   for (std::int64_t s = 0; s < 3; ++s) {
     const at::Tensor leaf = step.member(s).sae.parameters["W_dec"];
@@ -121,7 +121,7 @@ TEST(MutualFeatures, SolvesTheAssignmentEverySoManySteps) {
   const at::Tensor a = gaussian(1, 12), b = gaussian(2, 12);
   FakeTrainStep step(100, 1000);
   fill(step, {a, b});
-  MutualFeatures regularizer({.every = 10});
+  MutualFeatures regularizer({.assign_every = 10});
   const double solved = regularizer.penalty(step).item<double>();
   step.member(1).sae.parameters["W_dec"].detach().copy_(permuted(b, 7));
   step.set_step(101);
@@ -134,7 +134,7 @@ TEST(MutualFeatures, ResumesWithItsAssignment) {
   const at::Tensor a = gaussian(1, 12), b = gaussian(2, 12);
   FakeTrainStep step(100, 1000);
   fill(step, {a, b});
-  MutualFeatures first({.every = 10}), second({.every = 10}), fresh({.every = 10});
+  MutualFeatures first({.assign_every = 10}), second({.assign_every = 10}), fresh({.assign_every = 10});
   (void)first.penalty(step);
   second.load(first.save());
   step.member(1).sae.parameters["W_dec"].detach().copy_(permuted(b, 7));
@@ -144,7 +144,7 @@ TEST(MutualFeatures, ResumesWithItsAssignment) {
 }
 
 TEST(MutualFeatures, RefusesAStateThatDoesNotFit) {
-  MutualFeatures regularizer({.every = 10});
+  MutualFeatures regularizer({.assign_every = 10});
   State bad;
   bad.tensors.set("assignment.0", at::zeros({3}, at::kLong));
   EXPECT_THROW(regularizer.load(bad), Error);
