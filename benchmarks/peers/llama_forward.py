@@ -1,15 +1,15 @@
 """Tokens a second of our forward pass and of the same pass in eager PyTorch, turn by turn.
 
 Two peers on the same float32 weights: the plain functional pass below, and transformers'
-LlamaForCausalLM (sdpa attention). Each round runs every contender once, so that a busy machine
-slows all of them; the figure is the best round of each.
+LlamaForCausalLM (sdpa attention). Contenders take turns pass by pass, so that a busy machine slows
+all of them; the figures are medians, the ratio is the median of the rounds' own.
 
-  .venv-peers/bin/python benchmarks/peers/llama_forward.py [--rounds 5] [--threads 2]
+  .venv-peers/bin/python benchmarks/peers/llama_forward.py [--rounds 15] [--threads 2]
 """
 
 import argparse
-import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -24,7 +24,6 @@ import llama_reference  # noqa: E402
 
 BUILD = Path(os.environ.get("SAFFRON_BUILD_DIR", ROOT / "build" / "release"))
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-PASSES = 3  # a round; the best counts
 CASES = [("logits", 4, 128), ("logits", 2, 512), ("layer_10", 16, 128), ("layer_10", 4, 512)]
 
 
@@ -38,7 +37,7 @@ def rotate(x, cosine, sine):
 
 
 def eager(model, tokens, last_layer=None):
-    """The pass as one writes it by hand; up to layers.<last_layer>.resid_post where that is given."""
+    """The pass as one writes it by hand; where last_layer is given, up to its resid_post."""
     config, decoder = model.config, model.model
     batch, length = tokens.shape
     inverse = decoder.rotary_emb.inv_freq
@@ -77,66 +76,73 @@ def transformers_pass(model, tokens, last_layer=None):
         decoder.layers, decoder.norm, config.num_hidden_layers = kept
 
 
-def timed(function, model, tokens, last_layer):
-    start = time.perf_counter()
-    function(model, tokens, last_layer)
-    return tokens.numel() / (time.perf_counter() - start)
+class Ours:
+    """The benchmark program, which runs one pass a line."""
+
+    def __init__(self, threads):
+        self.process = subprocess.Popen(
+            [BUILD / "benchmarks" / "llama", "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+        )
+
+    def seconds(self, case):
+        print(*case, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
 
 
-def ours(threads):
-    """The best rate of each case."""
-    command = [
-        BUILD / "benchmarks" / "llama",
-        "--benchmark_filter=^(logits|layer_10)/",
-        "--benchmark_format=json",
-        "--benchmark_min_time=0.01",  # one pass a repetition, as the peers are timed
-        f"--benchmark_repetitions={PASSES}",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    rates = {}
-    for run in json.loads(printed.stdout)["benchmarks"]:
-        if run["run_type"] == "iteration":
-            name, batch, length, _ = run["name"].split("/")
-            case = (name, int(batch), int(length))
-            rates[case] = max(rates.get(case, 0), run["items_per_second"])
-    return rates
+class Peer:
+    def __init__(self, function, model):
+        self.function, self.model = function, model
+
+    def seconds(self, case):
+        name, batch, length = case
+        tokens = (torch.arange(batch * length) * 7919 % 49152).view(batch, length)
+        start = time.perf_counter()
+        self.function(self.model, tokens, None if name == "logits" else 10)
+        return time.perf_counter() - start
 
 
-def peer(function, model, case):
+def compare(contenders, case, rounds):
+    """The median of ours against eager PyTorch, round by round."""
+    for contender in contenders.values():
+        contender.seconds(case)
+    seconds = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            seconds[name].append(contender.seconds(case))
     name, batch, length = case
-    tokens = (torch.arange(batch * length) * 7919 % 49152).view(batch, length)
-    last_layer = None if name == "logits" else 10
-    return max(timed(function, model, tokens, last_layer) for _ in range(PASSES))
+    rates = {who: batch * length / statistics.median(taken) for who, taken in seconds.items()}
+    figures = ", ".join(f"{who} {rate:.0f}" for who, rate in rates.items())
+    ratio = statistics.median(
+        eager_taken / ours_taken
+        for ours_taken, eager_taken in zip(seconds["ours"], seconds["eager PyTorch"])
+    )
+    print(f"{name} [{batch}, {length}]: {figures} tokens/s; ours is {ratio:.2f} x eager", flush=True)
+    return ratio
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
     model = llama_reference.load_gguf(MODEL)
     tokens = torch.arange(128)[None] * 7919 % 49152
-    for last_layer in (None, 10):  # the three compute the same
+    for last_layer in (None, 10):  # the peers compute the same
         same = eager(model, tokens, last_layer), transformers_pass(model, tokens, last_layer)
         assert torch.allclose(*same, atol=1e-2, rtol=1e-3)
-
-    peers = {"eager PyTorch": eager, "transformers": transformers_pass}
-    best = {case: {} for case in CASES}
-    for _ in range(options.rounds):
-        mine = ours(options.threads)
-        for case, rates in best.items():
-            rates["ours"] = max(rates.get("ours", 0), mine[case])
-            for contender, function in peers.items():
-                rate = peer(function, model, case)
-                rates[contender] = max(rates.get(contender, 0), rate)
-    for (name, batch, length), rates in best.items():
-        figures = ", ".join(f"{contender} {rate:.0f}" for contender, rate in rates.items())
-        ratio = rates["ours"] / rates["eager PyTorch"]
-        print(f"{name} [{batch}, {length}]: {figures} tokens/s; ours is {ratio:.2f} x eager")
-    return int(any(rates["ours"] < rates["eager PyTorch"] for rates in best.values()))
+    contenders = {
+        "ours": Ours(options.threads),
+        "eager PyTorch": Peer(eager, model),
+        "transformers": Peer(transformers_pass, model),
+    }
+    ratios = [compare(contenders, case, options.rounds) for case in CASES]
+    return int(min(ratios) < 1)
 
 
 if __name__ == "__main__":

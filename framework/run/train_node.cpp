@@ -37,9 +37,10 @@ class TrainRun {
         start_file_(run.directory.file("checkpoints") / (node.name + ".start.json")) {}
 
   void execute() {
-    restore_metrics_start();
     for (const TrainGroup& group : spec_.groups) sort_out(group);
-    if (!pending_.empty()) train();
+    const std::optional<State> checkpoint = usable_checkpoint();
+    prepare_metrics(checkpoint);
+    if (!pending_.empty()) train(checkpoint);
     for (const TrainGroup& group : spec_.groups) keep_weights(group);
   }
 
@@ -50,17 +51,36 @@ class TrainRun {
     std::string key;
   };
 
-  // Lines of an interrupted attempt at this node must not stay twice.
-  void restore_metrics_start() {
-    if (fs::exists(start_file_)) {
-      run_.metrics.cut(
-          from_json(read_text(start_file_), start_file_.string()).at("metrics").as_int());
+  // The newest checkpoint, if it is of the very SAEs that are left to train.
+  std::optional<State> usable_checkpoint() const {
+    std::optional<State> state = checkpoints_.latest();
+    if (!state || pending_.empty()) return std::nullopt;
+    Value names = Value::list();
+    for (const Pending& pending : pending_) {
+      for (std::size_t index : pending.group->members) names.push(run_.recipe.members[index].name);
+    }
+    if (state->values.at("members") == names) return state;
+    logging::warning("the checkpoint speaks of other SAEs than those left to train; starting over");
+    return std::nullopt;
+  }
+
+  // Lines of an interrupted attempt at this node must not stay twice: metrics.jsonl is cut back to the
+  // checkpoint, or to where the node began, and then starts with the cached groups' lines.
+  void prepare_metrics(const std::optional<State>& checkpoint) {
+    if (checkpoint) {
+      run_.metrics.cut(checkpoint->values.at("metrics").as_int());
       return;
     }
-    fs::create_directories(start_file_.parent_path());
-    Value start = Value::table();
-    start.set("metrics", run_.metrics.length());
-    write_file_atomic(start_file_, to_json(start) + "\n");
+    if (fs::exists(start_file_)) {
+      const Value start = from_json(read_text(start_file_), start_file_.string());
+      run_.metrics.cut(start.at("metrics").as_int());
+    } else {
+      fs::create_directories(start_file_.parent_path());
+      Value start = Value::table();
+      start.set("metrics", run_.metrics.length());
+      write_file_atomic(start_file_, to_json(start) + "\n");
+    }
+    for (const Value& line : cached_lines_) run_.metrics.append(line);
   }
 
   void sort_out(const TrainGroup& group) {
@@ -103,7 +123,7 @@ class TrainRun {
     const std::string lines = read_text(folder / "metrics.jsonl");
     for (std::size_t at = 0; at < lines.size();) {
       const std::size_t end = lines.find('\n', at);
-      run_.metrics.append(from_json(lines.substr(at, end - at), "metrics.jsonl"));
+      cached_lines_.push_back(from_json(lines.substr(at, end - at), "metrics.jsonl"));
       at = end + 1;
     }
     run_.progress.say(cat("  ", group_name(node_, run_.recipe, group), ": from the cache"));
@@ -164,10 +184,16 @@ class TrainRun {
                    run_.objects.host().dtype);
   }
 
-  void train() {
+  void train(const std::optional<State>& checkpoint) {
     run_.progress.begin("reading");
     Trainer trainer = make_trainer();
-    if (!resume(trainer)) trainer.initialise();
+    if (checkpoint) {
+      trainer.load(*checkpoint);
+      run_.progress.say(
+          cat("  resuming ", node_.path(), " at step ", trainer.step(), " of ", trainer.steps()));
+    } else {
+      trainer.initialise();
+    }
     run_.progress.begin("training " + node_.name);
     const auto started = Clock::now();
     auto saved = started;
@@ -186,12 +212,12 @@ class TrainRun {
             spec_.checkpoint_every > 0 && trainer.step() % spec_.checkpoint_every == 0;
         const bool by_time = spec_.checkpoint_seconds > 0 && since >= spec_.checkpoint_seconds;
         if ((by_steps || by_time) && trainer.step() < steps) {
-          checkpoint(trainer);
+          write_checkpoint(trainer);
           saved = Clock::now();
         }
       }
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled && trainer.step() > 0) checkpoint(trainer);
+      if (error.kind() == ErrorKind::cancelled && trainer.step() > 0) write_checkpoint(trainer);
       throw;
     }
     run_.progress.end();
@@ -202,31 +228,14 @@ class TrainRun {
       member.trained->rows_trained = steps == 0 ? 0 : steps * spec_.batch;
     }
     if (run_.cache == nullptr) {
-      checkpoint(trainer);
+      write_checkpoint(trainer);
     } else {
       for (const Pending& pending : pending_) store(pending);
       checkpoints_.clear();
     }
   }
 
-  bool resume(Trainer& trainer) {
-    const std::optional<State> state = checkpoints_.latest();
-    if (!state) return false;
-    Value names = Value::list();
-    for (const TrainMember& member : trainer.members()) names.push(member.trained->name);
-    if (!(state->values.at("members") == names)) {
-      logging::warning(
-          "the checkpoint speaks of other SAEs than those left to train; starting over");
-      return false;
-    }
-    run_.metrics.cut(state->values.at("metrics").as_int());
-    trainer.load(*state);
-    run_.progress.say(
-        cat("  resuming ", node_.path(), " at step ", trainer.step(), " of ", trainer.steps()));
-    return true;
-  }
-
-  void checkpoint(const Trainer& trainer) {
+  void write_checkpoint(const Trainer& trainer) {
     run_.metrics.synchronise();
     State state = trainer.save();
     state.values.set("metrics", run_.metrics.length());
@@ -349,6 +358,7 @@ class TrainRun {
   Checkpoints checkpoints_;
   fs::path start_file_;
   std::vector<Pending> pending_;
+  std::vector<Value> cached_lines_;
   std::string detail_;
   std::int64_t first_step_ = 0;
 };

@@ -1,4 +1,4 @@
-"""Our forward pass against transformers on the same weights, over 2,048 positions of prose and code."""
+"""Our forward pass against transformers, same weights, 2,048 positions of prose and code."""
 
 import os
 import pydoc_data.topics
@@ -35,7 +35,7 @@ def batch():
     texts = [
         (ROOT / "LICENSE").read_text("utf-8"),
         *sorted(topics, key=len)[-4:],
-        *((library / name).read_text("utf-8") for name in ("argparse.py", "textwrap.py", "tarfile.py")),
+        *((library / f"{name}.py").read_text("utf-8") for name in ("argparse", "textwrap", "tarfile")),
     ]
     tokenizer = tokenizer_reference.make(*tokenizer_reference.read_gguf(MODEL))
     return torch.tensor([tokenizer.encode(text).ids[:256] for text in texts])

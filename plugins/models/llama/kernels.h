@@ -33,7 +33,8 @@ struct HeadLayout {
 void split_heads(const at::Tensor& qkv, std::int64_t first, const HeadLayout& layout,
                  const RopeTable& rope, at::Tensor& query, at::Tensor& key, at::Tensor& value);
 
-// Attention's result [B G, R, T, D] back to rows [heads D]; row r of out is row first + r of the batch.
+// Attention's result [B G, R, T, D] back to rows [heads D]; row r of out is row first + r of the
+// batch.
 void join_heads(const at::Tensor& attended, std::int64_t first, const HeadLayout& layout,
                 at::Tensor& out);
 

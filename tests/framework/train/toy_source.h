@@ -10,11 +10,12 @@
 #include <algorithm>
 
 // Rows 0, 1, 2, ... of a fixed number, in blocks of `block_rows`; stream "x" [R, width] starts with the
-// row's number, the rest are normal draws of that row.
+// row's number (times `number_scale`), the rest are normal draws of that row.
 class ToySource final : public saffron::Source {
  public:
-  ToySource(std::int64_t rows, std::int64_t block_rows, std::int64_t width = 1)
-      : rows_(rows), width_(width) {
+  ToySource(std::int64_t rows, std::int64_t block_rows, std::int64_t width = 1,
+            double number_scale = 1)
+      : rows_(rows), width_(width), number_scale_(number_scale) {
     info_.block_rows = block_rows;
     info_.blocks =
         rows == saffron::kEndless ? saffron::kEndless : (rows + block_rows - 1) / block_rows;
@@ -27,8 +28,9 @@ class ToySource final : public saffron::Source {
     const at::Tensor number =
         at::arange(first, first + count, at::TensorOptions().dtype(at::kDouble)).unsqueeze(1);
     saffron::ActivationRows out;
-    out.streams = {at::cat(
-        {number, saffron::Random(1).normal_rows(first, count, width_ - 1, at::kDouble)}, 1)};
+    out.streams = {at::cat({number * number_scale_,
+                            saffron::Random(1).normal_rows(first, count, width_ - 1, at::kDouble)},
+                           1)};
     return out;
   }
   std::int64_t rows_of(std::int64_t index) override {
@@ -39,6 +41,7 @@ class ToySource final : public saffron::Source {
 
  private:
   std::int64_t rows_, width_;
+  double number_scale_;
   saffron::SourceInfo info_;
   std::vector<saffron::StreamInfo> streams_{{"x", width_}};
 };

@@ -61,7 +61,7 @@ std::shared_ptr<Sae> topk(std::int64_t k = 3) {
 
 Trainer trainer_of(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties = {},
                    std::int64_t rows = 400) {
-  auto source = std::make_shared<ToySource>(500, 50, kWidth);
+  auto source = std::make_shared<ToySource>(500, 50, kWidth, 0.004);
   Reader reader(std::make_shared<BlockCache>(source, 1 << 20), BlockSplit(10, 0.1, Random(1)),
                 Random(2), {});
   TrainOptions options;

@@ -1,7 +1,7 @@
 // saffron_llama_forward MODEL IN.safetensors OUT.safetensors [SITE...]
 //
-// IN holds `tokens` int64 [B, T] and `positions` int64 [P], into the B T rows. OUT gets `top1` int64
-// [B T], `logits` [P, vocabulary] and a tap a site.
+// IN holds `tokens` int64 [B, T] and `positions` int64 [P], into the B T rows. OUT gets `top1`
+// int64 [B T], `logits` [P, vocabulary] and a tap a site.
 
 #include "open_model.h"
 

@@ -134,7 +134,8 @@ TEST(MutualFeatures, ResumesWithItsAssignment) {
   const at::Tensor a = gaussian(1, 12), b = gaussian(2, 12);
   FakeTrainStep step(100, 1000);
   fill(step, {a, b});
-  MutualFeatures first({.assign_every = 10}), second({.assign_every = 10}), fresh({.assign_every = 10});
+  MutualFeatures first({.assign_every = 10}), second({.assign_every = 10}),
+      fresh({.assign_every = 10});
   (void)first.penalty(step);
   second.load(first.save());
   step.member(1).sae.parameters["W_dec"].detach().copy_(permuted(b, 7));
