@@ -6,8 +6,11 @@
 #include <saffron/io.h>
 #include <saffron/report.h>
 
+#include <ctime>
 #include <functional>
+#include <iomanip>
 #include <map>
+#include <sstream>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -21,6 +24,16 @@ void each_record(const fs::path& file, const std::function<void(const Value&)>& 
     visit(from_json(lines.substr(at, end - at), file.string()));
     at = end + 1;
   }
+}
+
+// Between two times as now_text writes them.
+double seconds_between(const std::string& from, const std::string& to) {
+  const auto time = [](const std::string& text) {
+    std::tm utc{};
+    std::istringstream(text) >> std::get_time(&utc, "%Y-%m-%dT%H:%M:%SZ");
+    return ::timegm(&utc);
+  };
+  return std::difftime(time(to), time(from));
 }
 
 struct Curve {
@@ -182,9 +195,13 @@ Value report_document(Prepared& prepared, const Value& manifest, const Value& re
   document.run.status = manifest.at("status").as_string();
   document.run.started = manifest.at("started").as_string();
   document.run.finished = manifest.at("finished").as_string();
+  document.run.seconds = seconds_between(document.run.started, document.run.finished);
   document.run.command = manifest.at("command").as_string();
   document.run.saffron_version = manifest.at("environment").at("saffron").as_string();
   add_headline(document, recipe);
+  for (const NodeSpec* node : recipe.section("train")) {
+    document.sections.push_back(training_section(*node, directory / "metrics.jsonl"));
+  }
   for (const NodeSpec* node : recipe.section("score")) {
     document.sections.push_back({.id = "score-" + node->name,
                                  .title = node->name,
@@ -199,9 +216,6 @@ Value report_document(Prepared& prepared, const Value& manifest, const Value& re
          .kind = "compare",
          .node = node->path(),
          .report = report_from_value(results.at("compare").at(node->name).at("report"))});
-  }
-  for (const NodeSpec* node : recipe.section("train")) {
-    document.sections.push_back(training_section(*node, directory / "metrics.jsonl"));
   }
   document.recipe.given = read_text(directory / "recipe.toml");
   document.recipe.resolved = read_text(directory / "resolved.toml");
