@@ -120,7 +120,8 @@ def compare(contenders, case, rounds):
         eager_taken / ours_taken
         for ours_taken, eager_taken in zip(seconds["ours"], seconds["eager PyTorch"])
     )
-    print(f"{name} [{batch}, {length}]: {figures} tokens/s; ours is {ratio:.2f} x eager", flush=True)
+    figures += f" tokens/s; ours is {ratio:.2f} x eager"
+    print(f"{name} [{batch}, {length}]: {figures}", flush=True)
     return ratio
 
 

@@ -32,11 +32,8 @@ def batch():
     """[8, 256]: licences, documentation and code, each its own context."""
     topics = list(pydoc_data.topics.topics.values())
     library = Path(textwrap.__file__).parent
-    texts = [
-        (ROOT / "LICENSE").read_text("utf-8"),
-        *sorted(topics, key=len)[-4:],
-        *((library / f"{name}.py").read_text("utf-8") for name in ("argparse", "textwrap", "tarfile")),
-    ]
+    files = [ROOT / "LICENSE", *(library / f"{name}.py" for name in ("argparse", "enum", "tarfile"))]
+    texts = [*(file.read_text("utf-8") for file in files), *sorted(topics, key=len)[-4:]]
     tokenizer = tokenizer_reference.make(*tokenizer_reference.read_gguf(MODEL))
     return torch.tensor([tokenizer.encode(text).ids[:256] for text in texts])
 

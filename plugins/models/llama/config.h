@@ -27,7 +27,7 @@ struct Config {
   [[nodiscard]] std::int64_t qkv_width() const { return query_width() + 2 * key_width(); }
 };
 
-// Each throws Error (data) when the checkpoint asks for something that this plugin does not compute.
+// Each throws Error (data) when the checkpoint asks for what this plugin does not compute.
 [[nodiscard]] Config read_gguf_config(const saffron::GgufFile& file);
 [[nodiscard]] Config read_huggingface_config(const std::filesystem::path& folder);
 

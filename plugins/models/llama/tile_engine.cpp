@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kTile = 128;
 
 // Columns of the logits that a thread makes at a time.
-constexpr std::int64_t kVocabularyChunk = 1024;
+constexpr std::int64_t kVocabularyChunk = 2048;
 
 }  // namespace
 
