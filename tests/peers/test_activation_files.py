@@ -110,8 +110,9 @@ def test_transformer_lens(tmp_path):
     script.write_activations(script.transformer_lens(model, batches, names), tmp_path / "acts")
     held = read(tmp_path / "acts", tmp_path)
     for name in names:
-        expected = [model.run_with_cache(tokens)[1][name][:, 1:].flatten(0, 1) for tokens in batches]
-        assert torch.equal(held[name], torch.cat(expected))
+        caches = [model.run_with_cache(tokens)[1] for tokens in batches]
+        expected = torch.cat([cache[name][:, 1:].flatten(0, 1) for cache in caches])
+        assert torch.equal(held[name], expected)
     assert held["origin"].tolist() == [[c, t] for c in range(5) for t in range(1, 8)]
 
 

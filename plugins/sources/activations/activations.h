@@ -22,9 +22,9 @@ namespace saffron::plugins {
 //             p is a pseudo-random permutation (seed) of all rows, or, without shuffle, p(r) = r
 //   x = (a - mean) scale
 //
-// So a row's neighbours in a block come from anywhere in the files, however these were written. Mean
-// and scale of each stream are estimated over normalise_rows rows drawn in the same way, when rows are
-// first asked for. A row with a value that is not finite is refused when it is read.
+// So a row's neighbours in a block come from anywhere in the files, however these were written.
+// Mean and scale of each stream are estimated over normalise_rows rows drawn in the same way, when
+// rows are first asked for. A row with a value that is not finite is refused when it is read.
 class Activations final : public Source, public Stateful {
  public:
   struct Options {

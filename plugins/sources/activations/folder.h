@@ -10,8 +10,8 @@
 namespace saffron::plugins {
 
 // The files of activations that `path` names, opened (their headers read) and checked against each
-// other. A folder stands for its .safetensors or .npy files in the order of their names, or for those
-// that its index.json lists; else `path` is a file or a pattern.
+// other. A folder stands for its .safetensors or .npy files in the order of their names, or for
+// those that its index.json lists; else `path` is a file or a pattern.
 //
 //   x.safetensors              a shard with all its tensors
 //   NAME-000.npy, NAME_000.npy  part 000 (three digits or more) of stream NAME

@@ -16,8 +16,8 @@ struct NamedArray {
   at::Tensor values;
 };
 
-// One stream's rows in one file: [rows, width] or [contexts, positions, width], of F64 F32 F16 BF16,
-// in the file's memory map and in any strides.
+// One stream's rows in one file: [rows, width] or [contexts, positions, width], of F64 F32 F16 or
+// BF16, in the file's memory map and in any strides.
 class StreamRows {
  public:
   explicit StreamRows(NamedArray array);  // Error (data) for another shape

@@ -20,8 +20,8 @@ namespace saffron::plugins {
 
 // The activations of a model at named sites, over the rows of a dataset of tokens.
 //
-//   block i = the rows of contexts [i n, (i + 1) n), n = block_contexts, in order: of each context the
-//             positions skip_first, skip_first + 1, ... to its padding;   x = (a - mean) scale
+//   block i = the rows of contexts [i n, (i + 1) n), n = block_contexts, in order: of each context
+//             the positions skip_first, skip_first + 1, ... to its padding;   x = (a - mean) scale
 //
 // Mean and scale of each site are estimated over normalise_contexts contexts that (seed) draws from
 // the dataset, when rows are first asked for. Raw rows may be kept in files (`cache`): what a file

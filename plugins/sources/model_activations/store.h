@@ -21,9 +21,9 @@ namespace saffron::plugins {
 //   tokens     int64 [n, T]     of the contexts
 //   metadata   format, and the SHA-256 of all of these
 //
-// A file is used only when it holds the contexts that are asked for and its digest is right; else it
-// is made anew. Nothing that goes wrong here stops a run: a file that cannot be used, or a disk that
-// is full, is a warning.
+// A file is used only when it holds the contexts that are asked for and its digest is right; else
+// it is made anew. Nothing that goes wrong here stops a run: a file that cannot be used, or a disk
+// that is full, is a warning.
 class ActivationStore {
  public:
   // `about` becomes the folder's index.json, for people and for the `activations` source.

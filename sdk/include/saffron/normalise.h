@@ -18,7 +18,7 @@
 //   centre   none           m = 0
 //            mean           m = abar
 //   scale    none           s = 1
-//            sqrt_d         s = sqrt(d) / ((1/n) sum_r ||a_r - m||)     the mean norm of x is sqrt(d)
+//            sqrt_d         s = sqrt(d) / ((1/n) sum_r ||a_r - m||)   the mean norm of x is sqrt(d)
 //                           (SAELens `expected_average_only_in`, where m = 0)
 //            unit_norm      s = ((1/n) sum_r ||a_r - m||^2)^(-1/2)      the mean squared norm is 1
 //                           (Lieberum et al. 2024, Gemma Scope)
@@ -49,8 +49,8 @@ struct SAFFRON_EXPORT Normalisation {
   [[nodiscard]] at::Tensor undo(const at::Tensor& x) const;     // x / s + m
 };
 
-// sample [n, d] on the CPU, float32 or float64, n >= 1. Error (numeric) for a value that is not finite,
-// and where a scale is asked for and the sample has none: all its rows are equal, or zero.
+// sample [n, d] on the CPU, float32 or float64, n >= 1. Error (numeric) for a value that is not
+// finite, and where a scale is asked for and the sample has none: all its rows are equal, or zero.
 [[nodiscard]] SAFFRON_EXPORT Normalisation estimate_normalisation(const at::Tensor& sample,
                                                                   Centring centring,
                                                                   Scaling scaling);
@@ -68,7 +68,8 @@ class SAFFRON_EXPORT Normaliser {
 
   [[nodiscard]] const Normalisation& of(std::int64_t stream) const;
 
-  // Tensors "<stream>/mean"; values {"<stream>": {"scale", "mean_norm", "rows"}}. Empty before fit().
+  // Tensors "<stream>/mean"; values {"<stream>": {"scale", "mean_norm", "rows"}}. Empty before
+  // fit().
   [[nodiscard]] State save() const;
   // Error (data) unless the state is empty or holds every stream in its width.
   void load(const State& state);

@@ -41,7 +41,7 @@ class FakeContext final : public Context {
   mutable std::string last;
 };
 
-// Row i has the tokens 13 i + 7 t + 1 (mod 97); lengths[i] of them are text, where given.
+// Row i has the tokens 13 i + 7 t + 1 (mod 97); masks[i] says which are text, where given.
 class FakeDataset final : public Dataset {
  public:
   FakeDataset(std::int64_t rows, std::int64_t length) {
@@ -73,17 +73,18 @@ class FakeDataset final : public Dataset {
   std::string where(std::int64_t row) const override { return cat("line ", row + 1); }
 
   std::int64_t token(std::int64_t row, std::int64_t position) const {
-    return (13 * row + 7 * position + 1 + shift) % 97;
+    return (13 * row + 7 * position + 1 + shift + (row == changed_row ? 1 : 0)) % 97;
   }
 
   std::vector<std::string> masks;  // "1110" a row; none: no padding
-  std::int64_t shift = 0;
+  std::int64_t shift = 0;          // of all tokens
+  std::int64_t changed_row = -1;   // one whose tokens are others
   DatasetInfo info_;
   mutable std::int64_t info_calls = 0;
 };
 
-// Activation j at a site = gain (100 token + position + j / 8) + the site's number, so that a row at
-// the wrong place is seen. Padding is never to be run: the tokens of a batch have one length.
+// Activation j at a site = gain (100 token + position + j / 8) + the site's number, so that a row
+// at the wrong place is seen.
 class FakeModel final : public Model {
  public:
   FakeModel() {

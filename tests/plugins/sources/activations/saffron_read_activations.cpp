@@ -1,5 +1,5 @@
-// saffron_read_activations FOLDER OUT: all rows of the folder's streams, in the order of the files, with
-// their origin, as one safetensors file. How tests/peers sees what our reader made of a folder.
+// saffron_read_activations FOLDER OUT: all rows of the folder's streams, in the order of the files,
+// with their origin, as one safetensors file. How tests/peers sees what our reader made of a folder.
 
 #include "plugins/sources/activations/activations.h"
 #include "tests/plugins/sources/fakes.h"

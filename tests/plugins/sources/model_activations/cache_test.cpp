@@ -1,3 +1,4 @@
+#include "plugins/sources/model_activations/content_key.h"
 #include "tests/plugins/sources/model_activations/support.h"
 
 #include <saffron/io.h>
@@ -7,6 +8,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <set>
 
 namespace saffron::source_test {
 namespace {
@@ -139,8 +141,45 @@ TEST_F(Cached, FileOfAnotherFormIsMadeAnew) {
       "tensor 'layers.0.resid_post' is Half [20, 4]");
 }
 
-// The same key, for the sample of rows that it sees is the same; other tokens in this block.
-TEST_F(Cached, FileOfOtherTokensIsMadeAnew) {
+// A dataset of more rows than the key's sample has.
+struct CachedAtLength : Cached {
+  CachedAtLength() {
+    bench.dataset = std::make_shared<FakeDataset>(80, 6);
+    bench.options.dataset = Ref<Dataset>("text", bench.dataset);
+  }
+  std::string key_with_changed(std::int64_t row) {
+    bench.dataset->changed_row = row;
+    return plugins::content_key(*bench.model, *bench.dataset, bench.options.sites, Value::table());
+  }
+};
+
+TEST_F(CachedAtLength, TheKeySeesTheTokensOf64Rows) {
+  std::set<std::string> keys = {key_with_changed(-1)};
+  for (std::int64_t row = 0; row < 80; ++row) keys.insert(key_with_changed(row));
+  EXPECT_EQ(keys.size(), 65u);
+}
+
+// A change in another row is seen in the file.
+TEST_F(CachedAtLength, FileOfChangedTokensIsMadeAnew) {
+  const std::string before = key_with_changed(-1);
+  std::int64_t row = 0;
+  while (key_with_changed(row) != before) ASSERT_LT(++row, 80);
+  const std::int64_t block = row / 4;
+
+  bench.options.centre = Centring::none;
+  bench.options.scale = Scaling::none;
+  bench.dataset->changed_row = -1;
+  const ActivationRows old = bench.make()->block(block);
+  log.lines.clear();
+  bench.dataset->changed_row = row;
+  const ActivationRows rows = bench.make()->block(block);
+  EXPECT_FALSE(identical(rows, old));
+  expect_raw(bench, rows);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_THAT(warnings()[0], HasSubstr("it is of other tokens"));
+}
+
+TEST_F(Cached, FileOfAnotherBlockIsMadeAnew) {
   (void)bench.make()->block(0);
   expect_recovery(
       [&](const fs::path& path) {

@@ -9,7 +9,7 @@ namespace saffron::source_test {
 
 using plugins::ModelActivations;
 
-// A model, a dataset of 10 contexts of 6 tokens, and options that make blocks of 4 contexts from them.
+// A model, a dataset of 10 contexts of 6 tokens, and options that make blocks of 4 contexts.
 struct Bench {
   Bench() {
     options.model = Ref<Model>("lm", model);
