@@ -11,6 +11,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -98,6 +99,9 @@ int main(int argc, char** argv) {
     std::cerr << (error.kind() == saffron::ErrorKind::recipe ? "" : "error: ") << error.what()
               << "\n";
     code = exit_code(error.kind());
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::cerr << "error: " << error.path1().string() << ": " << error.code().message() << "\n";
+    code = exit_code(saffron::ErrorKind::io);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";
     code = 1;

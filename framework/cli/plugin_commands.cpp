@@ -3,7 +3,7 @@
 #include "framework/loader/catalog.h"
 #include "framework/loader/describe.h"
 #include "framework/loader/inspect.h"
-#include "framework/loader/kinds.h"
+#include "framework/recipe/kinds.h"
 
 #include <saffron/error.h>
 

@@ -48,12 +48,15 @@ void NodeContext::progress(std::string_view what, std::int64_t done, std::int64_
 void catch_interrupts() {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit of `ulimit -f` is an error like a full disk
 }
 
 bool interrupted() { return stop_requested.load(); }
 
 void throw_if_interrupted() {
-  if (interrupted()) throw Error(ErrorKind::cancelled, "stopped on request");
+  if (!interrupted()) return;
+  throw Error(ErrorKind::cancelled, "stopped on request")
+      .with_help("the same command again resumes the run");
 }
 
 }  // namespace saffron::host

@@ -9,14 +9,6 @@
 #include <set>
 
 namespace saffron::host {
-namespace {
-
-std::string hash_of(const Value& document) {
-  return sha256(to_json(document, JsonStyle::canonical));
-}
-
-}  // namespace
-
 Identity::Identity(const Recipe& recipe, const Catalog& catalog, Digests& digests,
                    bool trust_revisions)
     : recipe_(recipe), catalog_(catalog), digests_(digests), trust_revisions_(trust_revisions) {}
@@ -40,14 +32,23 @@ Value Identity::files(const ComponentUse& use) {
   return out;
 }
 
-Value Identity::component(const ComponentUse& use) {
-  const Component loaded = catalog_.load(use.kind, use.id);
-  Value out = Value::table();
-  out.set("component", use.kind + " " + use.id);
+void Identity::add_version(Value& out, const std::string& kind, const std::string& id) const {
+  const Component loaded = catalog_.load(kind, id);
   if (trust_revisions_) {
     out.set("revision", static_cast<std::int64_t>(loaded.revision()));
   } else {
     out.set("plugin", loaded.plugin().digest);
+  }
+}
+
+Value Identity::component(const ComponentUse& use) {
+  Value out = Value::table();
+  out.set("component", use.kind + " " + use.id);
+  add_version(out, use.kind, use.id);
+  for (const ComponentUse::Nested& nested : use.nested) {
+    Value inner = Value::table();
+    add_version(inner, nested.kind, nested.id);
+    out.set(nested.kind + " " + nested.id, std::move(inner));
   }
   out.set("parameters", use.identity);
   if (Value inputs = files(use); !inputs.as_table().empty()) out.set("input", std::move(inputs));
@@ -59,18 +60,17 @@ Value Identity::upstream(const std::vector<Decoded::Reference>& references) {
   for (const Decoded::Reference& reference : references) {
     if (reference.kind == "sae") {
       for (const Member* member : recipe_.expand(reference.node)) {
-        out.set("sae " + member->name, hash_of(sae_member(member->name)));
+        out.set("sae " + member->name, sae_member(member->name));
       }
       continue;
     }
-    const NodeKind* kind = kind_of_component(reference.kind);
-    const NodeSpec* spec = kind == nullptr ? nullptr : recipe_.find(kind->section, reference.node);
+    const NodeSpec* spec = recipe_.find(section_of(reference.kind), reference.node);
     if (spec == nullptr) {  // provided by a node of another kind: a model's tokenizer
       for (const std::string& section : providers_of(reference.kind)) {
         if (spec == nullptr) spec = recipe_.find(section, reference.node);
       }
     }
-    if (spec != nullptr) out.set(spec->path(), hash_of(node(*spec)));
+    if (spec != nullptr) out.set(spec->path(), node(*spec));
   }
   return out;
 }
@@ -89,7 +89,7 @@ Value Identity::node(const NodeSpec& spec) {
 Value Identity::train_group(const NodeSpec& train, const TrainGroup& group) {
   const TrainSpec& spec = train.train();
   Value out = common();
-  out.set("source", hash_of(node(*recipe_.find("source", spec.source))));
+  out.set("source." + spec.source, node(*recipe_.find("source", spec.source)));
   Value saes = Value::table();
   for (std::size_t index : group.members) {
     const Member& member = recipe_.members[index];
@@ -120,7 +120,7 @@ Value Identity::sae_member(const std::string& name) {
       for (std::size_t index : group.members) {
         if (recipe_.members[index].name != name) continue;
         Value out = Value::table();
-        out.set("group", hash_of(train_group(*train, group)));
+        out.set("train", train_group(*train, group));
         out.set("member", name);
         return out;
       }
@@ -145,26 +145,37 @@ Value Identity::compare(const NodeSpec& spec) {
   Value out = common();
   out.set("comparator", component(spec.component));
   out.set("node_seed", spec.compare().seed);
-  out.set("world", hash_of(node(*recipe_.find("world", spec.compare().world))));
+  out.set("world." + spec.compare().world, node(*recipe_.find("world", spec.compare().world)));
   return out;
+}
+
+void Identity::each_use(const std::function<void(const ComponentUse&)>& visit) const {
+  for (const NodeSpec& node : recipe_.nodes) {
+    if (node.section != "train") {
+      visit(node.component);
+      continue;
+    }
+    visit(node.train().objective);
+    for (const TrainGroup& group : node.train().groups) {
+      for (const RegularizerSpec& regularizer : group.regularizers) visit(regularizer.component);
+    }
+  }
+  for (const Member& member : recipe_.members) visit(member.component);
 }
 
 Value Identity::inputs() {
   Value out = Value::table();
-  const auto add = [&](const ComponentUse& use) {
+  each_use([&](const ComponentUse& use) {
     const Value found = files(use);
     for (const Value::Entry& entry : found.as_table()) out.set(entry.key, entry.value);
-  };
-  for (const NodeSpec& node : recipe_.nodes) add(node.component);
-  for (const Member& member : recipe_.members) add(member.component);
+  });
   return out;
 }
 
 Value Identity::plugins() {
   Value out = Value::table();
-  const auto add = [&](const ComponentUse& use) {
-    if (use.id.empty()) return;
-    const LoadedPlugin& plugin = catalog_.load(use.kind, use.id).plugin();
+  const auto add = [&](const std::string& kind, const std::string& id) {
+    const LoadedPlugin& plugin = catalog_.load(kind, id).plugin();
     Value entry = Value::table();
     entry.set("file", plugin.file.path.string());
     entry.set("version", plugin.file.version);
@@ -172,12 +183,11 @@ Value Identity::plugins() {
     entry.set("build", plugin.descriptor->build_tag);
     out.set(plugin.file.id, std::move(entry));
   };
-  for (const NodeSpec& node : recipe_.nodes) {
-    add(node.component);
-    if (node.section != "train") continue;
-    add(node.train().objective);
-    for (const RegularizerSpec& regularizer : node.train().regularizers) add(regularizer.component);
-  }
+  each_use([&](const ComponentUse& use) {
+    if (use.id.empty()) return;
+    add(use.kind, use.id);
+    for (const ComponentUse::Nested& nested : use.nested) add(nested.kind, nested.id);
+  });
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include "framework/recipe/recipe.h"
 #include "framework/run/digests.h"
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -28,6 +29,8 @@ class Identity {
 
  private:
   [[nodiscard]] Value component(const ComponentUse& use);
+  void each_use(const std::function<void(const ComponentUse&)>& visit) const;
+  void add_version(Value& out, const std::string& kind, const std::string& id) const;
   [[nodiscard]] Value files(const ComponentUse& use);
   [[nodiscard]] Value upstream(const std::vector<Decoded::Reference>& references);
   [[nodiscard]] Value common() const;

@@ -25,9 +25,7 @@ class NodeServices final : public Services {
   std::shared_ptr<void> reference(std::string_view kind, const std::string& node,
                                   const Origin& origin) override {
     if (kind == "sae") return objects_.sae(node);
-    const NodeKind* section = kind_of_component(kind);
-    const NodeSpec* spec =
-        section == nullptr ? nullptr : objects_.recipe().find(section->section, node);
+    const NodeSpec* spec = objects_.recipe().find(section_of(kind), node);
     if (spec == nullptr) throw Error(cat("there is no ", kind, " '", node, "'")).at(origin);
     return objects_.node(*spec);
   }

@@ -28,10 +28,12 @@ Verdict equal(const std::string& plugin, const std::string& host) {
   return plugin == host ? Verdict::same : Verdict::mismatch;
 }
 
-Verdict same_major_not_newer(const std::string& plugin, const std::string& host) {
+// Until 1.0 a minor version may change the SDK.
+Verdict same_series_not_newer(const std::string& plugin, const std::string& host) {
   if (plugin == host) return Verdict::same;
   const auto a = version_of(plugin), b = version_of(host);
-  return plugin != "-" && a[0] == b[0] && a <= b ? Verdict::tolerated : Verdict::mismatch;
+  const bool same_series = a[0] == b[0] && (a[0] > 0 || a[1] == b[1]);
+  return plugin != "-" && same_series && a <= b ? Verdict::tolerated : Verdict::mismatch;
 }
 
 Verdict equal_major_or_none(const std::string& plugin, const std::string& host) {
@@ -54,7 +56,8 @@ struct Rule {
 
 constexpr Rule kRules[] = {
     {"abi", equal, "must be equal", "for a different plugin ABI"},
-    {"sdk", same_major_not_newer, "must be of the host's major and not newer",
+    {"sdk", same_series_not_newer,
+     "must be of the host's major (before 1.0: and minor) and not newer",
      "with a different Saffron SDK"},
     {"torch", equal, "must be equal", "for a different LibTorch"},
     {"cuda", equal_major_or_none, "must be of the host's major, or none", "for a different CUDA"},

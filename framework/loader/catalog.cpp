@@ -1,7 +1,6 @@
 #include "framework/loader/catalog.h"
 
 #include "framework/loader/abi_rows.h"
-#include "framework/loader/kinds.h"
 #include "framework/loader/load.h"
 #include "framework/recipe/kinds.h"
 

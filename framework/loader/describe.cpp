@@ -1,8 +1,8 @@
 #include "framework/loader/describe.h"
 
-#include "framework/loader/kinds.h"
 #include "framework/loader/load.h"
 #include "framework/loader/plugin_catalog.h"
+#include "framework/recipe/kinds.h"
 
 namespace saffron::host {
 namespace {
@@ -114,7 +114,7 @@ Value describe(const Component& component) {
   out.set("needs_cuda", Value(component.has(SAFFRON_COMPONENT_NEEDS_CUDA)));
   out.set("graph_safe", Value(component.has(SAFFRON_COMPONENT_GRAPH_SAFE)));
   out.set("params", describe_all(params_of(component)));
-  out.set("keys", describe_all(own_keys(component.kind())));
+  out.set("keys", describe_all(keys_beside(component.kind())));
   set_text(out, "table", table_header(component.kind()));
   out.set("file", Value(plugin.file.path.string()));
   out.set("sha256", Value(plugin.digest));

@@ -1,6 +1,6 @@
 #include "framework/loader/describe.h"
 
-#include "framework/loader/kinds.h"
+#include "framework/recipe/kinds.h"
 
 #include <algorithm>
 #include <array>
@@ -176,7 +176,7 @@ std::string components_text(const Value& listing) {
   for (auto& [kind, rows] : by_kind) {
     std::sort(rows.begin(), rows.end(),
               [](const Listed& a, const Listed& b) { return a.name < b.name; });
-    const KindInfo* info = find_kind(kind);
+    const Kind* info = find_kind(kind);
     out += cat(kind, info == nullptr ? "" : cat(": ", info->meaning), '\n');
     for (const Listed& row : rows) {
       out += cat("  ", padded(row.name, name_width), "  ");

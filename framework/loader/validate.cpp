@@ -1,8 +1,8 @@
 #include "framework/loader/validate.h"
 
 #include "framework/loader/abi_rows.h"
-#include "framework/loader/kinds.h"
 #include "framework/loader/range.h"
+#include "framework/recipe/kinds.h"
 
 #include <saffron/plugin.h>
 
@@ -51,7 +51,7 @@ class Checker {
   void component(const saffron_component& row) {
     const std::string kind = text(row.kind), name = text(row.name);
     what_ = cat(kind, " '", name, "'");
-    const KindInfo* info = find_kind(kind);
+    const Kind* info = find_kind(kind);
     if (info == nullptr) {
       problem(cat("this Saffron knows no kind '", kind, "'", nearest_kind(kind)));
     } else if (text(row.interface) != info->interface) {
@@ -64,7 +64,7 @@ class Checker {
       problem("lacks a factory function");
     }
     own_keys_.clear();
-    for (const ParamInfo& key : own_keys(kind)) own_keys_.insert(key.name);
+    for (const ParamInfo& key : keys_beside(kind)) own_keys_.insert(key.name);
     params(params_of(row), "");
   }
 

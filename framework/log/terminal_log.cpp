@@ -1,5 +1,7 @@
 #include "framework/log/terminal_log.h"
 
+#include <saffron/error.h>
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -48,7 +50,11 @@ class TerminalLog final : public LogSink {
 }  // namespace
 
 std::unique_ptr<LogSink> make_log(const std::string& file, bool verbose) {
-  return std::make_unique<TerminalLog>(file, verbose);
+  try {
+    return std::make_unique<TerminalLog>(file, verbose);
+  } catch (const spdlog::spdlog_ex& error) {
+    throw Error(ErrorKind::io, error.what());
+  }
 }
 
 }  // namespace saffron::host

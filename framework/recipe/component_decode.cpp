@@ -19,15 +19,6 @@ std::string tail_of(const std::string& path, const std::string& place) {
   return path.size() > place.size() + 1 ? path.substr(place.size() + 1) : std::string();
 }
 
-// Kinds that a wrong `use` may have come from: of nodes, and of tables inside train nodes.
-std::vector<std::string> component_kinds() {
-  std::vector<std::string> out = {"regularizer", "objective"};
-  for (const NodeKind& kind : node_kinds()) {
-    if (kind.component[0] != 0) out.emplace_back(kind.component);
-  }
-  return out;
-}
-
 // The one problem that several values for one parameter make is a grid that is meant.
 bool got_list(const Problem& problem) {
   return problem.message.starts_with("expected ") && problem.message.ends_with(", got list");
@@ -129,7 +120,7 @@ void ComponentDecoder::unknown_component(std::string_view kind, const Value& use
       help = did_you_mean(word.substr(colons + 2), names);
     }
   } else {
-    for (const std::string& other : component_kinds()) {
+    for (const std::string& other : kind_names()) {
       if (kind == other || catalog_.resolve(other, word).empty()) continue;
       message = cat('\'', word, "' is ", with_article(other), ", not ", with_article(kind));
     }
@@ -234,6 +225,8 @@ void ComponentDecoder::decode_nested(ComponentUse& out, const Decoded::Nested& n
   std::move(inner.references.begin(), inner.references.end(), std::back_inserter(out.references));
   std::move(inner.hashed_files.begin(), inner.hashed_files.end(),
             std::back_inserter(out.hashed_files));
+  out.nested.push_back({inner.kind, inner.id});
+  std::move(inner.nested.begin(), inner.nested.end(), std::back_inserter(out.nested));
   const auto put = [&](Value& tree, Value& content, const Value& use) {
     Value* at = value_at(tree, nested.path);
     if (at == nullptr) return;

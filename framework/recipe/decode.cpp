@@ -35,10 +35,9 @@ Value settings_of(const Value& root) {
 // A name like [scorer.x] for [score.x] is not near it by spelling.
 void check_section_words(const Value& root, Problems& problems) {
   for (const Value::Entry& entry : root.as_table()) {
-    const NodeKind* kind = kind_of_component(entry.key);
-    if (kind == nullptr || entry.key == kind->section) continue;
-    problems.error(entry.key_origin, entry.key, "unknown key",
-                   cat("write [", kind->section, ".NAME]"));
+    const std::string_view section = section_of(entry.key);
+    if (section.empty() || entry.key == section) continue;
+    problems.error(entry.key_origin, entry.key, "unknown key", cat("write [", section, ".NAME]"));
   }
 }
 

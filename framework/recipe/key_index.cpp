@@ -31,7 +31,7 @@ std::string joined(const std::vector<std::string>& places) {
 KeyIndex::KeyIndex(const Value& root, ComponentCatalog& catalog) {
   for (const ParamInfo& info : Settings::schema().params()) entries_.push_back({info.name, ""});
   for (const Value::Entry& section : root.as_table()) {
-    const NodeKind* kind = kind_of_section(section.key);
+    const Kind* kind = kind_of_section(section.key);
     if (kind == nullptr || !section.value.is_table()) continue;
     for (const Value::Entry& node : section.value.as_table()) {
       if (!node.value.is_table()) continue;
@@ -39,10 +39,10 @@ KeyIndex::KeyIndex(const Value& root, ComponentCatalog& catalog) {
       add(own_params(section.key), place);
       const Value* use = node.value.find("use");
       if (use == nullptr || !use->is_string()) continue;
-      const std::vector<std::string> ids = catalog.resolve(kind->component, use->as_string());
+      const std::vector<std::string> ids = catalog.resolve(kind->name, use->as_string());
       if (ids.size() != 1) continue;
       try {
-        add(catalog.params(kind->component, ids[0]), place);
+        add(catalog.params(kind->name, ids[0]), place);
       } catch (const std::exception&) {
         continue;  // a plugin that cannot be loaded: decoding the node says why
       }

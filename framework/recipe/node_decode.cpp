@@ -19,8 +19,8 @@ Value decode_with(NodeSpec& node, ComponentDecoder& decoder) {
   Keys keys;
   Value resolved = std::move(decoder.own_keys(node.table, own, keys, node.path()).resolved);
   node.keys = std::move(keys);
-  const NodeKind& kind = *kind_of_section(node.section);
-  node.component = decoder.component(kind.component, node.table, own, node.path());
+  const Kind& kind = *kind_of_section(node.section);
+  node.component = decoder.component(kind.name, node.table, own, node.path());
   node.references = node.component.references;
   join_tables(node.table, node.component, resolved, node.section, node.resolved, node.identity);
   return resolved;

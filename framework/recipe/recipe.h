@@ -46,6 +46,10 @@ struct ComponentUse {
   Value identity = Value::table();  // `resolved` less what cannot change a result
   std::vector<Decoded::Reference> references;  // also those of nested components
   std::vector<std::string> hashed_files;       // paths or globs whose content is an input
+  struct Nested {
+    std::string kind, id;
+  };
+  std::vector<Nested> nested;  // components in its parameters, at every depth
 };
 
 using Coordinates = std::vector<std::pair<std::string, std::string>>;  // {"k", "8"}

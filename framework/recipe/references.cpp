@@ -27,8 +27,8 @@ std::string base_name(const std::string& reference) {
 
 // The sections in which a reference of this kind looks.
 std::vector<std::string> sections_for(const std::string& kind) {
-  const NodeKind* node = kind_of_component(kind);
-  return node != nullptr ? std::vector<std::string>{node->section} : providers_of(kind);
+  const std::string_view section = section_of(kind);
+  return section.empty() ? providers_of(kind) : std::vector<std::string>{std::string(section)};
 }
 
 const NodeSpec* target_of(const Recipe& recipe, const Reference& reference) {

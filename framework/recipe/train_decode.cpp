@@ -134,7 +134,8 @@ void decode_train(NodeSpec& node, ComponentDecoder& decoder) {
   decoder.only(node.table, own, node.path());
   Decoded decoded =
       decoder.own_keys(node.table, schema_keys(), static_cast<TrainKeys&>(spec), node.path());
-  join_tables(node.table, {}, decoded.resolved, "train", node.resolved, node.identity);
+  const ComponentUse none;
+  join_tables(node.table, none, decoded.resolved, "train", node.resolved, node.identity);
   node.references = references_in(decoded.resolved.find("saes"), "sae", node.path() + ".saes");
   spec.saes.clear();  // known even when another key is wrong
   for (const Decoded::Reference& reference : node.references) spec.saes.push_back(reference.node);

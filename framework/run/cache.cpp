@@ -1,7 +1,10 @@
 #include "framework/run/cache.h"
 
+#include "framework/run/run_directory.h"
+
 #include <saffron/error.h>
 #include <saffron/io.h>
+#include <saffron/log.h>
 
 #include <unistd.h>
 
@@ -12,6 +15,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kChangesNamed = 3;
+constexpr const char* kDocument = "key.json";
+constexpr const char* kFiles = "files.json";  // {name: SHA-256} of the result's files
 
 void differences(const Value& before, const Value& after, const std::string& path,
                  std::vector<std::string>& out) {
@@ -41,6 +46,56 @@ fs::path by_node(const fs::path& root, const std::string& kind, const std::strin
   return root / kind / "latest" / (sha256(node).substr(0, 16) + ".json");
 }
 
+Value files_in(const fs::path& folder) {
+  Value files = Value::table();
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    files.set(entry.path().filename().string(), sha256_file(entry.path()));
+  }
+  return files;
+}
+
+// What is wrong with an entry that is there; "" for a whole one.
+std::string damage(const fs::path& folder) {
+  try {
+    const Value files = from_json(read_text(folder / kFiles), (folder / kFiles).string());
+    for (const Value::Entry& file : files.as_table()) {
+      if (!(Value(sha256_file(folder / file.key)) == file.value)) {
+        return (folder / file.key).string() + " is not what was stored";
+      }
+    }
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// A folder beside an entry until `keep` is done with it.
+class Staged {
+ public:
+  explicit Staged(fs::path path) : path_(std::move(path)) {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+    create_folder(path_,
+                  "choose another place with --cache DIR, or keep no results with --cache \"\"");
+  }
+  ~Staged() {
+    std::error_code ignored;  // a full disk must get its room back, whatever else fails
+    fs::remove_all(path_, ignored);
+  }
+  Staged(const Staged&) = delete;
+  Staged& operator=(const Staged&) = delete;
+
+  [[nodiscard]] const fs::path& path() const { return path_; }
+  // False when there is a folder of that name already.
+  [[nodiscard]] bool becomes(const fs::path& folder, std::error_code& failure) const {
+    fs::rename(path_, folder, failure);
+    return !failure;
+  }
+
+ private:
+  fs::path path_;
+};
+
 }  // namespace
 
 std::string describe_change(const Value& before, const Value& after) {
@@ -59,44 +114,50 @@ ResultCache::Lookup ResultCache::find(const std::string& kind, const std::string
   Lookup lookup;
   lookup.key = sha256(to_json(document, JsonStyle::canonical));
   const fs::path folder = root_ / kind / lookup.key;
-  if (fs::exists(folder / "key.json")) {
-    lookup.folder = folder;
-    lookup.reason = "hit";
+  if (fs::exists(folder)) {
+    const std::string damaged = damage(folder);
+    if (damaged.empty()) {
+      lookup.folder = folder;
+      lookup.reason = "hit";
+      return lookup;
+    }
+    lookup.reason = "the earlier result is damaged";
+    logging::warning(cat("passing over a damaged result of ", node, ": ", damaged));
     return lookup;
   }
   const fs::path latest = by_node(root_, kind, node);
-  if (!fs::exists(latest)) {
-    lookup.reason = "no earlier result";
-    return lookup;
+  lookup.reason = "no earlier result";
+  if (!fs::exists(latest)) return lookup;
+  try {
+    lookup.reason = describe_change(from_json(read_text(latest), latest.string()), document);
+    if (lookup.reason.empty()) lookup.reason = "the earlier result was removed";
+  } catch (const Error& error) {  // it only explains
+    logging::info(error.what());
   }
-  lookup.reason = describe_change(from_json(read_text(latest), latest.string()), document);
-  if (lookup.reason.empty()) lookup.reason = "the earlier result was removed";
   return lookup;
 }
 
-fs::path ResultCache::stage(const std::string& kind, const std::string& key) const {
-  const fs::path folder = root_ / kind / cat(key, ".partial-", ::getpid());
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
-
-void ResultCache::commit(const std::string& kind, const std::string& node, const Value& document,
-                         const fs::path& staged) const {
+void ResultCache::keep(const std::string& kind, const std::string& node, const Value& document,
+                       const std::function<void(const fs::path& folder)>& fill) const {
   const std::string key = sha256(to_json(document, JsonStyle::canonical));
-  write_file_atomic(staged / "key.json", to_json(document, JsonStyle::pretty) + "\n");
+  const Staged staged(root_ / kind / cat(key, ".partial-", ::getpid()));
+  fill(staged.path());
+  const Value files = files_in(staged.path());
+  write_file_atomic(staged.path() / kDocument, to_json(document, JsonStyle::pretty) + "\n");
+  write_file_atomic(staged.path() / kFiles, to_json(files, JsonStyle::pretty) + "\n");
   const fs::path folder = root_ / kind / key;
   std::error_code failure;
-  fs::rename(staged, folder, failure);
-  if (failure) {  // another process was first with the same content
-    fs::remove_all(staged);
-    if (!fs::exists(folder / "key.json")) {
+  // Where there is one already, another process was first with the same content, or it is damaged.
+  if (!staged.becomes(folder, failure) && !damage(folder).empty()) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    if (!staged.becomes(folder, failure)) {
       throw Error(ErrorKind::io, cat("cannot keep a result: ", failure.message()))
           .within(folder.string());
     }
   }
   const fs::path latest = by_node(root_, kind, node);
-  fs::create_directories(latest.parent_path());
+  create_folder(latest.parent_path(), "");
   write_file_atomic(latest, to_json(document) + "\n");
 }
 

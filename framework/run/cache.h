@@ -3,6 +3,7 @@
 #include <saffron/value.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -10,7 +11,8 @@ namespace saffron::host {
 
 // Results kept by what they were made of: cache/<kind>/<key>/, where the key is the SHA-256 of a
 // canonical document (component, plugin digest, resolved parameters, seeds, input digests, upstream
-// keys). The document is stored beside the result, so that a miss can say what changed.
+// keys). The document is stored beside the result, so that a miss can say what changed, and so are the
+// digests of its files, so that a damaged result is made again.
 class ResultCache {
  public:
   explicit ResultCache(std::filesystem::path root) : root_(std::move(root)) {}
@@ -23,10 +25,10 @@ class ResultCache {
   };
   [[nodiscard]] Lookup find(const std::string& kind, const std::string& node,
                             const Value& document) const;
-  // A folder to fill, which commit() makes the entry; a folder that was never committed is swept later.
-  [[nodiscard]] std::filesystem::path stage(const std::string& kind, const std::string& key) const;
-  void commit(const std::string& kind, const std::string& node, const Value& document,
-              const std::filesystem::path& staged) const;
+  // Makes an entry of what `fill` writes into the folder that it gets. The entry appears whole; when
+  // something throws, nothing of it stays. What a killed process left is swept by `saffron clean`.
+  void keep(const std::string& kind, const std::string& node, const Value& document,
+            const std::function<void(const std::filesystem::path& folder)>& fill) const;
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 
  private:

@@ -8,7 +8,8 @@
 
 namespace saffron::host {
 
-// States as single safetensors files (tensors; values in the metadata), written whole.
+// States as single safetensors files (tensors; values and a SHA-256 of it all in the metadata),
+// written whole. Reading throws Error (data) when the content is not what was written.
 void write_state(const std::filesystem::path& file, const State& state);
 [[nodiscard]] State read_state(const std::filesystem::path& file);
 

@@ -145,9 +145,9 @@ Value run_compare_node(RunState& run, const NodeSpec& node) {
   run.progress.end();
   run.progress.say(cat("  compared ", node.name));
   if (run.cache != nullptr) {
-    const fs::path staged = run.cache->stage("compare", lookup->key);
-    write_file_atomic(staged / "result.json", to_json(result) + "\n");
-    run.cache->commit("compare", node.path(), document, staged);
+    run.cache->keep("compare", node.path(), document, [&](const fs::path& folder) {
+      write_file_atomic(folder / "result.json", to_json(result) + "\n");
+    });
   }
   return result;
 }

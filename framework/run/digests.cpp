@@ -5,10 +5,37 @@
 #include <saffron/io.h>
 #include <saffron/log.h>
 
+#include "framework/run/run_directory.h"
+
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
+namespace {
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// What tells, without reading it, that a file is the one that was digested.
+Value stamp_of(const fs::path& file) {
+  struct stat status{};
+  if (::stat(file.c_str(), &status) != 0) {
+    throw Error(ErrorKind::io, cat("cannot read its size: ", std::strerror(errno)))
+        .within(file.string());
+  }
+  Value stamp = Value::table();
+  stamp.set("size", static_cast<std::int64_t>(status.st_size));
+  stamp.set("time", nanoseconds(status.st_mtim));
+  stamp.set("changed", nanoseconds(status.st_ctim));
+  return stamp;
+}
+
+}  // namespace
 
 Digests::Digests(fs::path cache) : file_(cache / "digests.json"), known_(Value::table()) {
   if (!fs::exists(file_)) return;
@@ -22,18 +49,16 @@ Digests::Digests(fs::path cache) : file_(cache / "digests.json"), known_(Value::
 }
 
 std::string Digests::of(const fs::path& file) {
-  const fs::path path = fs::canonical(file);
-  const auto size = static_cast<std::int64_t>(fs::file_size(path));
-  const auto time = static_cast<std::int64_t>(fs::last_write_time(path).time_since_epoch().count());
-  if (const Value* held = known_.find(path.string());
-      held != nullptr && held->is_table() && held->find("size") != nullptr &&
-      held->at("size") == Value(size) && held->at("time") == Value(time)) {
-    return held->at("sha256").as_string();
+  const fs::path path = fs::weakly_canonical(file);
+  Value entry = stamp_of(path);
+  if (const Value* held = known_.find(path.string()); held != nullptr && held->is_table()) {
+    const Value* digest = held->find("sha256");
+    if (digest != nullptr && digest->is_string()) {
+      entry.set("sha256", *digest);
+      if (*held == entry) return digest->as_string();
+    }
   }
   const std::string digest = sha256_file(path);
-  Value entry = Value::table();
-  entry.set("size", size);
-  entry.set("time", time);
   entry.set("sha256", digest);
   known_.set(path.string(), std::move(entry));
   changed_ = true;
@@ -42,7 +67,8 @@ std::string Digests::of(const fs::path& file) {
 
 void Digests::save() {
   if (!changed_) return;
-  fs::create_directories(file_.parent_path());
+  create_folder(file_.parent_path(),
+                "choose another place with --cache DIR, or keep no results with --cache \"\"");
   write_file_atomic(file_, to_json(known_, JsonStyle::pretty) + "\n");
   changed_ = false;
 }

@@ -8,8 +8,9 @@
 
 namespace saffron::host {
 
-// SHA-256 of input files and plugins, remembered by (path, size, modification time) in
-// <cache>/digests.json, so that an unchanged 100 MB file is read once.
+// SHA-256 of input files and plugins, remembered in <cache>/digests.json by path, size and the times
+// of the last change to content and to inode (the latter cannot be set back, as tools that copy
+// times do with the former), so that an unchanged 100 MB file is read once.
 class Digests {
  public:
   explicit Digests(std::filesystem::path cache);

@@ -1,6 +1,7 @@
 #include "framework/run/metrics_log.h"
 
 #include <saffron/error.h>
+#include <saffron/io.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace saffron::host {
 namespace {
@@ -55,6 +57,24 @@ void MetricsLog::cut(std::int64_t length) {
 
 void MetricsLog::synchronise() const {
   if (::fsync(descriptor_) != 0) fail(file_, "cannot synchronise");
+}
+
+std::vector<Value> read_metrics(const std::filesystem::path& file) {
+  std::vector<Value> records;
+  if (!std::filesystem::exists(file)) return records;
+  const std::string text = read_text(file);
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    try {
+      records.push_back(from_json(rest.substr(0, end), ""));
+    } catch (const Error& error) {
+      throw Error(ErrorKind::data,
+                  cat("line ", records.size() + 1, " is damaged: ", error.message()))
+          .within(file.string());
+    }
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+  }
+  return records;
 }
 
 }  // namespace saffron::host

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 namespace saffron::host {
 
@@ -27,5 +28,8 @@ class MetricsLog {
   int descriptor_ = -1;
   std::int64_t length_ = 0;
 };
+
+// The file's records, line by line; none when there is no file. Error (data) names a damaged line.
+[[nodiscard]] std::vector<Value> read_metrics(const std::filesystem::path& file);
 
 }  // namespace saffron::host

@@ -42,52 +42,63 @@ Progress::~Progress() { end(); }
 void Progress::begin(std::string_view stage) {
   end();
   stage_ = stage;
+  detail_.clear();
+  done_ = total_ = 0;
   started_ = Clock::now();
   shown_ = {};
 }
 
-std::string Progress::compose(std::int64_t done, std::int64_t total,
-                              std::string_view detail) const {
+std::string Progress::compose() const {
   const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
   std::ostringstream out;
   out << stage_;
-  if (total > 0) {
-    const double share = static_cast<double>(done) / static_cast<double>(total);
+  if (total_ > 0) {
+    const double share = static_cast<double>(done_) / static_cast<double>(total_);
     if (terminal_) {
       out << " [";
       for (int i = 0; i < kBarWidth; ++i) out << (i < share * kBarWidth ? '=' : ' ');
       out << "]";
     }
     out << " " << std::fixed << std::setprecision(0) << 100 * share << " %";
-    if (done > 0 && done < total) {
+    if (done_ > 0 && done_ < total_) {
       out << "  " << duration_text(seconds * (1 - share) / share) << " left";
     }
   }
-  if (!detail.empty()) out << "  " << detail;
+  if (!detail_.empty()) out << "  " << detail_;
   return out.str();
 }
 
-void Progress::update(std::int64_t done, std::int64_t total, std::string_view detail) {
-  if (silent_) return;
+// Whether the line is old enough to be shown anew.
+bool Progress::due() {
+  if (silent_) return false;
   const auto now = Clock::now();
-  const bool first = shown_ == Clock::time_point{};
-  if (!first &&
-      now - shown_ < (terminal_ ? kTerminalInterval : std::chrono::milliseconds(kLineInterval))) {
-    return;
-  }
+  const auto interval = terminal_ ? kTerminalInterval : std::chrono::milliseconds(kLineInterval);
+  if (shown_ != Clock::time_point{} && now - shown_ < interval) return false;
   shown_ = now;
-  show(compose(done, total, detail), false);
+  return true;
 }
 
-void Progress::show(const std::string& line, bool last) {
+void Progress::update(std::int64_t done, std::int64_t total, std::string_view detail) {
+  done_ = done;
+  total_ = total;
+  detail_ = detail;
+  if (due()) show(compose());
+}
+
+void Progress::beside(std::string_view what, std::int64_t done, std::int64_t total) {
+  if (!due()) return;
+  const std::string share = total > 0 ? cat(" ", 100 * done / total, " %") : "";
+  show(cat(compose(), "  (", what, share, ")"));
+}
+
+void Progress::show(const std::string& line) {
   if (!terminal_) {
     std::fprintf(stderr, "%s\n", line.c_str());
     return;
   }
-  std::fprintf(stderr, "\r\033[K%s%s", line.substr(0, terminal_columns() - 1).c_str(),
-               last ? "\n" : "");
+  std::fprintf(stderr, "\r\033[K%s", line.substr(0, terminal_columns() - 1).c_str());
   std::fflush(stderr);
-  open_ = !last;
+  open_ = true;
 }
 
 void Progress::say(std::string_view line) {

@@ -21,18 +21,21 @@ class Progress {
   void begin(std::string_view stage);
   // total 0 = unknown; `detail` follows: "loss 12.3  FVU 0.21".
   void update(std::int64_t done, std::int64_t total, std::string_view detail = {});
+  // What a component does meanwhile, shown beside the stage as it stands.
+  void beside(std::string_view what, std::int64_t done, std::int64_t total);
   // A line that stays.
   void say(std::string_view line);
   void end();
 
  private:
   using Clock = std::chrono::steady_clock;
-  void show(const std::string& line, bool last);
-  [[nodiscard]] std::string compose(std::int64_t done, std::int64_t total,
-                                    std::string_view detail) const;
+  [[nodiscard]] bool due();
+  void show(const std::string& line);
+  [[nodiscard]] std::string compose() const;
 
   bool terminal_, silent_;
-  std::string stage_;
+  std::string stage_, detail_;
+  std::int64_t done_ = 0, total_ = 0;
   Clock::time_point started_, shown_;
   bool open_ = false;  // an unfinished line is on the terminal
 };

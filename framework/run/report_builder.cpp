@@ -2,12 +2,13 @@
 
 #include "framework/recipe/resolve.h"
 #include "framework/report/document.h"
+#include "framework/run/metrics_log.h"
 
 #include <saffron/io.h>
 #include <saffron/report.h>
 
+#include <cmath>
 #include <ctime>
-#include <functional>
 #include <iomanip>
 #include <map>
 #include <sstream>
@@ -15,16 +16,6 @@
 namespace saffron::host {
 namespace fs = std::filesystem;
 namespace {
-
-void each_record(const fs::path& file, const std::function<void(const Value&)>& visit) {
-  if (!fs::exists(file)) return;
-  const std::string lines = read_text(file);
-  for (std::size_t at = 0; at < lines.size();) {
-    const std::size_t end = lines.find('\n', at);
-    visit(from_json(lines.substr(at, end - at), file.string()));
-    at = end + 1;
-  }
-}
 
 // Between two times as now_text writes them.
 double seconds_between(const std::string& from, const std::string& to) {
@@ -49,7 +40,33 @@ constexpr Curve kCurves[] = {
     {"dead", "Latents that did not fire",
      "Share of latents that fired in no row since the previous report.", "share", false}};
 
-ReportDocument::Section training_section(const NodeSpec& node, const fs::path& metrics) {
+// Each penalty's coefficient as written, and by the one convention that compares recipes.
+void add_coefficient_table(const NodeSpec& node, const Value& training, Report& report) {
+  const Value* of_node = training.find(node.path());
+  if (of_node == nullptr) return;
+  TableBlock table;
+  table.columns = {{.name = "SAE", .unit = "", .doc = ""},
+                   {.name = "penalty", .unit = "", .doc = ""},
+                   {.name = "coef", .unit = "", .doc = "as the recipe writes it"},
+                   {.name = "canonical",
+                    .unit = "",
+                    .doc = "multiplies the sum of |f| over a row beside a squared error summed "
+                           "over the dimensions, rows averaged"}};
+  for (const Value::Entry& sae : of_node->as_table()) {
+    const Value* coefficients = sae.value.find("coefficients");
+    if (coefficients == nullptr) continue;
+    for (const Value::Entry& penalty : coefficients->as_table()) {
+      table.rows.push_back({Value(sae.key), Value(penalty.key), penalty.value.at("coef"),
+                            penalty.value.at("canonical")});
+    }
+  }
+  if (table.rows.empty()) return;
+  report.blocks.push_back(
+      {.title = "Penalties", .caption = "Coefficients at full strength.", .body = table});
+}
+
+ReportDocument::Section training_section(const NodeSpec& node, const Value& training,
+                                         const fs::path& metrics) {
   ReportDocument::Section section{.id = "train-" + node.name,
                                   .title = "Training " + node.name,
                                   .kind = "train",
@@ -57,12 +74,12 @@ ReportDocument::Section training_section(const NodeSpec& node, const fs::path& m
                                   .report = {}};
   std::map<std::string, std::vector<Value>> records;
   std::vector<std::string> order;
-  each_record(metrics, [&](const Value& record) {
-    if (!(record.at("node") == Value(node.path()))) return;
+  for (const Value& record : read_metrics(metrics)) {
+    if (!(record.at("node") == Value(node.path()))) continue;
     const std::string& sae = record.at("sae").as_string();
     if (records.find(sae) == records.end()) order.push_back(sae);
     records[sae].push_back(record);
-  });
+  }
   for (const Curve& curve : kCurves) {
     SeriesBlock body;
     body.x_label = "rows";
@@ -72,7 +89,8 @@ ReportDocument::Section training_section(const NodeSpec& node, const fs::path& m
       SeriesBlock::Line line{.name = sae, .x = {}, .y = {}};
       for (const Value& record : records[sae]) {
         line.x.push_back(record.at("rows").as_real());
-        line.y.push_back(record.at(curve.key).as_real());
+        const Value& y = record.at(curve.key);  // null: undefined, such as FVU of constant rows
+        line.y.push_back(y.is_null() ? std::nan("") : y.as_real());
       }
       body.lines.push_back(std::move(line));
     }
@@ -80,6 +98,7 @@ ReportDocument::Section training_section(const NodeSpec& node, const fs::path& m
     section.report.blocks.push_back(
         {.title = curve.title, .caption = curve.caption, .body = std::move(body)});
   }
+  add_coefficient_table(node, training, section.report);
   return section;
 }
 
@@ -157,13 +176,13 @@ void add_headline(ReportDocument& document, const Recipe& recipe) {
 
 Value last_records(const fs::path& metrics_file) {
   Value out = Value::table();
-  each_record(metrics_file, [&](const Value& record) {
+  for (const Value& record : read_metrics(metrics_file)) {
     const std::string& node = record.at("node").as_string();
     if (out.find(node) == nullptr) out.set(node, Value::table());
     Value last = record;
     for (const char* key : {"node", "sae", "time"}) last.erase(key);
     out.find(node)->set(record.at("sae").as_string(), std::move(last));
-  });
+  }
   return out;
 }
 
@@ -200,7 +219,8 @@ Value report_document(Prepared& prepared, const Value& manifest, const Value& re
   document.run.saffron_version = manifest.at("environment").at("saffron").as_string();
   add_headline(document, recipe);
   for (const NodeSpec* node : recipe.section("train")) {
-    document.sections.push_back(training_section(*node, directory / "metrics.jsonl"));
+    document.sections.push_back(
+        training_section(*node, results.at("train"), directory / "metrics.jsonl"));
   }
   for (const NodeSpec* node : recipe.section("score")) {
     document.sections.push_back({.id = "score-" + node->name,

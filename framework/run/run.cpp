@@ -4,6 +4,7 @@
 #include "framework/log/terminal_log.h"
 #include "framework/recipe/resolve.h"
 #include "framework/report/render.h"
+#include "framework/run/coefficients.h"
 #include "framework/run/environment.h"
 #include "framework/run/report_builder.h"
 #include "framework/run/run_state.h"
@@ -55,18 +56,16 @@ class Session {
     install_crash_handler(directory_.path().string());
     prepared_.host().artifacts = directory_.file("artifacts");
     prepared_.host().progress = [this](std::string_view what, std::int64_t done,
-                                       std::int64_t total) { progress_.update(done, total, what); };
+                                       std::int64_t total) { progress_.beside(what, done, total); };
     try {
       run_nodes();
       finish(RunStatus::done, "");
     } catch (const Error& error) {
-      finish(error.kind() == ErrorKind::cancelled ? RunStatus::interrupted : RunStatus::failed,
-             error.what());
-      set_log_sink(nullptr);
+      give_up(error.kind() == ErrorKind::cancelled ? RunStatus::interrupted : RunStatus::failed,
+              error.what());
       throw;
     } catch (const std::exception& error) {
-      finish(RunStatus::failed, error.what());
-      set_log_sink(nullptr);
+      give_up(RunStatus::failed, error.what());
       throw;
     }
     set_log_sink(nullptr);
@@ -136,7 +135,11 @@ class Session {
       throw_if_interrupted();
       compare.set(node->name, run_compare_node(state, *node));
     }
-    results_.set("train", last_records(directory_.file("metrics.jsonl")));
+    Value train = last_records(directory_.file("metrics.jsonl"));
+    for (const NodeSpec* node : recipe_.section("train")) {
+      add_coefficients(prepared_.objects(), *node, train);
+    }
+    results_.set("train", std::move(train));
     results_.set("score", std::move(score));
     results_.set("compare", std::move(compare));
   }
@@ -148,6 +151,16 @@ class Session {
     manifest_.set("reason", reason);
     if (status == RunStatus::done) write_report();
     directory_.write_manifest(manifest_);
+  }
+
+  void give_up(RunStatus status, const std::string& reason) {
+    set_log_sink(nullptr);
+    try {
+      finish(status, reason);
+    } catch (const std::exception&) {
+      // The disk that stopped the run takes no manifest either; that goes on saying "running", as
+      // after a kill, and the first reason is the one to show.
+    }
   }
 
   void write_report() {

@@ -13,6 +13,26 @@
 namespace saffron::host {
 namespace fs = std::filesystem;
 
+namespace {
+
+// What a manifest must have for a run to be resumed.
+void check_manifest(const Value& manifest) {
+  for (const char* key : {"status", "started"}) (void)manifest.at(key).as_string();
+  for (const char* key : {"inputs", "plugins", "environment"}) (void)manifest.at(key).as_table();
+  (void)manifest.at("resumed").as_list();
+}
+
+}  // namespace
+
+void create_folder(const fs::path& path, std::string_view help) {
+  std::error_code failure;
+  fs::create_directories(path, failure);
+  if (!failure) return;
+  throw Error(ErrorKind::io, cat("cannot create the folder: ", failure.message()))
+      .within(path.string())
+      .with_help(help);
+}
+
 const char* to_string(RunStatus status) {
   switch (status) {
     case RunStatus::running: return "running";
@@ -25,13 +45,7 @@ const char* to_string(RunStatus status) {
 
 RunDirectory::RunDirectory(const fs::path& runs, const std::string& name, const std::string& hash)
     : path_(runs / (name + "-" + hash.substr(0, kHashCharacters))) {
-  std::error_code failure;
-  fs::create_directories(path_, failure);
-  if (failure) {
-    throw Error(ErrorKind::io, cat("cannot create the run directory: ", failure.message()))
-        .within(path_.string())
-        .with_help("choose another place with --runs DIR");
-  }
+  create_folder(path_, "choose another place with --runs DIR");
   lock();
 }
 
@@ -43,7 +57,9 @@ void RunDirectory::lock() {
   const std::string file = (path_ / ".lock").string();
   lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) {
-    throw Error(ErrorKind::io, cat("cannot open the lock: ", std::strerror(errno))).within(file);
+    throw Error(ErrorKind::io, cat("cannot open the lock: ", std::strerror(errno)))
+        .within(file)
+        .with_help("choose another place with --runs DIR");
   }
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     char holder[32] = {};
@@ -63,7 +79,16 @@ void RunDirectory::lock() {
 Value RunDirectory::manifest() const {
   const fs::path file = path_ / "manifest.json";
   if (!fs::exists(file)) return {};
-  return from_json(read_text(file), file.string());
+  try {
+    Value manifest = from_json(read_text(file), file.string());
+    check_manifest(manifest);
+    return manifest;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::io) throw;
+    throw Error(ErrorKind::data, cat("the manifest is damaged: ", error.message()))
+        .within(error.where().empty() ? file.string() : error.where())
+        .with_help("start over with --fresh (what is there is kept aside)");
+  }
 }
 
 void RunDirectory::write_manifest(const Value& manifest) const {

@@ -4,8 +4,12 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace saffron::host {
+
+// Creates a folder and those above it. Error (io) names it, with `help`.
+void create_folder(const std::filesystem::path& path, std::string_view help);
 
 enum class RunStatus : std::uint8_t { running, done, failed, interrupted };
 [[nodiscard]] const char* to_string(RunStatus status);
@@ -27,7 +31,7 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path file(const std::string& name) const { return path_ / name; }
   [[nodiscard]] std::string id() const { return path_.filename().string(); }
 
-  // manifest.json; null when there is none yet.
+  // manifest.json; null when there is none yet. Error (data) when it is no manifest.
   [[nodiscard]] Value manifest() const;
   void write_manifest(const Value& manifest) const;
   // Moves everything that is here aside, to <id>.replaced-<n>, and starts empty.

@@ -129,9 +129,9 @@ Value run_score_node(RunState& run, const NodeSpec& node) {
   run.progress.end();
   run.progress.say(cat("  scored ", node.name));
   if (run.cache != nullptr) {
-    const fs::path staged = run.cache->stage("score", lookup->key);
-    write_file_atomic(staged / "report.json", to_json(report) + "\n");
-    run.cache->commit("score", node.path(), document, staged);
+    run.cache->keep("score", node.path(), document, [&](const fs::path& folder) {
+      write_file_atomic(folder / "report.json", to_json(report) + "\n");
+    });
   }
   return report;
 }

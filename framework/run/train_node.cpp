@@ -1,18 +1,17 @@
 #include "framework/loader/component.h"
 #include "framework/run/checkpoint.h"
 #include "framework/run/run_state.h"
+#include "framework/run/trained_files.h"
 #include "framework/train/trainer.h"
 
 #include <saffron/error.h>
 #include <saffron/io.h>
 #include <saffron/log.h>
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros.h>
-
 #include <chrono>
 #include <cmath>
 #include <iomanip>
+#include <set>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -48,7 +47,6 @@ class TrainRun {
   struct Pending {
     const TrainGroup* group;
     Value document;
-    std::string key;
   };
 
   // The newest checkpoint, if it is of the very SAEs that are left to train.
@@ -93,38 +91,18 @@ class TrainRun {
         return;
       }
       logging::info(cat(group_name(node_, run_.recipe, group), ": ", lookup.reason));
-      pending_.push_back({&group, std::move(document), lookup.key});
-      return;
     }
-    pending_.push_back({&group, std::move(document), ""});
+    pending_.push_back({&group, std::move(document)});
   }
 
   void load_group(const TrainGroup& group, const fs::path& folder) {
     for (std::size_t index : group.members) {
       const std::string& name = run_.recipe.members[index].name;
       auto sae = run_.objects.sae(name);
-      const State state = read_state(folder / (name + ".safetensors"));
-      State own;
-      for (const auto& [key, tensor] : state.tensors) {
-        const std::size_t slash = key.find('/');
-        const std::string part = key.substr(0, slash), name_in_part = key.substr(slash + 1);
-        Tensors& target = part == "buffer"  ? sae->buffers
-                          : part == "state" ? own.tensors
-                                            : sae->parameters;
-        target.set(name_in_part, tensor.clone());
-      }
-      sae->sae->bind(sae->parameters, sae->buffers);
-      if (auto* stateful = dynamic_cast<Stateful*>(sae->sae.get())) {
-        own.values = state.values.at("state");
-        stateful->load(own);
-      }
-      sae->rows_trained = state.values.at("rows_trained").as_int();
+      read_trained(folder / (name + ".safetensors"), *sae);
     }
-    const std::string lines = read_text(folder / "metrics.jsonl");
-    for (std::size_t at = 0; at < lines.size();) {
-      const std::size_t end = lines.find('\n', at);
-      cached_lines_.push_back(from_json(lines.substr(at, end - at), "metrics.jsonl"));
-      at = end + 1;
+    for (Value& record : read_metrics(folder / "metrics.jsonl")) {
+      cached_lines_.push_back(std::move(record));
     }
     run_.progress.say(cat("  ", group_name(node_, run_.recipe, group), ": from the cache"));
   }
@@ -282,73 +260,35 @@ class TrainRun {
     run_.progress.update(trainer.step(), trainer.steps(), line.str());
   }
 
-  void store(const Pending& pending) {
-    const fs::path folder = run_.cache->stage("train", pending.key);
-    for (std::size_t index : pending.group->members) {
+  // The group's SAEs and its own lines of this node.
+  void fill(const fs::path& folder, const TrainGroup& group) const {
+    std::set<std::string> names;
+    for (std::size_t index : group.members) {
       const auto sae = run_.objects.sae(run_.recipe.members[index].name);
-      write_state(folder / (sae->name + ".safetensors"), weights_of(*sae));
+      write_trained(folder / (sae->name + ".safetensors"), *sae);
+      names.insert(sae->name);
     }
-    // The group's own lines of this node, as they stand.
-    const std::string lines = read_text(run_.directory.file("metrics.jsonl"));
     std::string own;
-    for (std::size_t at = 0; at < lines.size();) {
-      const std::size_t end = lines.find('\n', at);
-      const std::string line = lines.substr(at, end - at);
-      const Value record = from_json(line, "metrics.jsonl");
-      for (std::size_t index : pending.group->members) {
-        if (record.at("node") == Value(node_.path()) &&
-            record.at("sae") == Value(run_.recipe.members[index].name)) {
-          own += line + "\n";
-        }
+    for (const Value& record : read_metrics(run_.directory.file("metrics.jsonl"))) {
+      if (record.at("node") == Value(node_.path()) &&
+          names.count(record.at("sae").as_string()) != 0) {
+        own += to_json(record) + "\n";
       }
-      at = end + 1;
     }
     write_file_atomic(folder / "metrics.jsonl", own);
-    run_.cache->commit("train", group_name(node_, run_.recipe, *pending.group), pending.document,
-                       folder);
   }
 
-  static State weights_of(const TrainedSae& sae) {
-    State state;
-    for (const auto& [name, tensor] : sae.parameters)
-      state.tensors.set("parameter/" + name, tensor);
-    for (const auto& [name, tensor] : sae.buffers) state.tensors.set("buffer/" + name, tensor);
-    state.values.set("rows_trained", sae.rows_trained);
-    if (const auto* stateful = dynamic_cast<const Stateful*>(sae.sae.get())) {
-      const State own = stateful->save();
-      for (const auto& [name, tensor] : own.tensors) state.tensors.set("state/" + name, tensor);
-      state.values.set("state", own.values);
-    }
-    return state;
+  void store(const Pending& pending) {
+    run_.cache->keep("train", group_name(node_, run_.recipe, *pending.group), pending.document,
+                     [&](const fs::path& folder) { fill(folder, *pending.group); });
   }
 
-  // What other programs need to make the SAE's rows from raw activations: x = (a - mean) * scale.
-  static void add_normalisation(const TrainedSae& sae, NamedTensors& tensors) {
-    const auto* backed = dynamic_cast<const ModelBacked*>(sae.source.get());
-    if (backed == nullptr || sae.reads.size() != 1) return;
-    const at::Tensor zero = at::zeros({1, sae.shape.reads[0].width});
-    const at::Tensor mean = backed->denormalise(sae.reads[0], zero).squeeze(0);
-    const at::Tensor step = backed->denormalise(sae.reads[0], zero + 1).squeeze(0) - mean;
-    tensors.emplace_back("input_mean", mean.contiguous());
-    tensors.emplace_back("input_scale", step.reciprocal().contiguous());
-  }
-
-  // saes/<member>.safetensors: plain parameter names, for other programs.
   void keep_weights(const TrainGroup& group) {
     fs::create_directories(run_.directory.file("saes"));
     for (std::size_t index : group.members) {
       const Member& member = run_.recipe.members[index];
-      const auto sae = run_.objects.sae(member.name);
-      NamedTensors tensors(sae->parameters.begin(), sae->parameters.end());
-      for (const auto& [name, buffer] : sae->buffers)
-        tensors.emplace_back("buffer/" + name, buffer);
-      add_normalisation(*sae, tensors);
-      write_safetensors(run_.directory.file("saes") / (member.name + ".safetensors"), tensors,
-                        {{"format", "saffron-sae/1"},
-                         {"name", member.name},
-                         {"architecture", member.component.id},
-                         {"config", to_json(member.resolved)},
-                         {"rows_trained", std::to_string(sae->rows_trained)}});
+      write_weights(run_.directory.file("saes") / (member.name + ".safetensors"), member,
+                    *run_.objects.sae(member.name));
     }
   }
 

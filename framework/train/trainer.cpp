@@ -3,6 +3,7 @@
 #include <saffron/error.h>
 #include <saffron/log.h>
 #include <saffron/ops.h>
+#include <saffron/reconstruction_metrics.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
@@ -23,15 +24,16 @@ std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
   return specs;
 }
 
-// 1 - share of variance explained, of this batch: sum ||x - xhat||^2 / sum ||x - mean x||^2.
+// FVU of this batch, over all targets.
 double batch_fvu(const SaeInput& input, const Forward& forward) {
-  double error = 0, total = 0;
+  double error = 0, variation = 0;
   for (std::size_t t = 0; t < input.targets.size(); ++t) {
-    const at::Tensor& x = input.targets[t];
-    error += (x - forward.reconstructions[t]).square().sum().item<double>();
-    total += (x - x.mean(0)).square().sum().item<double>();
+    metrics::ReconstructionSums sums(input.targets[t].size(1));
+    sums.add(input.targets[t], forward.reconstructions[t]);
+    error += sums.squared_error();
+    variation += sums.variation();
   }
-  return error / total;
+  return error / variation;
 }
 
 void require_finite(double value, const std::string& what, std::int64_t step) {

@@ -158,7 +158,7 @@ class HeaderReader {
   }
 
   void start_entry(std::string name) {
-    in_metadata_ = name == "__metadata__";
+    in_metadata_ = std::string_view(name) == "__metadata__";
     if (in_metadata_) {
       if (has_metadata_) throw bad(source_, "key '__metadata__' occurs twice");
       has_metadata_ = true;

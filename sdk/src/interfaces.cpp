@@ -38,6 +38,7 @@ TrainStep::~TrainStep() = default;
 Regularizer::~Regularizer() = default;
 CanonicalCoefficient::~CanonicalCoefficient() = default;
 Objective::~Objective() = default;
+CanonicalObjective::~CanonicalObjective() = default;
 ScoreBatch::~ScoreBatch() = default;
 Accumulator::~Accumulator() = default;
 Scorer::~Scorer() = default;

@@ -1,3 +1,4 @@
+#include <saffron/context.h>
 #include <saffron/schema.h>
 
 #include <cstdlib>
@@ -15,6 +16,20 @@ bool Decoded::ok() const {
 Secret read_secret(const std::string& variable) {
   const char* found = variable.empty() ? nullptr : std::getenv(variable.c_str());
   return {variable, found ? found : ""};
+}
+
+std::shared_ptr<void> resolve_reference(Services& services, const char* kind,
+                                        const std::string& node, const Origin& origin) {
+  return services.reference(kind, node, origin);
+}
+
+std::vector<std::string> resolve_members(Services& services, const char* kind,
+                                         const std::string& node, const Origin& origin) {
+  return services.expand(kind, node, origin);
+}
+
+std::shared_ptr<void> resolve_child(Services& services, const char* kind, const Value& config) {
+  return services.child(kind, config);
 }
 
 namespace {

@@ -7,8 +7,8 @@ namespace {
 
 // Squared error.  L = sum over targets of  mean_b sum_d (x - xhat)^2        (reduction = "sum")
 //                                     or   mean over b and d                (reduction = "mean")
-// Coefficients of penalties are only comparable between equal reductions.
-class Mse final : public saffron::Objective {
+// A penalty beside the mean over d weighs d times as much as beside the sum.
+class Mse final : public saffron::Objective, public saffron::CanonicalObjective {
  public:
   struct Options {
     std::string reduction = "sum";
@@ -30,6 +30,15 @@ class Mse final : public saffron::Objective {
       total = total.defined() ? total + term : term;
     }
     return total;
+  }
+
+  std::optional<double> canonical_scale(const saffron::TrainedSae& sae) const override {
+    if (sum_) return 1.0;
+    const std::int64_t width = sae.shape.predicts.at(0).width;
+    for (const saffron::StreamInfo& target : sae.shape.predicts) {
+      if (target.width != width) return std::nullopt;
+    }
+    return static_cast<double>(width);
   }
 
  private:

@@ -13,8 +13,7 @@ namespace saffron::plugins {
 //   n_i = 1, or, weighted, the norm of latent i's decoder row, so that shrinking codes while
 //   growing decoders gains nothing (differentiable in the decoder too).
 //
-// Canonical coefficient: coef / s beside a squared error summed over d. Beside one averaged over d
-// (objective mse with reduction = "mean") the equivalent is d times that.
+// Canonical coefficient: coef / s.
 class L1 final : public Regularizer, public CanonicalCoefficient {
  public:
   enum class Convention : std::uint8_t { sum_per_row, mean_over_latents, divided_by_width };

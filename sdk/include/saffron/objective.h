@@ -2,6 +2,8 @@
 
 #include <saffron/regularizer.h>
 
+#include <optional>
+
 namespace saffron::inline sdk_v1 {
 
 // The reconstruction term of the loss of one SAE: a scalar, differentiable in its reconstructions
@@ -19,6 +21,15 @@ class SAFFRON_EXPORT Objective {
   virtual ~Objective();
 
   [[nodiscard]] virtual at::Tensor loss(const TrainStep& step) = 0;
+};
+
+// Capability: an objective that is a multiple of the squared error summed over d and averaged over
+// rows, so that penalties beside it have canonical coefficients (regularizer.h).
+class SAFFRON_EXPORT CanonicalObjective {
+ public:
+  virtual ~CanonicalObjective();
+  // s with  squared error = s * loss;  nothing where no one s does it (targets of other widths).
+  [[nodiscard]] virtual std::optional<double> canonical_scale(const TrainedSae& sae) const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

@@ -65,8 +65,9 @@ class SAFFRON_EXPORT Regularizer {
   [[nodiscard]] virtual at::Tensor penalty(const TrainStep& step) = 0;
 };
 
-// Capability: a regularizer whose coefficient has a canonical value, recorded in the report:
-// "multiplies the sum of |f| over a row, beside a squared error summed over d and averaged over rows".
+// Capability: a regularizer whose coefficient has a canonical value: what multiplies the sum of |f|
+// over a row, averaged over rows, when the objective stands beside it as `loss` does here. The host
+// multiplies by the objective's canonical_scale and records the product in results and report.
 class SAFFRON_EXPORT CanonicalCoefficient {
  public:
   virtual ~CanonicalCoefficient();

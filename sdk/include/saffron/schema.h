@@ -224,6 +224,33 @@ class SAFFRON_EXPORT SchemaBase {
 
 // ---- from C++ types to parameters -------------------------------------------------------------
 
+// What Services (context.h) makes of a name or a nested component's table.
+[[nodiscard]] SAFFRON_EXPORT std::shared_ptr<void> resolve_reference(Services& services,
+                                                                     const char* kind,
+                                                                     const std::string& node,
+                                                                     const Origin& origin);
+[[nodiscard]] SAFFRON_EXPORT std::vector<std::string> resolve_members(Services& services,
+                                                                      const char* kind,
+                                                                      const std::string& node,
+                                                                      const Origin& origin);
+[[nodiscard]] SAFFRON_EXPORT std::shared_ptr<void> resolve_child(Services& services,
+                                                                 const char* kind,
+                                                                 const Value& config);
+
+// Whether a member of this type holds references or nested components, or a struct that may.
+template <class T>
+inline constexpr bool kBinds = requires { T::schema(); };
+template <class K>
+inline constexpr bool kBinds<Ref<K>> = true;
+template <class K>
+inline constexpr bool kBinds<RefList<K>> = true;
+template <class K>
+inline constexpr bool kBinds<Child<K>> = true;
+template <class T>
+inline constexpr bool kBinds<std::vector<T>> = kBinds<T>;
+template <class T>
+inline constexpr bool kBinds<std::optional<T>> = kBinds<T>;
+
 struct ReferenceAccess {
   template <class K>
   static void set(Ref<K>& ref, const Value& value) {
@@ -234,17 +261,17 @@ struct ReferenceAccess {
   static const std::string& name(const Ref<K>& ref) {
     return ref.name_;
   }
-  template <class K, class S>
-  static void bind(Ref<K>& ref, S& services) {
+  template <class K>
+  static void bind(Ref<K>& ref, Services& services) {
     if (ref.name_.empty()) return;
     ref.object_ = std::static_pointer_cast<typename Ref<K>::Type>(
-        services.reference(K::kKind, ref.name_, ref.origin_));
+        resolve_reference(services, K::kKind, ref.name_, ref.origin_));
   }
-  template <class K, class S>
-  static void bind(RefList<K>& list, S& services) {
+  template <class K>
+  static void bind(RefList<K>& list, Services& services) {
     RefList<K> members;
     for (const Ref<K>& ref : list) {
-      for (const std::string& node : services.expand(K::kKind, ref.name_, ref.origin_)) {
+      for (const std::string& node : resolve_members(services, K::kKind, ref.name_, ref.origin_)) {
         Ref<K> member;
         member.name_ = node;
         member.origin_ = ref.origin_;
@@ -262,10 +289,28 @@ struct ReferenceAccess {
   static const Value& config(const Child<K>& child) {
     return child.config_;
   }
-  template <class K, class S>
-  static void bind(Child<K>& child, S& services) {
+  template <class K>
+  static void bind(Child<K>& child, Services& services) {
     if (child.config_.is_null()) return;
-    child.object_ = std::static_pointer_cast<K>(services.child(K::kKind, child.config_));
+    child.object_ = std::static_pointer_cast<K>(resolve_child(services, K::kKind, child.config_));
+  }
+  template <class T>
+  static void bind(std::vector<T>& members, Services& services)
+    requires kBinds<T>
+  {
+    for (T& member : members) bind(member, services);
+  }
+  template <class T>
+  static void bind(std::optional<T>& member, Services& services)
+    requires kBinds<T>
+  {
+    if (member) bind(*member, services);
+  }
+  template <class T>
+  static void bind(T& member, Services& services)
+    requires requires { T::schema(); }
+  {
+    T::schema().bind(&member, services);
   }
 };
 
@@ -397,7 +442,7 @@ class Schema final : public SchemaBase {
     field.encode = [member](const void* o) {
       return ParamOf<T>::get(static_cast<const Options*>(o)->*member);
     };
-    if constexpr (requires(T& t, Services& s) { ReferenceAccess::bind(t, s); }) {
+    if constexpr (kBinds<T>) {
       field.bind = [member](void* o, Services& s) {
         ReferenceAccess::bind(static_cast<Options*>(o)->*member, s);
       };

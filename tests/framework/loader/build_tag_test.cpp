@@ -58,13 +58,18 @@ TEST(BuildTag, EqualKeys) {
   EXPECT_EQ(verdict("torch", "2.13"), Verdict::mismatch);
 }
 
-TEST(BuildTag, SdkOfTheSameMajorAndNotNewer) {
+TEST(BuildTag, SdkOfTheSameSeriesAndNotNewer) {
   EXPECT_EQ(verdict("sdk", "0.3.2"), Verdict::same);
-  EXPECT_EQ(verdict("sdk", "0.2.9"), Verdict::tolerated);
+  EXPECT_EQ(verdict("sdk", "0.2.9"), Verdict::mismatch);
   EXPECT_EQ(verdict("sdk", "0.3.1"), Verdict::tolerated);
   EXPECT_EQ(verdict("sdk", "0.3.10"), Verdict::mismatch);
   EXPECT_EQ(verdict("sdk", "0.4.0"), Verdict::mismatch);
   EXPECT_EQ(verdict("sdk", "1.0.0"), Verdict::mismatch);
+
+  const BuildTag stable = BuildTag::parse("sdk=1.3.0");
+  EXPECT_TRUE(compatible(compare(BuildTag::parse("sdk=1.2.9"), stable)));
+  EXPECT_FALSE(compatible(compare(BuildTag::parse("sdk=1.4.0"), stable)));
+  EXPECT_FALSE(compatible(compare(BuildTag::parse("sdk=0.3.0"), stable)));
 }
 
 TEST(BuildTag, CudaOfTheSameMajorOrNone) {

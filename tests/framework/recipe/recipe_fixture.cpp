@@ -40,7 +40,7 @@ Read read_text(const std::string& text, const std::vector<std::string>& sets) {
 }
 
 std::string fixture(const std::string& name) {
-  return std::string(SAFFRON_SOURCE_DIR) + "/tests/fixtures/recipes/" + name;
+  return cat(SAFFRON_SOURCE_DIR, "/tests/fixtures/recipes/", name);
 }
 
 std::string text_of(const fs::path& path) {

@@ -40,10 +40,10 @@ TEST_F(CacheTest, HitsWhatWasCommittedAndSaysWhyItMisses) {
   EXPECT_FALSE(empty.folder);
   EXPECT_EQ(empty.reason, "no earlier result");
 
-  const fs::path staged = cache.stage("train", empty.key);
-  write_file_atomic(staged / "weights", "w");
-  EXPECT_FALSE(cache.find("train", "train.all", document(32, "a")).folder) << "not committed yet";
-  cache.commit("train", "train.all", document(32, "a"), staged);
+  cache.keep("train", "train.all", document(32, "a"), [&](const fs::path& folder) {
+    write_file_atomic(folder / "weights", "w");
+    EXPECT_FALSE(cache.find("train", "train.all", document(32, "a")).folder) << "not kept yet";
+  });
 
   const auto hit = cache.find("train", "train.all", document(32, "a"));
   ASSERT_TRUE(hit.folder);
@@ -51,6 +51,49 @@ TEST_F(CacheTest, HitsWhatWasCommittedAndSaysWhyItMisses) {
   EXPECT_EQ(cache.find("train", "train.all", document(64, "a")).reason, "sae.k 32 -> 64");
   EXPECT_EQ(cache.find("train", "train.all", document(64, "b")).reason,
             "sae.k 32 -> 64, input \"a\" -> \"b\"");
+}
+
+TEST_F(CacheTest, WhatFailsLeavesNothing) {
+  const ResultCache cache(root);
+  const auto fail = [](const fs::path& folder) {
+    write_file_atomic(folder / "weights", "w");
+    throw Error(ErrorKind::io, "no space left");
+  };
+  EXPECT_THROW(cache.keep("train", "train.all", document(32, "a"), fail), Error);
+  EXPECT_TRUE(fs::is_empty(root / "train"));
+  EXPECT_EQ(cache.find("train", "train.all", document(32, "a")).reason, "no earlier result");
+}
+
+TEST_F(CacheTest, ADamagedResultIsMadeAgain) {
+  const ResultCache cache(root);
+  const Value what = document(32, "a");
+  const auto fill = [](const fs::path& folder) { write_file_atomic(folder / "weights", "w"); };
+  cache.keep("train", "train.all", what, fill);
+  const fs::path folder = *cache.find("train", "train.all", what).folder;
+  const auto damage_with = [&](const std::string& name, const std::optional<std::string>& content) {
+    fs::remove(folder / name);
+    if (content) write_file_atomic(folder / name, *content);
+    const auto damaged = cache.find("train", "train.all", what);
+    EXPECT_FALSE(damaged.folder) << name;
+    EXPECT_EQ(damaged.reason, "the earlier result is damaged");
+    cache.keep("train", "train.all", what, fill);
+    EXPECT_TRUE(cache.find("train", "train.all", what).folder) << name;
+  };
+  damage_with("weights", "v");
+  damage_with("weights", std::nullopt);
+  damage_with("files.json", "{");
+  damage_with("files.json", "[]");
+  damage_with("files.json", std::nullopt);
+}
+
+// The index of what was last asked for only explains a miss.
+TEST_F(CacheTest, ADamagedIndexDoesNoHarm) {
+  const ResultCache cache(root);
+  cache.keep("train", "train.all", document(32, "a"), [](const fs::path&) {});
+  for (const auto& entry : fs::directory_iterator(root / "train" / "latest")) {
+    write_file_atomic(entry.path(), "{");
+  }
+  EXPECT_EQ(cache.find("train", "train.all", document(64, "a")).reason, "no earlier result");
 }
 
 TEST_F(CacheTest, ChangesAreNamedInFewWords) {
@@ -76,6 +119,15 @@ TEST_F(CacheTest, DigestsFollowTheContent) {
   write_file_atomic(file, "two!");
   Digests digests(root);
   EXPECT_EQ(digests.of(file), sha256(std::string_view("two!")));
+  // Another content of that size, and the time set back as `cp -p` does.
+  const auto time = fs::last_write_time(file);
+  write_file_atomic(file, "six!");
+  fs::last_write_time(file, time);
+  EXPECT_EQ(digests.of(file), sha256(std::string_view("six!")));
+  write_file_atomic(file, "two!");
+  write_file_atomic(root / "digests.json", cat("{\"", file.string(), "\": {\"size\": 4}}"));
+  Digests halved(root);
+  EXPECT_EQ(halved.of(file), sha256(std::string_view("two!")));
   write_file_atomic(root / "digests.json", "{ broken");
   Digests recovered(root);
   EXPECT_EQ(recovered.of(file), sha256(std::string_view("two!")));

@@ -54,6 +54,19 @@ TEST_F(CheckpointsTest, PassOverADamagedOne) {
   EXPECT_EQ(checkpoints.latest()->values.at("step").as_int(), 1);
 }
 
+TEST_F(CheckpointsTest, PassOverAFlippedBit) {
+  const Checkpoints checkpoints(root, "all");
+  checkpoints.write(1, state_of(1));
+  checkpoints.write(2, state_of(2));
+  const fs::path file = root / "all-2.safetensors";
+  std::string bytes = read_text(file);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);  // in the last number of the tensor
+  write_file_atomic(file, bytes);
+  EXPECT_THROW((void)read_state(file), Error);
+  ASSERT_TRUE(checkpoints.latest());
+  EXPECT_EQ(checkpoints.latest()->values.at("step").as_int(), 1);
+}
+
 TEST_F(CheckpointsTest, OfTwoNodesDoNotMix) {
   Checkpoints(root, "a").write(1, state_of(1));
   EXPECT_FALSE(Checkpoints(root, "b").latest());

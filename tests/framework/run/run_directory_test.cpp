@@ -77,6 +77,37 @@ TEST_F(RunDirectoryTest, FreshKeepsWhatWasThere) {
   EXPECT_TRUE(fs::exists(root / "quick-0123456789.replaced-2" / "manifest.json"));
 }
 
+TEST_F(RunDirectoryTest, ADamagedManifestIsRefusedWithAWayOut) {
+  const RunDirectory run(root, "quick", "0123456789");
+  for (const char* text : {"", "{", "[]", "{}", R"({"status": "done"})", R"({"status": 1})"}) {
+    write_file_atomic(run.file("manifest.json"), text);
+    try {
+      (void)run.manifest();
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::data);
+      EXPECT_NE(error.where().find("manifest.json"), std::string::npos) << error.what();
+      EXPECT_NE(error.help().find("--fresh"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST_F(MetricsLogTest, ReadsItsLinesAndNamesADamagedOne) {
+  const fs::path file = root / "metrics.jsonl";
+  EXPECT_TRUE(read_metrics(file).empty());
+  write_file_atomic(file, "{\"step\":1}\n{\"step\":2}");  // the last line's end was lost
+  ASSERT_EQ(read_metrics(file).size(), 2u);
+  EXPECT_EQ(read_metrics(file)[1].at("step").as_int(), 2);
+  write_file_atomic(file, "{\"step\":1}\n{\"st");
+  try {
+    (void)read_metrics(file);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), file.string());
+    EXPECT_EQ(error.message().find("line 2 is damaged"), 0u) << error.what();
+  }
+}
+
 TEST_F(MetricsLogTest, CutsBackToACheckpoint) {
   const fs::path file = root / "metrics.jsonl";
   Value record = Value::table();

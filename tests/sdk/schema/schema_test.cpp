@@ -416,6 +416,43 @@ TEST(Schema, BindsReferencesMembersAndNestedComponents) {
   EXPECT_TRUE(options.judge);
 }
 
+struct Deep {
+  struct Inner {
+    Ref<Model> teacher;
+    static auto schema() { return Schema<Inner>{}.param("teacher", &Inner::teacher, "a model"); }
+  };
+  Inner inner;
+  std::vector<Inner> several;
+  std::optional<Ref<Model>> maybe;
+  std::vector<Child<Judge>> judges;
+  static auto schema() {
+    return Schema<Deep>{}
+        .param("inner", &Deep::inner, "one")
+        .param("several", &Deep::several, "some")
+        .param("maybe", &Deep::maybe, "or none")
+        .param("judges", &Deep::judges, "panel");
+  }
+};
+
+TEST(Schema, BindsReferencesAtEveryDepth) {
+  Deep options;
+  ASSERT_TRUE(
+      decode<Deep>(table({{"inner", table({{"teacher", "a"}})},
+                          {"several", list({table({{"teacher", "b"}}), table({{"teacher", "c"}})})},
+                          {"maybe", "d"},
+                          {"judges", list({table({{"use", "http"}}), "e"})}}),
+                   &options)
+          .ok());
+  Recorder services;
+  Deep::schema().bind(&options, services);
+  EXPECT_EQ(services.asked, (std::vector<std::string>{"model:a", "model:b", "model:c", "model:d",
+                                                      "judge:{ use = \"http\" }", "judge:\"e\""}));
+  EXPECT_TRUE(options.inner.teacher);
+  EXPECT_TRUE(options.several.at(1).teacher);
+  EXPECT_TRUE(*options.maybe);
+  EXPECT_TRUE(options.judges.at(1));
+}
+
 TEST(Schema, AnAbsentReferenceStaysEmpty) {
   Options options;
   ASSERT_TRUE(decode<Options>(table({}), &options).ok());

@@ -1,0 +1,72 @@
+#include "framework/run/trained_files.h"
+
+#include "framework/run/checkpoint.h"
+
+#include <saffron/io.h>
+#include <saffron/source.h>
+#include <saffron/state.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+namespace saffron::host {
+namespace fs = std::filesystem;
+namespace {
+
+void add_normalisation(const TrainedSae& sae, NamedTensors& tensors) {
+  const auto* backed = dynamic_cast<const ModelBacked*>(sae.source.get());
+  if (backed == nullptr || sae.reads.size() != 1) return;
+  const at::Tensor zero = at::zeros({1, sae.shape.reads[0].width});
+  const at::Tensor mean = backed->denormalise(sae.reads[0], zero).squeeze(0);
+  const at::Tensor step = backed->denormalise(sae.reads[0], zero + 1).squeeze(0) - mean;
+  tensors.emplace_back("input_mean", mean.contiguous());
+  tensors.emplace_back("input_scale", step.reciprocal().contiguous());
+}
+
+}  // namespace
+
+void write_trained(const fs::path& file, const TrainedSae& sae) {
+  State state;
+  for (const auto& [name, tensor] : sae.parameters) state.tensors.set("parameter/" + name, tensor);
+  for (const auto& [name, tensor] : sae.buffers) state.tensors.set("buffer/" + name, tensor);
+  state.values.set("rows_trained", sae.rows_trained);
+  if (const auto* stateful = dynamic_cast<const Stateful*>(sae.sae.get())) {
+    const State own = stateful->save();
+    for (const auto& [name, tensor] : own.tensors) state.tensors.set("state/" + name, tensor);
+    state.values.set("state", own.values);
+  }
+  write_state(file, state);
+}
+
+void read_trained(const fs::path& file, TrainedSae& sae) {
+  const State state = read_state(file);
+  State own;
+  for (const auto& [key, tensor] : state.tensors) {
+    const std::size_t slash = key.find('/');
+    const std::string part = key.substr(0, slash), name = key.substr(slash + 1);
+    Tensors& target = part == "buffer"  ? sae.buffers
+                      : part == "state" ? own.tensors
+                                        : sae.parameters;
+    target.set(name, tensor.clone());
+  }
+  sae.sae->bind(sae.parameters, sae.buffers);
+  if (auto* stateful = dynamic_cast<Stateful*>(sae.sae.get())) {
+    own.values = state.values.at("state");
+    stateful->load(own);
+  }
+  sae.rows_trained = state.values.at("rows_trained").as_int();
+}
+
+void write_weights(const fs::path& file, const Member& member, const TrainedSae& sae) {
+  NamedTensors tensors(sae.parameters.begin(), sae.parameters.end());
+  for (const auto& [name, buffer] : sae.buffers) tensors.emplace_back("buffer/" + name, buffer);
+  add_normalisation(sae, tensors);
+  write_safetensors(file, tensors,
+                    {{"format", "saffron-sae/1"},
+                     {"name", member.name},
+                     {"architecture", member.component.id},
+                     {"config", to_json(member.resolved)},
+                     {"rows_trained", std::to_string(sae.rows_trained)}});
+}
+
+}  // namespace saffron::host
