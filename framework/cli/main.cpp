@@ -11,8 +11,11 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <c10/util/Exception.h>
+
 #include <filesystem>
 #include <iostream>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -102,6 +105,12 @@ int main(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     std::cerr << "error: " << error.path1().string() << ": " << error.code().message() << "\n";
     code = exit_code(saffron::ErrorKind::io);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "error: there is not enough memory; `saffron plan` says how much a recipe takes\n";
+    code = 1;
+  } catch (const c10::Error& error) {
+    std::cerr << "error: " << error.what_without_backtrace() << "\n";
+    code = 1;
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";
     code = 1;

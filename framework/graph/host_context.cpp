@@ -48,7 +48,8 @@ void NodeContext::progress(std::string_view what, std::int64_t done, std::int64_
 void catch_interrupts() {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit of `ulimit -f` is an error like a full disk
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file over the limit of `ulimit -f` is an error like a full disk
 }
 
 bool interrupted() { return stop_requested.load(); }

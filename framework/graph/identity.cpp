@@ -1,21 +1,27 @@
 #include "framework/graph/identity.h"
 
 #include "framework/loader/component.h"
+#include "framework/loader/own_libraries.h"
 #include "framework/recipe/kinds.h"
 
 #include <saffron/build_tag.h>
 #include <saffron/io.h>
 
-#include <set>
+#include <algorithm>
 
 namespace saffron::host {
 Identity::Identity(const Recipe& recipe, const Catalog& catalog, Digests& digests,
                    bool trust_revisions)
     : recipe_(recipe), catalog_(catalog), digests_(digests), trust_revisions_(trust_revisions) {}
 
-Value Identity::common() const {
+Value Identity::common() {
   Value out = Value::table();
   out.set("saffron", SAFFRON_SDK_VERSION);
+  if (!trust_revisions_) {  // kernels, trainer and metrics are in these
+    for (const std::filesystem::path& library : own_libraries()) {
+      out.set(library.filename().string(), digests_.of(library));
+    }
+  }
   out.set("torch", SAFFRON_TORCH_VERSION);
   out.set("seed", recipe_.settings.seed);
   out.set("dtype", recipe_.settings.dtype);
@@ -55,11 +61,19 @@ Value Identity::component(const ComponentUse& use) {
   return out;
 }
 
-Value Identity::upstream(const std::vector<Decoded::Reference>& references) {
+Value Identity::upstream(const std::vector<Decoded::Reference>& references,
+                         const TrainGroup* within) {
+  const auto is_within = [&](const Member& member) {
+    return within != nullptr &&
+           std::any_of(within->members.begin(), within->members.end(), [&](std::size_t index) {
+             return recipe_.members[index].name == member.name;
+           });
+  };
   Value out = Value::table();
   for (const Decoded::Reference& reference : references) {
     if (reference.kind == "sae") {
       for (const Member* member : recipe_.expand(reference.node)) {
+        if (is_within(*member)) continue;
         out.set("sae " + member->name, sae_member(member->name));
       }
       continue;
@@ -95,6 +109,7 @@ Value Identity::train_group(const NodeSpec& train, const TrainGroup& group) {
     const Member& member = recipe_.members[index];
     Value entry = component(member.component);
     entry.set("own", member.identity);
+    entry.set("upstream", upstream(member.component.references, &group));
     saes.set(member.name, std::move(entry));
   }
   out.set("saes", std::move(saes));
@@ -102,10 +117,13 @@ Value Identity::train_group(const NodeSpec& train, const TrainGroup& group) {
   for (const RegularizerSpec& regularizer : group.regularizers) {
     Value entry = component(regularizer.component);
     entry.set("own", regularizer.identity);
+    entry.set("upstream", upstream(regularizer.component.references, &group));
     regularizers.set(regularizer.name, std::move(entry));
   }
   out.set("regularizers", std::move(regularizers));
-  out.set("objective", component(spec.objective));
+  Value objective = component(spec.objective);
+  objective.set("upstream", upstream(spec.objective.references, &group));
+  out.set("objective", std::move(objective));
   Value how = train.identity;
   for (const char* key : {"saes", "vary", "regularizer", "objective"}) how.erase(key);
   out.set("train", std::move(how));

@@ -32,8 +32,10 @@ class Identity {
   void each_use(const std::function<void(const ComponentUse&)>& visit) const;
   void add_version(Value& out, const std::string& kind, const std::string& id) const;
   [[nodiscard]] Value files(const ComponentUse& use);
-  [[nodiscard]] Value upstream(const std::vector<Decoded::Reference>& references);
-  [[nodiscard]] Value common() const;
+  // References to SAEs of `within` itself are left out: they are in its key already.
+  [[nodiscard]] Value upstream(const std::vector<Decoded::Reference>& references,
+                               const TrainGroup* within = nullptr);
+  [[nodiscard]] Value common();
 
   const Recipe& recipe_;
   const Catalog& catalog_;

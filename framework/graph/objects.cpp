@@ -55,7 +55,8 @@ class NodeServices final : public Services {
     if (kind == "tokenizer") {
       auto model =
           std::static_pointer_cast<Model>(reference("model", name.as_string(), name.origin()));
-      if (std::shared_ptr<Tokenizer> tokenizer = model->tokenizer()) return tokenizer;
+      const Place place("model", "model." + name.as_string(), name.origin());
+      if (auto tokenizer = guard(place, [&] { return model->tokenizer(); })) return tokenizer;
       throw Error(cat("model '", name.as_string(), "' has no tokenizer")).at(name.origin());
     }
     throw Error(cat("no node provides a ", kind, "; write it as a table with `use`"))
@@ -160,16 +161,19 @@ std::shared_ptr<BlockCache> Objects::blocks(const std::string& name) {
   if (const auto found = blocks_.find(name); found != blocks_.end()) return found->second;
   const NodeSpec& spec = *recipe_.find("source", name);
   std::shared_ptr<Source> made = source(name);
-  const bool endless = made->info().blocks == kEndless;
-  auto cache =
-      std::make_shared<BlockCache>(std::move(made), endless ? kEndlessBlockBytes : kBlockBytes,
-                                   Place("source " + spec.component.use, spec.path(), spec.origin));
+  const Place place("source " + spec.component.use, spec.path(), spec.origin);
+  const bool endless = guard(place, [&] { return made->info().blocks == kEndless; });
+  auto cache = std::make_shared<BlockCache>(std::move(made),
+                                            endless ? kEndlessBlockBytes : kBlockBytes, place);
   return blocks_.emplace(name, std::move(cache)).first->second;
 }
 
 BlockSplit Objects::split(const std::string& name) {
-  const SourceKeys& keys = recipe_.find("source", name)->source();
-  return BlockSplit(source(name)->info().blocks, keys.held_out,
+  const NodeSpec& spec = *recipe_.find("source", name);
+  const SourceKeys& keys = spec.source();
+  const auto made = source(name);
+  const Place place("source " + spec.component.use, spec.path(), spec.origin);
+  return BlockSplit(guard(place, [&] { return made->info().blocks; }), keys.held_out,
                     node_random(recipe_.settings.seed, keys.seed, "held-out split"));
 }
 

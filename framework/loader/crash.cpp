@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <string>
 
 namespace saffron::host {
@@ -82,8 +83,10 @@ void install_stack() {
 }  // namespace
 
 void install_crash_handler(const std::filesystem::path& run_directory) {
-  const std::string& text = *new std::string(run_directory.string());
-  run_directory_text.store(text.c_str());
+  // A crash may come at any moment, and while the process ends too: no text is ever freed, and all
+  // stay reachable.
+  static std::deque<std::string>& texts = *new std::deque<std::string>;
+  run_directory_text.store(texts.emplace_back(run_directory.string()).c_str());
   static const bool installed = [] {
     install_stack();
     struct sigaction action{};

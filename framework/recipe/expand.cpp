@@ -181,13 +181,27 @@ class Expander {
     return member;
   }
 
+  // Coupled SAEs with seeds of their own stay different at every point of a `seed` axis.
+  static Value with_own_seed(Value table, const Value& written, const Axes& axes) {
+    const bool varied = std::any_of(axes.begin(), axes.end(), [](const VaryAxis* axis) {
+      return axis->target == VaryAxis::Target::seed;
+    });
+    const Value* own = written.find("seed");
+    Value* seed = table.find("seed");
+    if (varied && own != nullptr && own->is_int() && seed->is_int()) {
+      *seed = Value(seed->as_int() + own->as_int()).with_origin(seed->origin());
+    }
+    return table;
+  }
+
   std::size_t add_member(const NodeSpec& node, const std::string& train, const Axes& axes,
                          const std::vector<std::size_t>& at, const Coordinates& coordinates) {
     Member member = named(node.name, train, axes, coordinates);
     const auto [mine, values] = own_axes(node.name, axes, at);
     Problems found, told;
     ComponentDecoder local = decoder_.reporting_to(found);
-    DecodedSae decoded = decode_sae(at_point(node.table, mine, values), node.path(), local);
+    const Value table = with_own_seed(at_point(node.table, mine, values), node.table, mine);
+    DecodedSae decoded = decode_sae(table, node.path(), local);
     for (Problem problem : found.list()) {  // rules across parameters hold for a member, not a key
       if (problem.path == node.path() && !mine.empty()) problem.message += " in " + member.name;
       told.add(std::move(problem));

@@ -37,6 +37,9 @@ namespace {
 
 constexpr const char* kSeedDoc = "makes this node's random draws differ from those of another seed";
 
+constexpr double kMostRows = 281'474'976'710'656;  // 2^48
+constexpr double kMostInBatch = 2'147'483'647;     // rows of a batch are numbered in 32 bits
+
 // A name in these keys is that of a node of another section.
 struct NamedKind {
   const char *key, *kind;
@@ -109,8 +112,9 @@ Schema<TrainKeys> TrainKeys::schema() {
   return Schema<TrainKeys>{}
       .param("saes", &TrainKeys::saes, "the SAEs that it trains, all on one source", required(),
              not_empty())
-      .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(), at_least(1))
-      .param("batch", &TrainKeys::batch, "rows of a step", at_least(1))
+      .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(),
+             between(1, kMostRows))
+      .param("batch", &TrainKeys::batch, "rows of a step", between(1, kMostInBatch))
       .param("optimizer", &TrainKeys::optimizer, "how parameters are stepped")
       .param("schedule", &TrainKeys::schedule, "of the learning rate, in shares of the steps")
       .param("seed", &TrainKeys::seed, kSeedDoc, non_negative())
@@ -137,7 +141,7 @@ Schema<ScoreKeys> ScoreKeys::schema() {
               {{"held_out", SplitName::held_out}, {"train", SplitName::train}})
       .param("rows", &ScoreKeys::rows, "at most so many rows; all of the split when left out",
              at_least(1))
-      .param("batch", &ScoreKeys::batch, "rows handed over at a time", at_least(1))
+      .param("batch", &ScoreKeys::batch, "rows handed over at a time", between(1, kMostInBatch))
       .param("seed", &ScoreKeys::seed, kSeedDoc, non_negative());
 }
 

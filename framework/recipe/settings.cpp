@@ -94,7 +94,7 @@ Schema<Settings> Settings::schema() {
              not_in_hash())
       .param("seed", &Settings::seed, "of every random draw", non_negative())
       .param("device", &Settings::device, "auto, cpu, cuda or cuda:N")
-      .param("threads", &Settings::threads, "on the CPU; 0 = all processors", non_negative(),
+      .param("threads", &Settings::threads, "on the CPU; 0 = all processors", between(0, 4096),
              not_in_hash())
       .param("dtype", &Settings::dtype, "of parameters", one_of({"float32", "float64"}))
       .param("plugins", &Settings::plugins,

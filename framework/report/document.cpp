@@ -91,10 +91,11 @@ const Value& table_item(const Value::List& list, std::size_t i, const std::strin
   return list[i];
 }
 
-std::vector<std::string> texts_at(const Value& table, std::string_view key) {
+std::vector<std::string> texts_at(const Value& table, std::string_view key,
+                                  const std::string& place) {
   std::vector<std::string> out;
-  for (const Value& item : list_at(table, key, "")) {
-    if (!item.is_string()) fail(cat(key, "[", out.size(), "]"), "a string", item);
+  for (const Value& item : list_at(table, key, place)) {
+    if (!item.is_string()) fail(cat(place, key, "[", out.size(), "]"), "a string", item);
     out.push_back(item.as_string());
   }
   return out;
@@ -174,6 +175,8 @@ Value ReportDocument::to_value() const {
   Value& recipe_table = out.set("recipe", Value::table());
   recipe_table.set("given", recipe.given);
   recipe_table.set("resolved", recipe.resolved);
+  recipe_table.set("extends", text_list(recipe.extends));
+  recipe_table.set("overrides", text_list(recipe.overrides));
   recipe_table.set("values", pair_list(recipe.values));
   Value& groups = out.set("provenance", Value::table()).set("groups", Value::list());
   for (const Group& group : provenance) {
@@ -188,8 +191,8 @@ ReportDocument ReportDocument::from_value(const Value& value) {
   check_report_format(value);
   ReportDocument out;
   out.run = read_run(table_at(value, "run"));
-  out.headline = texts_at(value, "headline");
-  out.notes = texts_at(value, "notes");
+  out.headline = texts_at(value, "headline", "");
+  out.notes = texts_at(value, "notes", "");
   const Value::List& figure_list = list_at(value, "figures", "");
   for (std::size_t i = 0; i < figure_list.size(); ++i) {
     out.figures.push_back(
@@ -201,9 +204,10 @@ ReportDocument ReportDocument::from_value(const Value& value) {
         read_section(table_item(section_list, i, "sections"), cat("sections[", i, "].")));
   }
   const Value& recipe_table = table_at(value, "recipe");
-  out.recipe = {text_at(recipe_table, "given", "recipe."),
-                text_at(recipe_table, "resolved", "recipe."),
-                pairs_at(recipe_table, "values", "recipe.")};
+  out.recipe = {
+      text_at(recipe_table, "given", "recipe."), text_at(recipe_table, "resolved", "recipe."),
+      pairs_at(recipe_table, "values", "recipe."), texts_at(recipe_table, "extends", "recipe."),
+      texts_at(recipe_table, "overrides", "recipe.")};
   const Value::List& groups = list_at(table_at(value, "provenance"), "groups", "provenance.");
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const std::string place = cat("provenance.groups[", i, "].");

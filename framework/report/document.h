@@ -17,8 +17,8 @@ inline constexpr std::string_view kReportFormat = "saffron-report/1";
 // The run fills it; strings are plain text, empty where there is nothing to say.
 struct SAFFRON_EXPORT ReportDocument {
   struct Run {
-    std::string name, id;           // "quickstart", "quickstart-3fa9c1e2"
-    std::string status;             // "complete", "running", "interrupted", "failed"
+    std::string name, id;           // "quickstart", "quickstart-3fa9c1e2b0"
+    std::string status;             // "done", "running", "interrupted", "failed"
     std::string started, finished;  // ISO 8601
     double seconds = std::numeric_limits<double>::quiet_NaN();
     std::string command;  // the line that reproduces the run
@@ -42,6 +42,8 @@ struct SAFFRON_EXPORT ReportDocument {
   struct Recipe {
     std::string given, resolved;                              // TOML texts
     std::vector<std::pair<std::string, std::string>> values;  // of the resolved one: flat_values
+    std::vector<std::string> extends = {};    // the files below `given`, nearest first
+    std::vector<std::string> overrides = {};  // what was laid over it: "sae.student.k=64"
   };
   struct Group {
     std::string title;  // "Inputs", "Plugins", "Machine"

@@ -57,7 +57,8 @@ State read_state(const fs::path& file) {
     tensors.emplace_back(info.name, stored.tensor(info.name));
   }
   if (digest_of(*values, tensors) != *digest) {
-    throw Error(ErrorKind::data, "is damaged: its content has another SHA-256 than when it was written")
+    throw Error(ErrorKind::data,
+                "is damaged: its content has another SHA-256 than when it was written")
         .within(file.string());
   }
   State state;
@@ -104,7 +105,8 @@ std::optional<State> Checkpoints::latest() const {
       logging::warning(cat("passing over a damaged checkpoint: ", error.what()));
     }
   }
-  if (!all.empty()) logging::warning(cat("no checkpoint of '", node_, "' is whole: starting it over"));
+  if (!all.empty())
+    logging::warning(cat("no checkpoint of '", node_, "' is whole: starting it over"));
   return std::nullopt;
 }
 

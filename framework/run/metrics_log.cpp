@@ -4,7 +4,6 @@
 #include <saffron/io.h>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,14 +18,30 @@ namespace {
   throw Error(ErrorKind::io, cat(what, ": ", std::strerror(errno))).within(file.string());
 }
 
+std::vector<Value> parse(std::string_view text, const std::filesystem::path& file) {
+  std::vector<Value> records;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    try {
+      records.push_back(from_json(text.substr(0, end), ""));
+    } catch (const Error& error) {
+      throw Error(ErrorKind::data,
+                  cat("line ", records.size() + 1, " is damaged: ", error.message()))
+          .within(file.string())
+          .with_help("start over with --fresh (what is there is kept aside)");
+    }
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  }
+  return records;
+}
+
 }  // namespace
 
-MetricsLog::MetricsLog(std::filesystem::path file) : file_(std::move(file)) {
+MetricsLog::MetricsLog(std::filesystem::path file) : file_(std::move(file)) { open(); }
+
+void MetricsLog::open() {
   descriptor_ = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail(file_, "cannot open");
-  struct stat status{};
-  if (::fstat(descriptor_, &status) != 0) fail(file_, "cannot read its size");
-  length_ = status.st_size;
 }
 
 MetricsLog::~MetricsLog() {
@@ -42,17 +57,20 @@ void MetricsLog::append(const Value& record) {
     if (n < 0) fail(file_, "cannot append");
     written += static_cast<std::size_t>(n);
   }
-  length_ += static_cast<std::int64_t>(line.size());
 }
 
-void MetricsLog::cut(std::int64_t length) {
-  if (length > length_) {
-    throw Error(ErrorKind::data, cat("has ", length_, " bytes, its checkpoint speaks of ", length))
-        .within(file_.string())
-        .with_help("the file was changed; start over with --fresh");
-  }
-  if (::ftruncate(descriptor_, length) != 0) fail(file_, "cannot cut back");
-  length_ = length;
+std::vector<Value> MetricsLog::records() const {
+  std::string text = read_text(file_);
+  text.resize(text.rfind('\n') + 1);
+  return parse(text, file_);
+}
+
+void MetricsLog::replace(const std::vector<Value>& records) {
+  std::string text;
+  for (const Value& record : records) text += to_json(record) + "\n";
+  write_file_atomic(file_, text);
+  ::close(descriptor_);
+  open();
 }
 
 void MetricsLog::synchronise() const {
@@ -60,21 +78,8 @@ void MetricsLog::synchronise() const {
 }
 
 std::vector<Value> read_metrics(const std::filesystem::path& file) {
-  std::vector<Value> records;
-  if (!std::filesystem::exists(file)) return records;
-  const std::string text = read_text(file);
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::size_t end = rest.find('\n');
-    try {
-      records.push_back(from_json(rest.substr(0, end), ""));
-    } catch (const Error& error) {
-      throw Error(ErrorKind::data,
-                  cat("line ", records.size() + 1, " is damaged: ", error.message()))
-          .within(file.string());
-    }
-    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-  }
-  return records;
+  if (!std::filesystem::exists(file)) return {};
+  return parse(read_text(file), file);
 }
 
 }  // namespace saffron::host

@@ -2,14 +2,13 @@
 
 #include <saffron/value.h>
 
-#include <cstdint>
 #include <filesystem>
 #include <vector>
 
 namespace saffron::host {
 
-// metrics.jsonl: one JSON object a line, appended. A checkpoint remembers its length; resuming cuts it
-// back to there, so that no line stands twice and no half line stays.
+// metrics.jsonl: one JSON object a line, appended while SAEs train. Resuming replaces it by the lines
+// that still hold, so that none stands twice and no half line stays.
 class MetricsLog {
  public:
   explicit MetricsLog(std::filesystem::path file);
@@ -18,15 +17,17 @@ class MetricsLog {
   MetricsLog& operator=(const MetricsLog&) = delete;
 
   void append(const Value& record);
-  [[nodiscard]] std::int64_t length() const { return length_; }
-  // Error (data) when the file is shorter than that.
-  void cut(std::int64_t length);
+  // Its lines; one that a kill cut short is left out.
+  [[nodiscard]] std::vector<Value> records() const;
+  // These lines and no others, at once.
+  void replace(const std::vector<Value>& records);
   void synchronise() const;
 
  private:
+  void open();
+
   std::filesystem::path file_;
   int descriptor_ = -1;
-  std::int64_t length_ = 0;
 };
 
 // The file's records, line by line; none when there is no file. Error (data) names a damaged line.

@@ -3,6 +3,7 @@
 #include "framework/graph/identity.h"
 #include "framework/run/cache.h"
 #include "framework/run/digests.h"
+#include "framework/run/progress.h"
 
 #include <iomanip>
 
@@ -21,14 +22,6 @@ std::string bytes_text(double bytes) {
   out << std::fixed << std::setprecision(unit == 0 || bytes >= 100 ? 0 : 1) << bytes << " "
       << units[unit];
   return out.str();
-}
-
-std::string count_text(std::int64_t value) {
-  std::string digits = std::to_string(value);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), 1, ',');
-  }
-  return digits;
 }
 
 std::int64_t parameters_of(const SaeSpec& spec, bool trained_only) {

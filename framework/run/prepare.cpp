@@ -42,6 +42,30 @@ at::Device device_of(const std::string& name) {
       .with_help("write device = \"cpu\" or leave it out");
 }
 
+// What `where` says beside the recipe's position and the node's path, which its problem has.
+std::string unsaid(std::string where, const std::string& path, const Origin& origin) {
+  if (origin.known() && where.starts_with(origin.source + ":")) {
+    const std::size_t end = where.find(": ");
+    where.erase(0, end == where.npos ? end : end + 2);
+  }
+  if (const std::string node = cat(" (", path, ")"); where.ends_with(node)) {
+    where.resize(where.size() - node.size());
+  }
+  return where;
+}
+
+void require_blocks(Objects& objects, const std::string& source, Split split) {
+  if (objects.split(source).count(split) != 0) return;
+  const std::int64_t blocks = objects.source(source)->info().blocks;
+  const bool train = split == Split::train;
+  throw Error(ErrorKind::data,
+              cat("of the ", blocks, blocks == 1 ? " block" : " blocks", " that source '", source,
+                  "' has, none is ", train ? "left for training" : "held out"))
+      .with_help(train || blocks > 1
+                     ? "change the source's held_out share"
+                     : "give it more data or smaller blocks, or write split = \"train\" here");
+}
+
 }  // namespace
 
 Prepared::Prepared(const RecipeRequest& request)
@@ -55,6 +79,7 @@ Prepared::Prepared(const RecipeRequest& request)
   for (const std::string& note : catalog_->notes()) logging::info(note);
   PluginCatalog components(*catalog_);
   recipe_ = decode_recipe(document_, components);
+  for (const NodeSpec* sae : recipe_.untrained()) report_untrained(recipe_, *sae);
   recipe_.problems.throw_errors(document_.sources);
   for (const Problem& problem : recipe_.problems.list()) {
     if (problem.warning) {
@@ -71,19 +96,18 @@ Prepared::Prepared(const RecipeRequest& request)
 
 void Prepared::check() {
   Problems problems;
-  for (const NodeSpec* sae : recipe_.untrained()) report_untrained(recipe_, *sae);
-  recipe_.problems.throw_errors(document_.sources);
   const auto attempt = [&](const std::string& path, const Origin& origin,
                            const std::function<void()>& create) {
     try {
       create();
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
-      const std::string place = origin.text() + ": ";
-      std::string message =
-          error.where().empty() ? error.message() : error.where() + ": " + error.message();
-      if (message.rfind(place, 0) == 0) message.erase(0, place.size());
-      problems.error(origin, path, message, error.help());
+      const std::string where = unsaid(error.where(), path, origin);
+      problems.error(origin, path,
+                     where.empty() ? error.message() : cat(where, ": ", error.message()),
+                     error.help());
+    } catch (const std::exception& error) {
+      problems.error(origin, path, error.what());
     }
   };
   for (const NodeSpec& node : recipe_.nodes) {
@@ -95,14 +119,25 @@ void Prepared::check() {
   // What stands on a broken node would only repeat its error.
   problems.throw_errors(document_.sources);
   for (const Member& member : recipe_.members) {
-    attempt("sae." + member.sae, member.component.origin,
-            [&] { (void)objects_->sae(member.name); });
+    attempt("sae." + member.sae, member.component.origin, [&] {
+      const auto sae = objects_->sae(member.name);
+      if (dynamic_cast<const Fitted*>(sae->sae.get()) == nullptr) return;
+      throw Error(ErrorKind::recipe,
+                  "is fitted by passes over the data, which this Saffron "
+                  "cannot do yet");
+    });
   }
   problems.throw_errors(document_.sources);
   for (const NodeSpec& node : recipe_.nodes) {
     if (node.section == "score") {
-      attempt(node.path(), node.origin,
-              [&] { (void)objects_->create<Scorer>(node.component, node.path(), node.seed()); });
+      attempt(node.path(), node.origin, [&] {
+        const auto scorer = objects_->create<Scorer>(node.component, node.path(), node.seed());
+        const ScorerNeeds needs = scorer->needs();
+        if (needs.rows_wanted && !needs.saes.empty()) {
+          require_blocks(*objects_, needs.saes.front()->source_name,
+                         node.score().split == SplitName::train ? Split::train : Split::held_out);
+        }
+      });
     } else if (node.section == "compare") {
       attempt(node.path(), node.origin, [&] {
         (void)objects_->create<Comparator>(node.component, node.path(), node.seed());
@@ -114,6 +149,7 @@ void Prepared::check() {
         for (const RegularizerSpec& r : train.regularizers) {
           (void)objects_->create<Regularizer>(r.component, node.path() + "." + r.name, train.seed);
         }
+        require_blocks(*objects_, train.source, Split::train);
       });
     }
   }

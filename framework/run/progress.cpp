@@ -32,6 +32,14 @@ std::string duration_text(double seconds) {
   return out.str();
 }
 
+std::string count_text(std::int64_t value) {
+  std::string digits = std::to_string(value);
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return digits;
+}
+
 Progress::Progress(Style style)
     : terminal_(style == Style::terminal ||
                 (style == Style::automatic && ::isatty(STDERR_FILENO) == 1)),
@@ -39,11 +47,13 @@ Progress::Progress(Style style)
 
 Progress::~Progress() { end(); }
 
-void Progress::begin(std::string_view stage) {
-  end();
+void Progress::begin(std::string_view stage, std::int64_t done) {
+  const std::scoped_lock lock(mutex_);
+  wipe();
   stage_ = stage;
   detail_.clear();
-  done_ = total_ = 0;
+  from_ = done_ = done;
+  total_ = 0;
   started_ = Clock::now();
   shown_ = {};
 }
@@ -60,8 +70,9 @@ std::string Progress::compose() const {
       out << "]";
     }
     out << " " << std::fixed << std::setprecision(0) << 100 * share << " %";
-    if (done_ > 0 && done_ < total_) {
-      out << "  " << duration_text(seconds * (1 - share) / share) << " left";
+    if (done_ > from_ && done_ < total_) {
+      const double rate = static_cast<double>(done_ - from_) / seconds;
+      out << "  " << duration_text(static_cast<double>(total_ - done_) / rate) << " left";
     }
   }
   if (!detail_.empty()) out << "  " << detail_;
@@ -79,6 +90,7 @@ bool Progress::due() {
 }
 
 void Progress::update(std::int64_t done, std::int64_t total, std::string_view detail) {
+  const std::scoped_lock lock(mutex_);
   done_ = done;
   total_ = total;
   detail_ = detail;
@@ -86,6 +98,7 @@ void Progress::update(std::int64_t done, std::int64_t total, std::string_view de
 }
 
 void Progress::beside(std::string_view what, std::int64_t done, std::int64_t total) {
+  const std::scoped_lock lock(mutex_);
   if (!due()) return;
   const std::string share = total > 0 ? cat(" ", 100 * done / total, " %") : "";
   show(cat(compose(), "  (", what, share, ")"));
@@ -103,12 +116,17 @@ void Progress::show(const std::string& line) {
 
 void Progress::say(std::string_view line) {
   if (silent_) return;
-  if (open_) std::fprintf(stderr, "\r\033[K");
-  open_ = false;
+  const std::scoped_lock lock(mutex_);
+  wipe();
   std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
 void Progress::end() {
+  const std::scoped_lock lock(mutex_);
+  wipe();
+}
+
+void Progress::wipe() {
   if (open_) std::fprintf(stderr, "\r\033[K");
   open_ = false;
 }

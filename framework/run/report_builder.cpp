@@ -3,10 +3,12 @@
 #include "framework/recipe/resolve.h"
 #include "framework/report/document.h"
 #include "framework/run/metrics_log.h"
+#include "framework/run/progress.h"
 
 #include <saffron/io.h>
 #include <saffron/report.h>
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <iomanip>
@@ -153,14 +155,64 @@ void add_provenance(ReportDocument& document, Prepared& prepared, const Value& m
   }
 }
 
-void add_headline(ReportDocument& document, const Recipe& recipe) {
+// "a, b and c"; of many the first, the last and how many there are.
+std::string enumeration(const std::vector<std::string>& names, const char* noun) {
+  constexpr std::size_t kMost = 4;
+  if (names.empty()) return cat("no ", noun);
+  if (names.size() > kMost) {
+    return cat(names.size(), " ", noun, " from ", names.front(), " to ", names.back());
+  }
+  std::string out = names[0];
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    out += cat(i + 1 < names.size() ? ", " : " and ", names[i]);
+  }
+  return out;
+}
+
+// "'text' (text, t/*.txt)": the node, its component and the files that it reads.
+std::string node_phrase(const NodeSpec& node) {
+  std::string out = cat("'", node.name, "' (", node.component.use);
+  const std::vector<std::string>& files = node.component.hashed_files;
+  if (!files.empty()) out += cat(": ", enumeration(files, "files"));
+  return out + ")";
+}
+
+// What a source's rows are: its streams, and the models and datasets that it refers to.
+std::string source_sentence(Objects& objects, const Recipe& recipe, const NodeSpec& source) {
+  std::vector<std::string> streams, models, datasets;
+  for (const StreamInfo& stream : objects.source(source.name)->streams()) {
+    streams.push_back(cat(stream.name, " [", stream.width, "]"));
+  }
+  for (const Decoded::Reference& reference : source.references) {
+    const NodeSpec* node = recipe.find(reference.kind, reference.node);
+    if (node == nullptr) continue;
+    if (reference.kind == Model::kKind) {
+      models.push_back(std::static_pointer_cast<Model>(objects.node(*node))->info().name);
+    } else if (reference.kind == Dataset::kKind) {
+      datasets.push_back(node_phrase(*node));
+    }
+  }
+  std::string out = cat("The source ", node_phrase(source), " gives ");
+  out += enumeration(streams, "streams");
+  if (!models.empty()) out += cat(" of ", enumeration(models, "models"));
+  if (!datasets.empty()) out += cat(" on ", enumeration(datasets, "datasets"));
+  return out + ".";
+}
+
+void add_headline(ReportDocument& document, Objects& objects, const Recipe& recipe) {
+  std::vector<std::string> sources;  // each is described once
   for (const NodeSpec* node : recipe.section("train")) {
     const TrainSpec& train = node->train();
     std::size_t members = 0;
     for (const TrainGroup& group : train.groups) members += group.members.size();
     document.headline.push_back(cat("Trained ", members, members == 1 ? " SAE" : " SAEs", " on ",
-                                    train.rows, " rows of '", train.source, "' in batches of ",
-                                    train.batch, "."));
+                                    count_text(train.rows), " rows of '", train.source,
+                                    "' in batches of ", count_text(train.batch), "."));
+    const NodeSpec* source = recipe.find("source", train.source);
+    const bool known = std::find(sources.begin(), sources.end(), train.source) != sources.end();
+    if (source == nullptr || known) continue;
+    sources.push_back(train.source);
+    document.headline.push_back(source_sentence(objects, recipe, *source));
   }
   if (!recipe.section("score").empty()) {
     document.headline.push_back(
@@ -169,6 +221,31 @@ void add_headline(ReportDocument& document, const Recipe& recipe) {
   for (const NodeSpec* node : recipe.section("compare")) {
     document.headline.push_back(cat("Compared the rewards of '", node->compare().world, "' with ",
                                     node->component.use, "."));
+  }
+}
+
+// The resolved recipe by the paths that `--set` takes: "seed", "sae.student.k".
+Value values_by_path(const Recipe& recipe) {
+  const Value resolved = resolved_value(recipe);
+  Value out = Value::table();
+  out.set("saffron", resolved.at("saffron"));
+  for (const char* part : {"settings", "nodes"}) {
+    for (const Value::Entry& entry : resolved.at(part).as_table()) out.set(entry.key, entry.value);
+  }
+  return out;
+}
+
+ReportDocument::Recipe recipe_part(const Prepared& prepared, const fs::path& directory) {
+  ReportDocument::Recipe out;
+  out.given = read_text(directory / "recipe.toml");
+  out.resolved = read_text(directory / "resolved.toml");
+  out.values = flat_values(values_by_path(prepared.recipe()));
+  const Document& document = prepared.document();
+  if (!document.files.empty()) out.extends.assign(document.files.begin() + 1, document.files.end());
+  for (std::size_t i = 1;; ++i) {
+    const std::string* text = document.sources.find(cat("--set #", i));
+    if (text == nullptr) return out;
+    out.overrides.push_back(*text);
   }
 }
 
@@ -217,7 +294,7 @@ Value report_document(Prepared& prepared, const Value& manifest, const Value& re
   document.run.seconds = seconds_between(document.run.started, document.run.finished);
   document.run.command = manifest.at("command").as_string();
   document.run.saffron_version = manifest.at("environment").at("saffron").as_string();
-  add_headline(document, recipe);
+  add_headline(document, prepared.objects(), recipe);
   for (const NodeSpec* node : recipe.section("train")) {
     document.sections.push_back(
         training_section(*node, results.at("train"), directory / "metrics.jsonl"));
@@ -237,9 +314,7 @@ Value report_document(Prepared& prepared, const Value& manifest, const Value& re
          .node = node->path(),
          .report = report_from_value(results.at("compare").at(node->name).at("report"))});
   }
-  document.recipe.given = read_text(directory / "recipe.toml");
-  document.recipe.resolved = read_text(directory / "resolved.toml");
-  document.recipe.values = flat_values(resolved_value(recipe));
+  document.recipe = recipe_part(prepared, directory);
   add_provenance(document, prepared, manifest);
   return document.to_value();
 }

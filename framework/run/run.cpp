@@ -35,6 +35,12 @@ void refuse_change(const Value& before, const Value& now, const char* what) {
           cat("restore them, or start over with --fresh (the earlier attempt is kept aside)"));
 }
 
+// Plugins without the paths of their files: the same bytes elsewhere are the same plugin.
+Value without_places(Value plugins) {
+  for (Value::Entry& plugin : plugins.as_table()) plugin.value.erase("file");
+  return plugins;
+}
+
 class Session {
  public:
   Session(const RunRequest& request, Prepared& prepared)
@@ -73,6 +79,13 @@ class Session {
   }
 
  private:
+  bool outputs_are_there(const Value& manifest) const {
+    for (const Value::Entry& output : manifest.at("outputs").as_table()) {
+      if (!fs::exists(directory_.file(output.key))) return false;
+    }
+    return true;
+  }
+
   // False when this very run is already done.
   bool open_manifest() {
     const Value earlier = directory_.manifest();
@@ -83,8 +96,10 @@ class Session {
     std::string started = now_text();
     if (!earlier.is_null()) {
       refuse_change(earlier.at("inputs"), inputs, "input files");
-      if (!request_.trust_revisions) refuse_change(earlier.at("plugins"), plugins, "plugins");
-      if (earlier.at("status") == Value("done")) return false;
+      if (!request_.trust_revisions) {
+        refuse_change(without_places(earlier.at("plugins")), without_places(plugins), "plugins");
+      }
+      if (earlier.at("status") == Value("done") && outputs_are_there(earlier)) return false;
       resumed = earlier.at("resumed");
       started = earlier.at("started").as_string();
       Value entry = Value::table();

@@ -7,19 +7,34 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kStartOver = "start over with --fresh (what is there is kept aside)";
+
 // What a manifest must have for a run to be resumed.
 void check_manifest(const Value& manifest) {
   for (const char* key : {"status", "started"}) (void)manifest.at(key).as_string();
   for (const char* key : {"inputs", "plugins", "environment"}) (void)manifest.at(key).as_table();
   (void)manifest.at("resumed").as_list();
+  if (manifest.at("status") == Value("done")) (void)manifest.at("outputs").as_table();
+}
+
+// What a killed process was writing: AtomicFile's temporaries.
+void remove_unfinished_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.find(".tmp-") != name.npos) found.push_back(entry.path());
+  }
+  for (const fs::path& file : found) fs::remove(file);
 }
 
 }  // namespace
@@ -47,6 +62,7 @@ RunDirectory::RunDirectory(const fs::path& runs, const std::string& name, const 
     : path_(runs / (name + "-" + hash.substr(0, kHashCharacters))) {
   create_folder(path_, "choose another place with --runs DIR");
   lock();
+  remove_unfinished_files(path_);
 }
 
 RunDirectory::~RunDirectory() {
@@ -78,7 +94,12 @@ void RunDirectory::lock() {
 
 Value RunDirectory::manifest() const {
   const fs::path file = path_ / "manifest.json";
-  if (!fs::exists(file)) return {};
+  if (!fs::exists(file)) {
+    if (!fs::exists(path_ / "metrics.jsonl")) return {};
+    throw Error(ErrorKind::data, "there is no manifest.json, but what a run has written")
+        .within(path_.string())
+        .with_help(kStartOver);
+  }
   try {
     Value manifest = from_json(read_text(file), file.string());
     check_manifest(manifest);
@@ -87,7 +108,7 @@ Value RunDirectory::manifest() const {
     if (error.kind() == ErrorKind::io) throw;
     throw Error(ErrorKind::data, cat("the manifest is damaged: ", error.message()))
         .within(error.where().empty() ? file.string() : error.where())
-        .with_help("start over with --fresh (what is there is kept aside)");
+        .with_help(kStartOver);
   }
 }
 
@@ -95,7 +116,15 @@ void RunDirectory::write_manifest(const Value& manifest) const {
   write_file_atomic(path_ / "manifest.json", to_json(manifest, JsonStyle::pretty) + "\n");
 }
 
+bool RunDirectory::is_empty() const {
+  const auto entries = fs::directory_iterator(path_);
+  return std::all_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    return entry.path().filename() == ".lock";
+  });
+}
+
 void RunDirectory::start_fresh() {
+  if (is_empty()) return;
   fs::path aside;
   for (int n = 1;; ++n) {
     aside = path_;
@@ -103,11 +132,14 @@ void RunDirectory::start_fresh() {
     if (!fs::exists(aside)) break;
   }
   fs::create_directory(aside);
+  std::vector<fs::path> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
-    if (entry.path().filename() != ".lock") {
-      fs::rename(entry.path(), aside / entry.path().filename());
-    }
+    if (entry.path().filename() != ".lock") names.push_back(entry.path().filename());
   }
+  // The manifest last: whatever a kill leaves here must not be resumed unchecked.
+  std::stable_partition(names.begin(), names.end(),
+                        [](const fs::path& name) { return name != "manifest.json"; });
+  for (const fs::path& name : names) fs::rename(path_ / name, aside / name);
 }
 
 }  // namespace saffron::host

@@ -31,10 +31,10 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path file(const std::string& name) const { return path_ / name; }
   [[nodiscard]] std::string id() const { return path_.filename().string(); }
 
-  // manifest.json; null when there is none yet. Error (data) when it is no manifest.
+  // manifest.json; null when there is none yet. Error (data) when it is no manifest, or was removed.
   [[nodiscard]] Value manifest() const;
   void write_manifest(const Value& manifest) const;
-  // Moves everything that is here aside, to <id>.replaced-<n>, and starts empty.
+  // Moves what is here, if anything, aside to <id>.replaced-<n>, and starts empty.
   void start_fresh();
 
   // The first characters of the hash that name a directory.
@@ -42,6 +42,7 @@ class RunDirectory {
 
  private:
   void lock();
+  [[nodiscard]] bool is_empty() const;
 
   std::filesystem::path path_;
   int lock_ = -1;

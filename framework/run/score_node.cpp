@@ -1,5 +1,6 @@
 #include "framework/loader/component.h"
 #include "framework/run/run_state.h"
+#include "framework/train/step.h"
 
 #include <saffron/io.h>
 #include <saffron/log.h>
@@ -32,12 +33,18 @@ class LazyBatch final : public ScoreBatch {
   }
   const std::vector<Codes>& codes(std::int64_t i) const override {
     Part& p = part(i);
-    if (!p.codes) p.codes = sae(i).sae->encode(inputs(i));
+    if (!p.codes) {
+      p.codes = guard(place(i), [&] { return sae(i).sae->encode(inputs(i)); });
+      for (const Codes& codes : *p.codes) require_complete(codes, sae(i).name);
+    }
     return *p.codes;
   }
   const std::vector<at::Tensor>& reconstructions(std::int64_t i) const override {
     Part& p = part(i);
-    if (!p.reconstructions) p.reconstructions = sae(i).sae->decode(codes(i));
+    if (!p.reconstructions) {
+      const std::vector<Codes>& held = codes(i);
+      p.reconstructions = guard(place(i), [&] { return sae(i).sae->decode(held); });
+    }
     return *p.reconstructions;
   }
 
@@ -49,6 +56,7 @@ class LazyBatch final : public ScoreBatch {
   };
   Part& part(std::int64_t i) const { return parts_.at(static_cast<std::size_t>(i)); }
   const TrainedSae& sae(std::int64_t i) const { return *saes_.at(static_cast<std::size_t>(i)); }
+  Place place(std::int64_t i) const { return Place("sae", sae(i).name); }
   const std::vector<at::Tensor>& streams(std::vector<at::Tensor>& held,
                                          const std::vector<std::int64_t>& numbers) const {
     if (held.empty()) {

@@ -2,6 +2,7 @@
 #include "framework/run/checkpoint.h"
 #include "framework/run/run_state.h"
 #include "framework/run/trained_files.h"
+#include "framework/run/training_lines.h"
 #include "framework/train/trainer.h"
 
 #include <saffron/error.h>
@@ -9,8 +10,8 @@
 #include <saffron/log.h>
 
 #include <chrono>
-#include <cmath>
 #include <iomanip>
+#include <map>
 #include <set>
 
 namespace saffron::host {
@@ -32,14 +33,16 @@ class TrainRun {
       : run_(run),
         node_(node),
         spec_(node.train()),
-        checkpoints_(run.directory.file("checkpoints"), node.name),
-        start_file_(run.directory.file("checkpoints") / (node.name + ".start.json")) {}
+        checkpoints_(run.directory.file("checkpoints"), node.name) {}
 
   void execute() {
     for (const TrainGroup& group : spec_.groups) sort_out(group);
     const std::optional<State> checkpoint = usable_checkpoint();
     prepare_metrics(checkpoint);
     if (!pending_.empty()) train(checkpoint);
+    std::vector<Value> records = run_.metrics.records();
+    arrange_lines(records, run_.recipe);
+    run_.metrics.replace(records);
     for (const TrainGroup& group : spec_.groups) keep_weights(group);
   }
 
@@ -49,36 +52,41 @@ class TrainRun {
     Value document;
   };
 
-  // The newest checkpoint, if it is of the very SAEs that are left to train.
+  // The newest checkpoint, if it holds all SAEs that are left to train.
   std::optional<State> usable_checkpoint() const {
+    if (pending_.empty()) return std::nullopt;
     std::optional<State> state = checkpoints_.latest();
-    if (!state || pending_.empty()) return std::nullopt;
-    Value names = Value::list();
-    for (const Pending& pending : pending_) {
-      for (std::size_t index : pending.group->members) names.push(run_.recipe.members[index].name);
+    if (!state) return std::nullopt;
+    for (const std::string& name : pending_members()) {
+      if (state->values.at("lines").find(name) != nullptr) continue;
+      logging::warning(cat("the checkpoint does not hold '", name, "'; starting over"));
+      return std::nullopt;
     }
-    if (state->values.at("members") == names) return state;
-    logging::warning("the checkpoint speaks of other SAEs than those left to train; starting over");
-    return std::nullopt;
+    return state;
   }
 
-  // Lines of an interrupted attempt at this node must not stay twice: metrics.jsonl is cut back to the
-  // checkpoint, or to where the node began, and then starts with the cached groups' lines.
+  std::vector<std::string> pending_members() const {
+    std::vector<std::string> names;
+    for (const Pending& pending : pending_) {
+      for (std::size_t index : pending.group->members) {
+        names.push_back(run_.recipe.members[index].name);
+      }
+    }
+    return names;
+  }
+
+  // Of an earlier attempt at this node stay the lines up to the checkpoint; cached SAEs bring theirs.
   void prepare_metrics(const std::optional<State>& checkpoint) {
+    std::vector<Value> records = run_.metrics.records();
     if (checkpoint) {
-      run_.metrics.cut(checkpoint->values.at("metrics").as_int());
-      return;
-    }
-    if (fs::exists(start_file_)) {
-      const Value start = from_json(read_text(start_file_), start_file_.string());
-      run_.metrics.cut(start.at("metrics").as_int());
+      keep_lines(records, node_.path(), pending_members(), *checkpoint,
+                 run_.directory.file("metrics.jsonl"));
     } else {
-      fs::create_directories(start_file_.parent_path());
-      Value start = Value::table();
-      start.set("metrics", run_.metrics.length());
-      write_file_atomic(start_file_, to_json(start) + "\n");
+      drop_lines(records, node_.path());
     }
-    for (const Value& line : cached_lines_) run_.metrics.append(line);
+    records.insert(records.end(), cached_lines_.begin(), cached_lines_.end());
+    arrange_lines(records, run_.recipe);
+    run_.metrics.replace(records);
   }
 
   void sort_out(const TrainGroup& group) {
@@ -126,15 +134,25 @@ class TrainRun {
       const std::size_t first = members.size();
       for (std::size_t index : group.members) {
         const Member& member = run_.recipe.members[index];
-        members.push_back({.trained = run_.objects.sae(member.name),
-                           .random = node_random(seed, member.keys.seed, "sae"),
-                           .objective = run_.objects.create<Objective>(
-                               spec_.objective, node_.path() + ".objective", spec_.seed),
-                           .place = Place("sae " + member.component.use, "sae." + member.name,
-                                          member.component.origin)});
+        const auto trained = run_.objects.sae(member.name);
+        const auto objective = run_.objects.create<Objective>(
+            spec_.objective, node_.path() + ".objective", spec_.seed);
+        const auto* canonical = dynamic_cast<const CanonicalObjective*>(objective.get());
+        members.push_back(
+            {.trained = trained,
+             .random = node_random(seed, member.keys.seed, "sae"),
+             .objective = objective,
+             .objective_scale =
+                 canonical == nullptr ? 1.0 : canonical->canonical_scale(*trained).value_or(1),
+             .place = Place("sae " + member.component.use, "sae." + member.name,
+                            member.component.origin)});
       }
-      for (std::size_t number = 0; number < group.regularizers.size(); ++number) {
-        const RegularizerSpec& r = group.regularizers[number];
+      // By name, as the order of their tables in the recipe enters no hash.
+      std::map<std::string, const RegularizerSpec*> regularizers;
+      for (const RegularizerSpec& r : group.regularizers) regularizers.emplace(r.name, &r);
+      std::uint64_t number = 0;
+      for (const auto& [name, spec] : regularizers) {
+        const RegularizerSpec& r = *spec;
         TrainPenalty penalty{
             .name = r.name,
             .regularizer = nullptr,
@@ -142,7 +160,7 @@ class TrainRun {
             .coef = r.keys.coef,
             .warmup = r.keys.warmup,
             .every = r.keys.every,
-            .random = node_random(seed, spec_.seed, "regularizer").fork(number),
+            .random = node_random(seed, spec_.seed, "regularizer").fork(number++),
             .place = Place("regularizer " + r.component.use,
                            node_.path() + ".regularizer." + r.name, r.component.origin)};
         for (const std::string& sae : r.keys.over) {
@@ -172,11 +190,11 @@ class TrainRun {
     } else {
       trainer.initialise();
     }
-    run_.progress.begin("training " + node_.name);
+    run_.progress.begin("training " + node_.name, trainer.step());
     const auto started = Clock::now();
     auto saved = started;
     first_step_ = trainer.step();
-    const std::int64_t steps = trainer.trainable() ? trainer.steps() : 0;
+    const std::int64_t steps = trainer.any_stepped() ? trainer.steps() : 0;
     try {
       while (trainer.step() < steps) {
         throw_if_interrupted();
@@ -200,11 +218,13 @@ class TrainRun {
     }
     run_.progress.end();
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    run_.progress.say(
-        cat("  trained ", trainer.members().size(), " SAEs in ", duration_text(seconds)));
-    for (TrainMember& member : trainer.members()) {
-      member.trained->rows_trained = steps == 0 ? 0 : steps * spec_.batch;
+    std::size_t trained = 0;
+    for (std::size_t i = 0; i < trainer.members().size(); ++i) {
+      trained += trainer.stepped(i) ? 1 : 0;
+      trainer.members()[i].trained->rows_trained = trainer.stepped(i) ? steps * spec_.batch : 0;
     }
+    run_.progress.say(cat("  trained ", trained, trained == 1 ? " SAE in " : " SAEs in ",
+                          duration_text(seconds)));
     if (run_.cache == nullptr) {
       write_checkpoint(trainer);
     } else {
@@ -216,10 +236,13 @@ class TrainRun {
   void write_checkpoint(const Trainer& trainer) {
     run_.metrics.synchronise();
     State state = trainer.save();
-    state.values.set("metrics", run_.metrics.length());
-    Value names = Value::list();
-    for (const TrainMember& member : trainer.members()) names.push(member.trained->name);
-    state.values.set("members", std::move(names));
+    const auto counts = lines_by_sae(run_.metrics.records(), node_.path());
+    Value lines = Value::table();
+    for (const TrainMember& member : trainer.members()) {
+      const auto own = counts.find(member.trained->name);
+      lines.set(member.trained->name, own == counts.end() ? 0 : own->second);
+    }
+    state.values.set("lines", std::move(lines));
     checkpoints_.write(trainer.step(), state);
   }
 
@@ -227,6 +250,7 @@ class TrainRun {
               double lr, Clock::time_point started) {
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
     for (std::size_t i = 0; measured && i < metrics.size(); ++i) {
+      if (!trainer.stepped(i)) continue;
       const MemberMetrics& m = metrics[i];
       Value record = Value::table();
       record.set("node", node_.path());
@@ -246,18 +270,24 @@ class TrainRun {
       record.set("time", seconds);
       run_.metrics.append(record);
     }
-    if (measured && !metrics.empty()) {
-      std::ostringstream text;
-      text << std::setprecision(3) << "loss " << metrics[0].loss << "  FVU " << metrics[0].fvu
-           << "  L0 " << metrics[0].l0 << "  dead " << 100 * metrics[0].dead << " %";
-      detail_ = text.str();
-    }
+    if (measured) detail_ = first_of(trainer, metrics);
     std::ostringstream line;
     line << "step " << trainer.step() << "/" << trainer.steps() << "  " << std::fixed
          << std::setprecision(0)
          << static_cast<double>((trainer.step() - first_step_) * spec_.batch) / seconds << " rows/s"
          << (detail_.empty() ? "" : "  ") << detail_;
     run_.progress.update(trainer.step(), trainer.steps(), line.str());
+  }
+
+  // The first SAE that is stepped speaks for all of them.
+  static std::string first_of(const Trainer& trainer, const std::vector<MemberMetrics>& metrics) {
+    std::size_t i = 0;
+    while (!trainer.stepped(i)) ++i;
+    std::ostringstream text;
+    if (metrics.size() > 1) text << trainer.members()[i].trained->name << ": ";
+    text << std::setprecision(3) << "loss " << metrics[i].loss << "  FVU " << metrics[i].fvu
+         << "  L0 " << metrics[i].l0 << "  dead " << 100 * metrics[i].dead << " %";
+    return text.str();
   }
 
   // The group's SAEs and its own lines of this node.
@@ -296,7 +326,6 @@ class TrainRun {
   const NodeSpec& node_;
   const TrainSpec& spec_;
   Checkpoints checkpoints_;
-  fs::path start_file_;
   std::vector<Pending> pending_;
   std::vector<Value> cached_lines_;
   std::string detail_;

@@ -22,9 +22,9 @@ std::int64_t bytes_of(const ActivationRows& rows) {
 }
 
 std::int64_t held_out_blocks(std::int64_t blocks, double share) {
-  if (blocks == kEndless || share <= 0) return 0;
+  if (blocks == kEndless || share <= 0 || blocks < 2) return 0;
   const auto wanted = static_cast<std::int64_t>(std::llround(share * static_cast<double>(blocks)));
-  return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(blocks - 1, 0));
+  return std::clamp<std::int64_t>(wanted, 1, blocks - 1);
 }
 
 // A uniform shuffle of 0..count-1 (Fisher-Yates).
@@ -43,6 +43,10 @@ at::Tensor shuffled(Random random, std::int64_t count) {
 
 BlockCache::BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place)
     : source_(std::move(source)), place_(std::move(place)), budget_(bytes) {}
+
+std::int64_t BlockCache::rows_of(std::int64_t index) const {
+  return guard(place_, [&] { return source_->rows_of(index); });
+}
 
 const ActivationRows& BlockCache::block(std::int64_t index) {
   if (auto found = held_.find(index); found != held_.end()) {
@@ -72,7 +76,7 @@ void BlockCache::check(const ActivationRows& rows, std::int64_t index) {
   if (rows.streams.size() != streams.size()) {
     fail(cat("has ", rows.streams.size(), " streams instead of ", streams.size()));
   }
-  const std::int64_t count = guard(place_, [&] { return source_->rows_of(index); });
+  const std::int64_t count = rows_of(index);
   for (std::size_t s = 0; s < streams.size(); ++s) {
     const at::Tensor& x = rows.streams[s];
     if (!x.defined() || x.dim() != 2 || x.size(0) != count || x.size(1) != streams[s].width) {
@@ -136,7 +140,7 @@ std::int64_t Reader::epoch_rows() {
   // The permutation may move the short last block between ranks from one epoch to the next, so with
   // several ranks an epoch is counted in whole blocks by position and this is the first epoch's.
   std::int64_t rows = 0;
-  for (std::int64_t p = 0; p < blocks; ++p) rows += cache_->source().rows_of(block_at(0, p));
+  for (std::int64_t p = 0; p < blocks; ++p) rows += cache_->rows_of(block_at(0, p));
   return epoch_rows_ = rows;
 }
 
@@ -156,7 +160,7 @@ void Reader::seek(std::int64_t row) {
     left %= epoch_rows();
   }
   for (;;) {
-    const std::int64_t size = cache_->source().rows_of(block_at(epoch_, position_));
+    const std::int64_t size = cache_->rows_of(block_at(epoch_, position_));
     if (left < size) break;
     left -= size;
     advance_block();

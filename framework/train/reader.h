@@ -20,6 +20,7 @@ class BlockCache {
  public:
   BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place = Place("source"));
   const ActivationRows& block(std::int64_t index);
+  [[nodiscard]] std::int64_t rows_of(std::int64_t index) const;
   [[nodiscard]] Source& source() { return *source_; }
 
  private:
@@ -38,7 +39,7 @@ class BlockCache {
 };
 
 // Which blocks belong to which split: a fixed pseudo-random share of a finite source's blocks, whole, is
-// held out; an endless source's held-out blocks are numbered from kHeldOutBase.
+// held out, at least one of two or more; an endless source's held-out blocks are numbered from kHeldOutBase.
 class BlockSplit {
  public:
   static constexpr std::int64_t kHeldOutBase = std::int64_t{1} << 40;
@@ -54,7 +55,7 @@ class BlockSplit {
 
 // Batches of one split, in an order that is a pure function of (random, row): each epoch permutes the
 // split's blocks (Split::train), each block is shuffled by itself. Rank r of w takes every w-th block.
-// RowOrder::contexts keeps blocks in ascending order and rows as they are.
+// RowOrder::contexts takes the blocks in the split's own order and leaves rows as they are.
 class Reader {
  public:
   struct Options {

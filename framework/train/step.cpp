@@ -17,6 +17,13 @@ const T& pick(const std::vector<T>& list, std::int64_t i, const char* what) {
 
 }  // namespace
 
+void require_complete(const Codes& codes, const std::string& sae) {
+  if (!codes.overflow().defined() || codes.overflow().item<std::int32_t>() == 0) return;
+  throw Error(ErrorKind::numeric,
+              cat("'", sae, "' has more active latents in a batch than its codes have room for"))
+      .with_help("a stronger sparsity penalty, a higher threshold or smaller batches");
+}
+
 MemberLeaves::MemberLeaves(const SaeInput& in, const Forward& forward) : input(&in) {
   for (const Codes& c : forward.codes) {
     codes.push_back(c.with_values(c.values().detach().requires_grad_(true)));
@@ -82,6 +89,18 @@ const at::Tensor& StepView::parameter(std::int64_t i, Role role) const {
 void StepView::reinitialise(std::int64_t i, const at::Tensor& latents) const {
   if (dynamic_cast<Reinitialisable*>(part(i).sae->sae.get()) == nullptr) {
     throw Error(cat("SAE '", part(i).sae->name, "' cannot be drawn anew during training"));
+  }
+  if (latents.defined()) {
+    const std::int64_t count = part(i).sae->spec.latents;
+    if (latents.dim() != 1 || latents.scalar_type() != at::kLong) {
+      throw Error(cat("latents to be drawn anew are int64 [n], not ", latents.scalar_type(), " ",
+                      latents.sizes()));
+    }
+    if (latents.numel() == 0) return;
+    if (latents.min().item<std::int64_t>() < 0 || latents.max().item<std::int64_t>() >= count) {
+      throw Error(cat("SAE '", part(i).sae->name, "' has the latents 0 to ", count - 1,
+                      "; another one was to be drawn anew"));
+    }
   }
   requests_.push_back({part(i).member, latents});
 }

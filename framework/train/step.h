@@ -11,6 +11,7 @@ namespace saffron::host {
 // The leaves of one SAE in one step: what objectives and regularizers differentiate.
 class MemberLeaves {
  public:
+  MemberLeaves() = default;  // of a member that is not stepped
   MemberLeaves(const SaeInput& input, const Forward& forward);
 
   // The parameter as a leaf, made when first asked for.
@@ -20,7 +21,7 @@ class MemberLeaves {
   // Adds the gradients of parameter leaves.
   void add_parameter_gradients(Gradients& gradients) const;
 
-  const SaeInput* input;
+  const SaeInput* input = nullptr;
   std::vector<Codes> codes;
   std::vector<at::Tensor> reconstructions;
 
@@ -28,7 +29,10 @@ class MemberLeaves {
   std::map<std::string, at::Tensor, std::less<>> parameters_;
 };
 
-// A request of a regularizer: SAE number in its `over` list, latents (empty = all).
+// Error (numeric) when codes were cut because they outgrew their fixed capacity.
+void require_complete(const Codes& codes, const std::string& sae);
+
+// A request of a regularizer: which member, and latents (undefined: all).
 struct Reinitialisation {
   std::size_t member;
   at::Tensor latents;

@@ -52,14 +52,27 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
       options_(options),
       store_(specs_of(members_), dtype),
       moment_steps_(members_.size(), 0),
-      steps_((options.rows + options.batch - 1) / options.batch) {
+      steps_(options.rows / options.batch + (options.rows % options.batch != 0 ? 1 : 0)) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     TrainedSae& trained = *members_[i].trained;
     trained.parameters = store_.member(i).parameters;
     trained.buffers = store_.member(i).buffers;
     trained.sae->bind(trained.parameters, trained.buffers);
+    stepped_.push_back(has_something_to_step(i));
     fired_.push_back(at::zeros({trained.spec.latents}, at::kBool));
+    fired_before_.push_back(at::zeros({trained.spec.latents}, at::kBool));
   }
+}
+
+bool Trainer::has_something_to_step(std::size_t i) const {
+  const SaeSpec& spec = members_[i].trained->spec;
+  const auto covers = [i](const TrainPenalty& penalty) {
+    return std::find(penalty.over.begin(), penalty.over.end(), i) != penalty.over.end();
+  };
+  return !spec.buffers.empty() ||
+         std::any_of(spec.parameters.begin(), spec.parameters.end(),
+                     [](const ParameterSpec& parameter) { return !parameter.frozen; }) ||
+         std::any_of(penalties_.begin(), penalties_.end(), covers);
 }
 
 void Trainer::initialise() {
@@ -91,13 +104,8 @@ double Trainer::learning_rate() const {
   return options_.optimizer.lr * options_.schedule.factor(step_, steps_);
 }
 
-bool Trainer::trainable() const {
-  for (const TrainMember& member : members_) {
-    for (const ParameterSpec& parameter : member.trained->spec.parameters) {
-      if (!parameter.frozen) return true;
-    }
-  }
-  return false;
+bool Trainer::any_stepped() const {
+  return std::find(stepped_.begin(), stepped_.end(), true) != stepped_.end();
 }
 
 SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows) const {
@@ -111,27 +119,28 @@ SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows
   input.step = step_;
   input.steps = steps_;
   input.rows_seen = step_ * options_.batch;
+  input.objective_scale = member.objective_scale;
   return input;
 }
 
 std::vector<MemberMetrics> Trainer::advance(bool measure) {
   const c10::AutoGradMode no_grad(false);
   const ActivationRows rows = reader_.next(options_.batch);
-  std::vector<SaeInput> inputs;
-  std::vector<Forward> forwards;
-  inputs.reserve(members_.size());
-  std::vector<MemberLeaves> leaves;
+  std::vector<SaeInput> inputs(members_.size());
+  std::vector<Forward> forwards(members_.size());
+  std::vector<MemberLeaves> leaves(members_.size());
   std::vector<MemberMetrics> metrics(members_.size());
 
   for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (!stepped_[i]) continue;
     const TrainMember& member = members_[i];
-    inputs.push_back(input_of(member, rows));
-    forwards.push_back(
-        guard(member.place, [&] { return member.trained->sae->forward(inputs[i]); }));
-    leaves.emplace_back(inputs[i], forwards[i]);
+    inputs[i] = input_of(member, rows);
+    forwards[i] = guard(member.place, [&] { return member.trained->sae->forward(inputs[i]); });
+    check_forward(i, inputs[i], forwards[i]);
+    leaves[i] = MemberLeaves(inputs[i], forwards[i]);
     const c10::AutoGradMode with_grad(true);
     StepView view({{i, member.trained.get(), &leaves[i]}}, step_, steps_,
-                  member.random.fork("step"));
+                  member.random.fork("step").fork(static_cast<std::uint64_t>(step_)));
     const at::Tensor loss = guard(member.place, [&] { return member.objective->loss(view); });
     metrics[i].objective = metrics[i].loss = loss.item<double>();
     require_finite(metrics[i].loss, cat("the loss of '", member.trained->name, "'"), step_);
@@ -146,6 +155,7 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
   apply_penalties(leaves, metrics, requests, measure);
 
   for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (!stepped_[i]) continue;
     const TrainMember& member = members_[i];
     Gradients gradients;
     guard(member.place, [&] {
@@ -160,14 +170,39 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
     if (!measure) continue;
     metrics[i].fvu = batch_fvu(inputs[i], forwards[i]);
     for (const Codes& codes : forwards[i].codes) {
+      require_complete(codes, member.trained->name);
       metrics[i].l0 += codes.l0().to(at::kDouble).mean().item<double>();
     }
-    metrics[i].dead = 1 - fired_[i].to(at::kDouble).mean().item<double>();
-    fired_[i].zero_();
   }
+  ++window_;
+  if (measure) measure_dead(metrics);
   ++step_;
   redraw(requests);
   return metrics;
+}
+
+// A reconstruction of another shape would broadcast in the objective.
+void Trainer::check_forward(std::size_t i, const SaeInput& input, const Forward& forward) const {
+  bool fits = forward.reconstructions.size() == input.targets.size() && !forward.codes.empty();
+  for (std::size_t t = 0; fits && t < input.targets.size(); ++t) {
+    fits = forward.reconstructions[t].defined() &&
+           forward.reconstructions[t].sizes() == input.targets[t].sizes();
+  }
+  if (fits) return;
+  throw members_[i].place.locate(Error(
+      ErrorKind::plugin, "forward must yield codes and one reconstruction a target, in its shape"));
+}
+
+void Trainer::measure_dead(std::vector<MemberMetrics>& metrics) {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    const at::Tensor fired =
+        window_ < window_before_ ? fired_[i].logical_or(fired_before_[i]) : fired_[i];
+    metrics[i].dead = 1 - fired.to(at::kDouble).mean().item<double>();
+    fired_before_[i].copy_(fired_[i]);
+    fired_[i].zero_();
+  }
+  window_before_ = window_;
+  window_ = 0;
 }
 
 void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
@@ -231,15 +266,17 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
 }
 
 void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
+  std::vector<std::uint64_t> draws(members_.size(), 0);  // of this step
   for (const Reinitialisation& request : requests) {
     const TrainMember& member = members_[request.member];
     ParameterStore::Member& store = store_.member(request.member);
     guard(member.place, [&] {
       dynamic_cast<Reinitialisable&>(*member.trained->sae)
-          .reinitialise(request.latents,
-                        member.random.fork("redraw").fork(static_cast<std::uint64_t>(step_)));
+          .reinitialise(request.latents, member.random.fork("redraw")
+                                             .fork(static_cast<std::uint64_t>(step_))
+                                             .fork(draws[request.member]++));
     });
-    const bool all = request.latents.numel() == 0;
+    const bool all = !request.latents.defined();
     for (const ParameterSpec& spec : store.spec.parameters) {
       if (spec.frozen || (!all && !spec.per_latent)) continue;
       for (const Tensors* moments : {&store.first, &store.second}) {

@@ -34,6 +34,7 @@ struct TrainMember {
   std::shared_ptr<TrainedSae> trained;  // created and declared; tensors are filled in
   Random random;                        // of its seed: initialisation
   std::shared_ptr<Objective> objective;
+  double objective_scale = 1;  // SaeInput's
   Place place{"sae"};
 };
 
@@ -52,9 +53,11 @@ struct TrainPenalty {
 // What is known of a member after a step.
 struct MemberMetrics {
   double loss = 0, objective = 0;
-  double fvu = 0, l0 = 0;    // of this batch; FVU centred by the batch mean, over all targets
-  double dead = 0;           // share of latents that did not fire since the last report
-  double gradient_norm = 0;  // before clipping
+  double fvu = 0, l0 = 0;  // of this batch; FVU centred by the batch mean, over all targets
+  // Share of latents that did not fire since the last report; since the one before it where that was
+  // less long ago than reports are apart (the last one of a run), so that values compare.
+  double dead = 0;
+  double gradient_norm = 0;                           // before clipping
   std::vector<std::pair<std::string, double>> terms;  // own terms and penalties, unweighted
 };
 
@@ -69,12 +72,15 @@ class Trainer {
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   [[nodiscard]] double learning_rate() const;
-  // One optimiser step. Metrics of every member when `measure`.
+  // One optimiser step. Metrics of every stepped member when `measure`.
   std::vector<MemberMetrics> advance(bool measure);
-  // Whether there is anything to step: false when every parameter of every member is frozen.
-  [[nodiscard]] bool trainable() const;
+  // Whether a step does anything for member i: a parameter that is not frozen, a buffer, or a
+  // penalty over it. Others are left as they were initialised, whoever is trained beside them.
+  [[nodiscard]] bool stepped(std::size_t i) const { return stepped_[i]; }
+  [[nodiscard]] bool any_stepped() const;
 
-  // Everything that the next step depends on.
+  // Everything that the next step depends on. load takes a state that holds these members, perhaps
+  // among others.
   [[nodiscard]] State save() const;
   void load(const State& state);
 
@@ -82,6 +88,10 @@ class Trainer {
   [[nodiscard]] const std::vector<TrainMember>& members() const { return members_; }
 
  private:
+  bool has_something_to_step(std::size_t i) const;
+  std::string penalty_prefix(const TrainPenalty& penalty) const;
+  void check_forward(std::size_t i, const SaeInput& input, const Forward& forward) const;
+  void measure_dead(std::vector<MemberMetrics>& metrics);
   SaeInput input_of(const TrainMember& member, const ActivationRows& rows) const;
   void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
                        std::vector<Reinitialisation>& requests, bool measure);
@@ -93,8 +103,11 @@ class Trainer {
   Reader reader_;
   TrainOptions options_;
   ParameterStore store_;
-  std::vector<at::Tensor> fired_;           // bool [F] a member, since the last measurement
-  std::vector<std::int64_t> moment_steps_;  // Adam's step counter a member
+  std::vector<bool> stepped_;                    // by member
+  std::vector<at::Tensor> fired_;                // bool [F] a member, since the last measurement
+  std::vector<at::Tensor> fired_before_;         // in the interval before that
+  std::int64_t window_ = 0, window_before_ = 0;  // steps in them
+  std::vector<std::int64_t> moment_steps_;       // Adam's step counter a member
   std::int64_t step_ = 0, steps_ = 0;
 };
 

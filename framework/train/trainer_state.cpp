@@ -38,53 +38,66 @@ void take_component(const State& state, const std::string& prefix, Stateful* com
   component->load(own);
 }
 
+std::string sae_prefix(const TrainMember& member) { return "sae/" + member.trained->name + "/"; }
+
 }  // namespace
+
+// Members tell the penalties of a grid's points apart, which share a name.
+std::string Trainer::penalty_prefix(const TrainPenalty& penalty) const {
+  return cat("penalty/", members_[penalty.over.front()].trained->name, "/", penalty.name, "/");
+}
 
 State Trainer::save() const {
   State state;
   state.values.set("step", step_);
-  Value counters = Value::list();
+  state.values.set("window", window_);
+  state.values.set("window_before", window_before_);
+  Value counters = Value::table();
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    const std::string prefix = members_[i].trained->name + "/";
+    const std::string prefix = sae_prefix(members_[i]);
     const ParameterStore::Member& member = store_.member(i);
     put(state, prefix + "parameter/", member.parameters);
     put(state, prefix + "buffer/", member.buffers);
     put(state, prefix + "first/", member.first);
     put(state, prefix + "second/", member.second);
     state.tensors.set(prefix + "fired", fired_[i].clone());
-    counters.push(moment_steps_[i]);
+    state.tensors.set(prefix + "fired_before", fired_before_[i].clone());
+    counters.set(members_[i].trained->name, moment_steps_[i]);
     put_component(state, prefix + "state/",
                   dynamic_cast<const Stateful*>(members_[i].trained->sae.get()));
+    put_component(state, prefix + "objective/",
+                  dynamic_cast<const Stateful*>(members_[i].objective.get()));
   }
   state.values.set("moment_steps", std::move(counters));
   for (const TrainPenalty& penalty : penalties_) {
-    put_component(state, "penalty/" + penalty.name + "/",
+    put_component(state, penalty_prefix(penalty),
                   dynamic_cast<const Stateful*>(penalty.regularizer.get()));
   }
   return state;
 }
 
 void Trainer::load(const State& state) {
-  const Value::List& counters = state.values.at("moment_steps").as_list();
-  if (counters.size() != members_.size()) {
-    throw Error(ErrorKind::data, cat("the checkpoint holds ", counters.size(), " SAEs, the recipe ",
-                                     members_.size()));
-  }
+  const Value& counters = state.values.at("moment_steps");
   step_ = state.values.at("step").as_int();
+  window_ = state.values.at("window").as_int();
+  window_before_ = state.values.at("window_before").as_int();
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    const std::string prefix = members_[i].trained->name + "/";
+    const std::string prefix = sae_prefix(members_[i]);
     const ParameterStore::Member& member = store_.member(i);
     take(state, prefix + "parameter/", member.parameters);
     take(state, prefix + "buffer/", member.buffers);
     take(state, prefix + "first/", member.first);
     take(state, prefix + "second/", member.second);
     fired_[i].copy_(state.tensors[prefix + "fired"]);
-    moment_steps_[i] = counters[i].as_int();
+    fired_before_[i].copy_(state.tensors[prefix + "fired_before"]);
+    moment_steps_[i] = counters.at(members_[i].trained->name).as_int();
     take_component(state, prefix + "state/",
                    dynamic_cast<Stateful*>(members_[i].trained->sae.get()));
+    take_component(state, prefix + "objective/",
+                   dynamic_cast<Stateful*>(members_[i].objective.get()));
   }
   for (const TrainPenalty& penalty : penalties_) {
-    take_component(state, "penalty/" + penalty.name + "/",
+    take_component(state, penalty_prefix(penalty),
                    dynamic_cast<Stateful*>(penalty.regularizer.get()));
   }
   reader_.seek(step_ * options_.batch);

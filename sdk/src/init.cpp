@@ -15,9 +15,10 @@ at::Tensor geometric_median(const at::Tensor& x) {
   const at::Tensor rows = x.to(at::kDouble);
   at::Tensor centre = rows.mean(0);
   const double scale = (rows - centre).norm(2, at::IntArrayRef{1}).mean().item<double>();
+  if (scale == 0) return centre.to(x.scalar_type());  // all rows are equal
   for (int round = 0; round < 100; ++round) {
     const at::Tensor distance =
-        (rows - centre).norm(2, at::IntArrayRef{1}).clamp_min(1e-12 * (scale + 1e-300));
+        (rows - centre).norm(2, at::IntArrayRef{1}).clamp_min(1e-12 * scale);
     const at::Tensor weight = distance.reciprocal();
     const at::Tensor next = (rows * weight.unsqueeze(1)).sum(0) / weight.sum();
     const double moved = (next - centre).norm().item<double>();

@@ -35,4 +35,34 @@ own=$(grep -l soft_threshold runs/*/resolved.toml) || fail "no run used soft_thr
 grep -q '"terms":{"sparse":' "$(dirname "$own")/metrics.jsonl" || fail "the penalty was not applied"
 "$saffron" inspect regularizer hoyer --plugin-path "$work/build/plugins" | grep -q 'Hoyer sparsity' \
   || fail "inspect does not describe the regularizer"
+
+# What a regularizer refers to is part of what the SAE was trained with.
+ids() {
+  python3 - "$1" "$2" <<'END'
+import struct, sys
+header = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s, 4), }" % sys.argv[2]
+header = header.ljust(117) + "\n"
+with open(sys.argv[1], "wb") as file:
+    file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    file.write(struct.pack("<%dq" % (4 * int(sys.argv[2])), *([7] * 4 * int(sys.argv[2]))))
+END
+}
+referring() {
+  "$saffron" run "$source/tests/fixtures/out_of_tree/recipe.toml" --cache shared \
+    --plugin-path "$work/build/plugins" --set dataset.d.use=tokens --set "dataset.d.files=['ids.npy']" \
+    --set train.all.regularizer.sparse.use=scaled_l1 --set train.all.regularizer.sparse.data=d "$@"
+}
+ids ids.npy 3
+referring --set name=three > three.log 2>&1 || fail "the referring recipe does not run: $(cat three.log)"
+referring --set name=again > again.log 2>&1 || fail "$(cat again.log)"
+grep -q 'from the cache' again.log || fail "the same training was not taken from the cache"
+ids ids.npy 5
+referring --set name=five > five.log 2>&1 || fail "$(cat five.log)"
+! grep -q 'train.all student: from the cache' five.log \
+  || fail "training was taken from the cache although its regularizer's dataset had changed"
+
+# The same plugins in another place are the same plugins.
+mv "$work/moved" "$work/elsewhere"
+"$work/elsewhere/bin/saffron" run --quiet "$source/tests/fixtures/out_of_tree/recipe.toml" --cache "" \
+  || fail "a finished run is refused after the prefix has been moved"
 echo "an out-of-tree plugin works by --set, stripped, with a moved prefix"

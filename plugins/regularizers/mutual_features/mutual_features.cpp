@@ -4,10 +4,11 @@
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/mm.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numbers>
@@ -70,7 +71,7 @@ void MutualFeatures::request_reinitialisations(const TrainStep& step) {
     const at::Tensor rates =
         codes.firing_counts().to(at::kDouble) / static_cast<double>(codes.rows());
     if (reinit_score(rates, target_rate(step.sae(i))) <= options_.reinit_threshold) continue;
-    step.reinitialise(i, at::empty({0}, at::TensorOptions().dtype(at::kLong)));
+    step.reinitialise(i, at::Tensor());
     std::erase_if(assignments_, [&](const auto& entry) {
       return entry.first.first == i || entry.first.second == i;
     });
@@ -97,6 +98,20 @@ at::Tensor MutualFeatures::disagreement(const Pair& pair, const at::Tensor& a, c
   return 1 - (small * large.index_select(0, found->second)).sum(1).mean();
 }
 
+void MutualFeatures::refuse_equal_starts(const TrainStep& step) {
+  for (std::int64_t a = 0; a < step.saes(); ++a) {
+    for (std::int64_t b = a + 1; b < step.saes(); ++b) {
+      const at::Tensor& one = step.parameter(a, Role::decoder);
+      const at::Tensor& other = step.parameter(b, Role::decoder);
+      const std::int64_t shared = std::min(one.size(0), other.size(0));
+      if (!at::equal(one.slice(0, 0, shared), other.slice(0, 0, shared))) continue;
+      throw Error(cat("mutual_features: '", step.sae(a).name, "' and '", step.sae(b).name,
+                      "' start from the same weights; give them different seeds"))
+          .with_help("write `seed = 1` into one's [sae] table and `seed = 2` into the other's");
+    }
+  }
+}
+
 at::Tensor MutualFeatures::penalty(const TrainStep& step) {
   if (step.saes() < 2) {
     throw Error("mutual_features ties several SAEs to each other, but `over` has one")
@@ -111,6 +126,7 @@ at::Tensor MutualFeatures::penalty(const TrainStep& step) {
                       " differ in width"));
     }
   }
+  if (step.step() == 0) refuse_equal_starts(step);
   const bool solve = step.step() % options_.assign_every == 0;
   at::Tensor total;
   for (std::size_t a = 0; a < rows.size(); ++a) {

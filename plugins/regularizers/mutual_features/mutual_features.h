@@ -52,6 +52,9 @@ class MutualFeatures final : public Regularizer, public Stateful {
   using Pair = std::pair<std::int64_t, std::int64_t>;
   // 1 - M(a, b); rows of both are unit rows.
   at::Tensor disagreement(const Pair& pair, const at::Tensor& a, const at::Tensor& b, bool solve);
+  // Error (invalid): equal decoders agree from the start, so the penalty would do nothing. Where
+  // sizes differ the larger one's first rows count: one seed draws the same rows for both.
+  static void refuse_equal_starts(const TrainStep& step);
   void request_reinitialisations(const TrainStep& step);
   [[nodiscard]] double target_rate(const TrainedSae& sae) const;
 

@@ -5,11 +5,19 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <cstdint>
+#include <limits>
+
 namespace saffron::plugins {
+namespace {
+
+constexpr double kMostLatents = std::numeric_limits<std::int32_t>::max();  // codes are int32
+
+}  // namespace
 
 Schema<RandomDictionary::Options> RandomDictionary::schema() {
   return Schema<Options>{}
-      .param("width", &Options::width, "latents F", at_least(1))
+      .param("width", &Options::width, "latents F", between(1, kMostLatents))
       .param("k", &Options::k, "active latents a row", at_least(1))
       .check([](const Options& o) {
         return o.k <= o.width ? std::string() : cat("k = ", o.k, " is more than width = ", o.width);

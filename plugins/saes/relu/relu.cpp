@@ -7,16 +7,31 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/relu.h>
 
+#include <cstdint>
+#include <limits>
+
 namespace saffron::plugins {
 namespace {
 
 constexpr double kRowEpsilon = 1e-8;
+constexpr double kMostLatents = std::numeric_limits<std::int32_t>::max();  // codes are int32
+
+// rows = (x - shift) / scale, each by its own mean and deviation.
+struct Standardised {
+  at::Tensor rows, scale, shift;
+};
+
+Standardised standardised(const at::Tensor& x) {
+  const at::Tensor shift = x.mean(at::IntArrayRef{1}, true), moved = x - shift;
+  const at::Tensor scale = moved.square().mean(at::IntArrayRef{1}, true).sqrt() + kRowEpsilon;
+  return {moved / scale, scale, shift};
+}
 
 }  // namespace
 
 Schema<Relu::Options> Relu::schema() {
   return Schema<Options>{}
-      .param("width", &Options::width, "latents F", at_least(1))
+      .param("width", &Options::width, "latents F", between(1, kMostLatents))
       .param("tied", &Options::tied, "the encoder is the decoder's transpose")
       .param("unit_decoder", &Options::unit_decoder,
              "decoder rows keep norm 1 and lose the gradient along themselves")
@@ -24,7 +39,8 @@ Schema<Relu::Options> Relu::schema() {
       .param("pre_bias", &Options::pre_bias, "b_dec is also subtracted before encoding")
       .param("standardise", &Options::standardise,
              "encode each row by its own mean and deviation, and undo it after decoding")
-      .param("b_dec_init", &Options::b_dec_init, "b_dec at the start, from the first rows",
+      .param("b_dec_init", &Options::b_dec_init,
+             "b_dec at the start, from the first rows (standardised ones with `standardise`)",
              one_of({"geometric_median", "mean", "zero"}));
 }
 
@@ -60,7 +76,9 @@ void Relu::initialise(const InitInput& init) {
   if (!options_.tied) p("W_enc").copy_(W_dec);
   p("b_enc").zero_();
   if (options_.decoder_bias && options_.b_dec_init != "zero") {
-    p("b_dec").copy_(init::centre(options_.b_dec_init, init.sample().streams.at(0)));
+    const at::Tensor& x = init.sample().streams.at(0);
+    p("b_dec").copy_(
+        init::centre(options_.b_dec_init, options_.standardise ? standardised(x).rows : x));
   } else {
     p("b_dec").zero_();
   }
@@ -69,9 +87,10 @@ void Relu::initialise(const InitInput& init) {
 Codes Relu::encode_rows(const at::Tensor& x) const {
   at::Tensor rows = x, scale, shift;
   if (options_.standardise) {
-    shift = x.mean(at::IntArrayRef{1}, true);
-    scale = (x - shift).square().mean(at::IntArrayRef{1}, true).sqrt() + kRowEpsilon;
-    rows = (x - shift) / scale;
+    const Standardised own = standardised(x);
+    rows = own.rows;
+    scale = own.scale;
+    shift = own.shift;
   }
   if (options_.decoder_bias && options_.pre_bias) rows = rows - p("b_dec");
   return Codes::dense(at::relu(at::linear(rows, encoder(), p("b_enc"))))
@@ -89,7 +108,7 @@ void Relu::reinitialise(const at::Tensor& latents, Random random) {
   const at::Tensor& W_dec = p("W_dec");
   const at::Tensor fresh =
       init::unit_rows(random, W_dec.size(0), W_dec.size(1), W_dec.scalar_type());
-  if (latents.numel() == 0) {
+  if (!latents.defined()) {
     W_dec.copy_(fresh);
     if (!options_.tied) p("W_enc").copy_(fresh);
     p("b_enc").zero_();

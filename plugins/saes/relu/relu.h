@@ -11,7 +11,7 @@ namespace saffron::plugins {
 //
 //   standardise: each row is first shifted and scaled by its own mean and standard deviation over d
 //   (denominator d, + 1e-8), and the reconstruction is scaled and shifted back, so that the error is
-//   that of the original row (the toy model of Heap et al. 2025).
+//   that of the original row (the toy model of Heap et al. 2025). b_dec is a standardised row.
 //   tied: W_enc is W_dec; one matrix is trained.
 //
 // Plain LibTorch ops under autograd; codes are dense.

@@ -8,9 +8,13 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 namespace saffron::plugins {
 namespace {
+
+constexpr double kMostLatents = std::numeric_limits<std::int32_t>::max();  // codes are int32
 
 // mean_b ||y_b - mean y||^2
 double variance(const at::Tensor& y) {
@@ -31,7 +35,7 @@ void add_dense(Gradient& gradient, const at::Tensor& value) {
 
 Schema<TopK::Options> TopK::schema() {
   return Schema<Options>{}
-      .param("width", &Options::width, "latents F", at_least(1))
+      .param("width", &Options::width, "latents F", between(1, kMostLatents))
       .param("k", &Options::k, "active latents a row", at_least(1))
       .param("aux_coef", &Options::aux_coef, "weight of the auxiliary loss; 0 switches it off",
              non_negative())
@@ -141,7 +145,7 @@ void TopK::auxiliary(const SaeInput& input, const at::Tensor& rows, Forward& for
     if (residual == 0) return;
     scale = (options_.aux_scale == "relative" ? variance(input.targets.at(0)) : 1.0) / residual;
   }
-  const double weight = options_.aux_coef * scale;
+  const double weight = options_.aux_coef * scale / input.objective_scale;
   forward.terms.push_back({"auxk", miss.square().sum(1).mean(), weight});
   aux_upstream_ = miss * (2 * weight / static_cast<double>(miss.size(0)));
 }
@@ -176,23 +180,25 @@ void TopK::backward(const SaeInput& input, const Forward& forward, const Upstrea
 }
 
 void TopK::after_step(const SaeInput& input, const Forward& forward) {
-  const std::int64_t now = input.rows_seen + input.inputs.at(0).size(0);
-  last_fired_.masked_fill_(forward.codes.at(0).firing_counts().gt(0), now);
+  rows_seen_ = input.rows_seen + input.inputs.at(0).size(0);
+  last_fired_.masked_fill_(forward.codes.at(0).firing_counts().gt(0), rows_seen_);
 }
 
 void TopK::reinitialise(const at::Tensor& latents, Random random) {
   const at::Tensor fresh =
       init::unit_rows(random, W_dec_.size(0), W_dec_.size(1), W_dec_.scalar_type());
-  if (latents.numel() == 0) {
+  if (!latents.defined()) {
     W_dec_.copy_(fresh);
     W_enc_.copy_(fresh);
     b_enc_.zero_();
+    last_fired_.fill_(rows_seen_);
     return;
   }
   const at::Tensor chosen = fresh.index_select(0, latents);
   W_dec_.index_copy_(0, latents, chosen);
   W_enc_.index_copy_(0, latents, chosen);
   b_enc_.index_fill_(0, latents, 0);
+  last_fired_.index_fill_(0, latents, rows_seen_);
 }
 
 CanonicalSae TopK::canonical() const {

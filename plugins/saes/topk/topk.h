@@ -60,6 +60,8 @@ class TopK final : public Sae, public Reinitialisable, public Exportable {
   // From forward to backward of one step.
   Codes aux_codes_;
   at::Tensor aux_upstream_;
+  // After the last step. Latents drawn anew count as having fired then: their time starts afresh.
+  std::int64_t rows_seen_ = 0;
 };
 
 }  // namespace saffron::plugins

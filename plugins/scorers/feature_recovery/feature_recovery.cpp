@@ -7,7 +7,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/histc.h>
 
-#include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace saffron::plugins {
@@ -26,17 +26,52 @@ Planted& planted_source(const TrainedSae& sae) {
   return *planted;
 }
 
-TableBlock::Column column_of(const Metric& metric) {
-  return {metric.key, metric.unit, metric.definition, metric.better};
+Planted& common_source(const std::vector<const TrainedSae*>& saes) {
+  Planted& source = planted_source(*saes.at(0));
+  for (const TrainedSae* sae : saes) {
+    if (&planted_source(*sae) == &source) continue;
+    throw Error(cat("feature_recovery: '", saes.front()->name, "' and '", sae->name,
+                    "' were trained on different sources"))
+        .with_help("score them in two nodes");
+  }
+  return source;
+}
+
+// The table's columns. Those that must be read together come first.
+constexpr std::pair<const char*, const char*> kColumns[] = {{"mmcs", "MMCS"},
+                                                            {"f1", "F1"},
+                                                            {"l0", "L0"},
+                                                            {"l0_planted", "planted L0"},
+                                                            {"mcc", "MCC"},
+                                                            {"mmcs_dictionary", "MMCS dictionary"},
+                                                            {"hungarian_mmcs", "Hungarian MMCS"},
+                                                            {"recovered_share", "recovered share"},
+                                                            {"uniqueness", "uniqueness"},
+                                                            {"precision", "precision"},
+                                                            {"recall", "recall"},
+                                                            {"f1_alive", "F1 alive"},
+                                                            {"dead_share", "dead share"},
+                                                            {"rows_scored", "rows scored"}};
+
+const Metric& metric_of(const std::vector<Metric>& metrics, std::string_view key) {
+  for (const Metric& metric : metrics) {
+    if (metric.key == key) return metric;
+  }
+  throw Error(ErrorKind::internal, cat("feature_recovery: its table wants '", key, "'"));
 }
 
 Block table(const std::vector<std::vector<Metric>>& metrics) {
   TableBlock body;
   body.columns.push_back({"SAE", "", "", Better::neither});
-  for (const Metric& metric : metrics.at(0)) body.columns.push_back(column_of(metric));
+  for (const auto& [key, name] : kColumns) {
+    const Metric& metric = metric_of(metrics.at(0), key);
+    // Counts a row need no unit beside their names.
+    body.columns.push_back({name, "", metric.definition, metric.better});
+  }
   for (const std::vector<Metric>& line : metrics) {
     std::vector<Value> cells = {Value(line.at(0).subject)};
-    for (const Metric& metric : line) {
+    for (const auto& [key, name] : kColumns) {
+      const Metric& metric = metric_of(line, key);
       cells.push_back(metric.undefined.empty() ? Value(metric.value) : Value());
     }
     body.rows.push_back(std::move(cells));
@@ -75,16 +110,9 @@ Block histogram(const std::vector<Recovery>& saes) {
 class Accumulated final : public Accumulator {
  public:
   Accumulated(const std::vector<const TrainedSae*>& saes, double threshold)
-      : threshold_(threshold) {
+      : threshold_(threshold), source_(&common_source(saes)) {
     for (const TrainedSae* sae : saes) {
-      Planted& planted = planted_source(*sae);
-      if (source_ == nullptr) source_ = &planted;
-      if (source_ != &planted) {
-        throw Error(cat("feature_recovery: '", saes.front()->name, "' and '", sae->name,
-                        "' were trained on different sources"))
-            .with_help("score them in two nodes");
-      }
-      saes_.emplace_back(*sae, planted.features(sae->predicts.at(0)));
+      saes_.emplace_back(*sae, source_->features(sae->predicts.at(0)));
     }
   }
 
@@ -129,7 +157,7 @@ class Accumulated final : public Accumulator {
 
  private:
   double threshold_;
-  Planted* source_ = nullptr;  // lives as long as the SAEs that refer to it
+  Planted* source_;  // lives as long as the SAEs that refer to it
   std::vector<Recovery> saes_;
 };
 
@@ -141,6 +169,13 @@ Schema<FeatureRecovery::Options> FeatureRecovery::schema() {
              required(), not_empty())
       .param("threshold", &Options::threshold,
              "cosine above which a planted feature counts as recovered", between(-1, 1));
+}
+
+// Before anything is trained: the true features must be there to compare with.
+FeatureRecovery::FeatureRecovery(const Options& options) : options_(options) {
+  const std::vector<const TrainedSae*> saes = needs().saes;
+  const Planted& source = common_source(saes);
+  for (const TrainedSae* sae : saes) (void)source.features(sae->predicts.at(0));
 }
 
 ScorerNeeds FeatureRecovery::needs() const {

@@ -17,7 +17,8 @@ class FeatureRecovery final : public Scorer {
   };
   static Schema<Options> schema();
 
-  explicit FeatureRecovery(const Options& options) : options_(options) {}
+  // Error (invalid) unless the SAEs' one source plants features.
+  explicit FeatureRecovery(const Options& options);
 
   [[nodiscard]] ScorerNeeds needs() const override;
   [[nodiscard]] std::unique_ptr<Accumulator> begin() const override;

@@ -5,11 +5,20 @@
 
 #include <saffron/error.h>
 
+#include <algorithm>
+#include <string>
+
 namespace saffron::plugins {
 namespace {
 
 ModelBacked* backed_by_model(const TrainedSae& sae) {
   return dynamic_cast<ModelBacked*>(sae.source.get());
+}
+
+std::string twice(std::vector<std::int64_t> ids) {
+  std::sort(ids.begin(), ids.end());
+  const auto found = std::adjacent_find(ids.begin(), ids.end());
+  return found == ids.end() ? "" : cat("`ids` names latent ", *found, " twice");
 }
 
 class Accumulated final : public Accumulator {
@@ -82,9 +91,13 @@ Schema<TopContexts::Options> TopContexts::schema() {
       .param("window", &Options::window, "tokens shown on each side of the strongest one",
              at_least(0), unit("tokens"))
       .check([](const Options& o) {
-        if ((o.choose == Choice::ids) == !o.ids.empty()) return "";
-        return o.ids.empty() ? "choose = \"ids\" needs `ids`, the latents to show"
-                             : "`ids` is for choose = \"ids\" only";
+        if (o.choose == Choice::ids && o.ids.empty()) {
+          return std::string("choose = \"ids\" needs `ids`, the latents to show");
+        }
+        if (o.choose != Choice::ids && !o.ids.empty()) {
+          return std::string("`ids` is for choose = \"ids\" only");
+        }
+        return twice(o.ids);
       });
 }
 

@@ -16,18 +16,18 @@ constexpr float kHalfStep = 0x1p-25f;  // centres the 2^24 values of a uniform
 const at::TensorOptions kDoubles = at::TensorOptions().dtype(at::kDouble);
 
 // Rows of z mixing have covariance A A^T, or A A^T scaled to unit diagonal.
-at::Tensor flat_mixing(std::int64_t n, bool unit_diagonal, Random random) {
-  at::Tensor a = random.normal_rows(0, n, n, at::kDouble);
-  if (unit_diagonal) a = a / a.norm(2, at::IntArrayRef{1}, true);
-  return a.t().contiguous().to(at::kFloat);
+at::Tensor mixing_of(const at::Tensor& a, bool unit_diagonal) {
+  const at::Tensor rows = unit_diagonal ? a / a.norm(2, at::IntArrayRef{1}, true) : a;
+  return rows.t().contiguous().to(at::kFloat);
 }
 
-at::Tensor correlated_mixing(std::int64_t n, Random random) {
+// A with A A^T = S of the correlated generator.
+at::Tensor correlated_root(std::int64_t n, Random random) {
   const at::Tensor u = random.uniform_rows(0, n, n, at::kDouble);
   at::Tensor s = (u + u.t()) / 2;
   const double lowest = at::linalg_eigvalsh(s).min().item<double>();
   if (lowest < 0) s = s - 1.001 * lowest * at::eye(n, kDoubles);
-  return at::linalg_cholesky(s).t().contiguous().to(at::kFloat);
+  return at::linalg_cholesky(s);
 }
 
 }  // namespace
@@ -42,10 +42,12 @@ Bernoulli::Bernoulli(const GeneratorSettings& settings, Random random)
   const at::Tensor i = at::arange(n, kDoubles);
   exponent_ = (i * settings_.decay).to(at::kFloat);
   falloff_ = at::pow(settings_.decay, i).to(at::kFloat);
+  const bool unit_diagonal = settings_.semantics == Semantics::intended;
+  const Random mixing = random.fork("mixing");
   if (settings_.kind == Kind::flat) {
-    mixing_ = flat_mixing(n, settings_.semantics == Semantics::intended, random.fork("mixing"));
+    mixing_ = mixing_of(mixing.normal_rows(0, n, n, at::kDouble), unit_diagonal);
   } else if (settings_.kind == Kind::correlated) {
-    mixing_ = correlated_mixing(n, random.fork("mixing"));
+    mixing_ = mixing_of(correlated_root(n, mixing), unit_diagonal);
   }
 }
 

@@ -62,9 +62,11 @@ class Generator {
 //                 Phi saturates at 0 and 1, the decay does nothing and frequencies are flat. As
 //                 intended Sigma has unit diagonal: frequencies fall like 1 / (1 + decay i).
 //   correlated    p_i ~ Phi(a_i) decay^i,  a ~ N(0, S).                         (Cunningham et al.)
-//                 S = (U + U^T) / 2 - 1.001 lambda_min I, U uniform. As published `shared_rows`
-//                 rows share one a; as intended each row draws its own. A row without any active
-//                 feature gets one at random with strength 1.
+//                 S = (U + U^T) / 2 - 1.001 lambda_min I, U uniform. As published its diagonal
+//                 is about 9.8 at G = 512, so that Phi is mostly near 0 or 1, and `shared_rows`
+//                 rows share one a. As intended S has unit diagonal (its correlations, about .05,
+//                 are the same) and each row draws its own a. A row without any active feature gets
+//                 one at random with strength 1.
 //   uncorrelated  p_i ~ decay^i. As published scaled by m / G instead of to a sum of m (mean L0 is
 //                 then m (1 - decay^G) / (G (1 - decay)), 0.97 instead of 5).
 class Bernoulli final : public Generator {
@@ -99,7 +101,6 @@ class Grouped final : public Generator {
 
   std::int64_t size_, active_;
   Random choice_, support_, strength_;
-  std::vector<float> weight_;
 };
 
 }  // namespace saffron::plugins

@@ -12,13 +12,7 @@ Grouped::Grouped(const GeneratorSettings& settings, Random random)
       active_(static_cast<std::int64_t>(settings.active)),
       choice_(random.fork("group")),
       support_(random.fork("support")),
-      strength_(random.fork("strength")),
-      weight_(static_cast<std::size_t>(size_)) {
-  for (std::int64_t j = 0; j < size_; ++j) {
-    weight_[static_cast<std::size_t>(j)] =
-        static_cast<float>(std::pow(settings_.decay, static_cast<double>(j)));
-  }
-}
+      strength_(random.fork("strength")) {}
 
 std::int64_t Grouped::group_of(std::int64_t row) const {
   return static_cast<std::int64_t>(
@@ -26,17 +20,19 @@ std::int64_t Grouped::group_of(std::int64_t row) const {
 }
 
 // Weighted sampling without replacement as a race of exponentials with rates w_j: the m first to
-// arrive (Efraimidis and Spirakis 2006).
+// arrive (Efraimidis and Spirakis 2006). Times are compared by their logarithms, because weights
+// underflow.
 std::vector<std::int32_t> Grouped::supports(std::int64_t first, std::int64_t count) const {
   const at::Tensor u = support_.uniform_rows(first, count, size_);
   const float* uniform = u.const_data_ptr<float>();
   std::vector<std::int32_t> members;
   members.reserve(static_cast<std::size_t>(count * active_));
-  std::vector<std::pair<float, std::int32_t>> arrivals(static_cast<std::size_t>(size_));
+  const double log_decay = std::log(settings_.decay);
+  std::vector<std::pair<double, std::int32_t>> arrivals(static_cast<std::size_t>(size_));
   for (std::int64_t s = 0; s < count; ++s) {
     for (std::int64_t j = 0; j < size_; ++j) {
-      const float time = -std::log(1.0f - uniform[s * size_ + j]);
-      arrivals[static_cast<std::size_t>(j)] = {time / weight_[static_cast<std::size_t>(j)],
+      const double time = -std::log1p(-static_cast<double>(uniform[s * size_ + j]));
+      arrivals[static_cast<std::size_t>(j)] = {std::log(time) - static_cast<double>(j) * log_decay,
                                                static_cast<std::int32_t>(j)};
     }
     if (active_ < size_) {

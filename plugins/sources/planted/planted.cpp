@@ -6,6 +6,8 @@
 #include <ATen/TensorOperators.h>
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 namespace saffron::plugins {
 namespace {
@@ -14,6 +16,7 @@ using Options = PlantedSource::Options;
 
 constexpr std::int64_t kControlRows = 10'000;        // as many as the published toy set has
 constexpr std::int64_t kPublishedChunk = 1'000'000;  // rows that share supports, as published
+constexpr double kMostInt32 = std::numeric_limits<std::int32_t>::max();  // codes hold int32
 
 double active_of(const Options& o) {
   return o.active.value_or(o.generator == Kind::grouped ? 32 : 5);
@@ -31,6 +34,11 @@ std::string check(const Options& o) {
       return cat("active = ", active_of(o), " must be a whole number, at most the ", size,
                  " features of a group");
     }
+  }
+  // Half of what int32 offsets can count: `active` is a mean.
+  if (static_cast<double>(o.block_rows) * active_of(o) > kMostInt32 / 2) {
+    return cat("a block of ", o.block_rows, " rows with ", active_of(o),
+               " active features each is too large; lower block_rows");
   }
   if (o.shared_rows && (o.semantics != Semantics::as_published ||
                         (o.generator != Kind::correlated && o.generator != Kind::grouped))) {
@@ -75,19 +83,21 @@ Schema<Options> PlantedSource::schema() {
           "semantics", &Options::semantics,
           "intended: what the authors describe; as_published: what their code does. flat: "
           "covariance scaled to unit diagonal, so that frequencies decay / left as it is, so that "
-          "they are flat. correlated: a normal draw for each row / for shared_rows together. "
+          "they are flat. correlated: a draw of unit variance for each row / of a variance about "
+          "10, by which features are nearly on or off, for shared_rows together. "
           "uncorrelated: scaled to `active` / mean L0 .97. grouped: a support for each row / for "
           "each group and shared_rows. The default is intended, because the published code departs "
           "from its own description; reproduce published numbers with as_published",
           {{"intended", Semantics::intended}, {"as_published", Semantics::as_published}})
-      .param("features", &Options::features, "features planted, G", at_least(1))
-      .param("width", &Options::width, "dimensions, d", at_least(1))
+      .param("features", &Options::features, "features planted, G", between(1, kMostInt32))
+      .param("width", &Options::width, "dimensions, d", between(1, kMostInt32))
       .param("active", &Options::active,
              "active features of a row: their mean number (5), exact for grouped (32)", positive())
       .param("decay", &Options::decay, "how fast later features become rarer, lambda",
              Rule{.low = 0, .high = 1, .low_open = true})
       .param("groups", &Options::groups, "grouped: number of groups", at_least(1))
-      .param("block_rows", &Options::block_rows, "rows of a block", at_least(1), unit("rows"))
+      .param("block_rows", &Options::block_rows, "rows of a block", between(1, kMostInt32),
+             unit("rows"))
       .param(
           "shared_rows", &Options::shared_rows,
           "as_published: rows that share a normal draw (correlated; a block unless given, so use "
@@ -110,34 +120,46 @@ PlantedSource::PlantedSource(const Options& options, const Context& context)
              .ordered = false,
              .description = describe(options)}) {}
 
-const PlantedSource::Made& PlantedSource::made() const {
-  if (!made_) {
-    const GeneratorSettings settings = settings_of(options_);
+const PlantedSource::Directions& PlantedSource::directions() const {
+  if (!directions_) {
     const at::Tensor gaussian =
         random_.fork("features").normal_rows(0, options_.features, options_.width, at::kDouble);
     const at::Tensor norms = gaussian.norm(2, at::IntArrayRef{1});
-    Made made{(gaussian / norms.unsqueeze(1)).to(at::kFloat), norms.to(at::kFloat), nullptr};
+    directions_ = {(gaussian / norms.unsqueeze(1)).to(at::kFloat), norms.to(at::kFloat)};
+    if (options_.generator != Kind::grouped) directions_->norms.fill_(1);
+  }
+  return *directions_;
+}
+
+const Generator& PlantedSource::generator() const {
+  if (!generator_) {
+    const GeneratorSettings settings = settings_of(options_);
     const Random random = random_.fork("generator");
     if (settings.kind == Kind::grouped) {
-      made.generator = std::make_unique<Grouped>(settings, random);
+      generator_ = std::make_unique<Grouped>(settings, random);
     } else {
-      made.generator = std::make_unique<Bernoulli>(settings, random);
-      made.norms.fill_(1);
+      generator_ = std::make_unique<Bernoulli>(settings, random);
     }
-    made_ = std::move(made);
   }
-  return *made_;
+  return *generator_;
+}
+
+void PlantedSource::require_planted() const {
+  if (!options_.gaussian_control) return;
+  throw Error("planted: the Gaussian control has no features in it")
+      .with_help("score recovery on the source without gaussian_control");
 }
 
 Codes PlantedSource::draw(std::int64_t first, std::int64_t count) const {
-  const Codes strengths = made().generator->draw(first, count);
-  const at::Tensor norms = made().norms.index_select(0, strengths.indices());
+  const Codes strengths = generator().draw(first, count);
+  const at::Tensor norms = directions().norms.index_select(0, strengths.indices());
   return strengths.with_values(strengths.values() * norms);
 }
 
 at::Tensor PlantedSource::control_rows(std::int64_t first) {
   if (!control_) {
-    const at::Tensor x = ops::decode(draw(0, kControlRows), made().features, {}).to(at::kDouble);
+    const at::Tensor x =
+        ops::decode(draw(0, kControlRows), directions().features, {}).to(at::kDouble);
     control_ = {x.mean().item<double>(), x.std().item<double>()};
   }
   const Random random = random_.fork("control");
@@ -150,7 +172,7 @@ ActivationRows PlantedSource::block(std::int64_t index) {
   const std::int64_t first = index * options_.block_rows;
   at::Tensor x = options_.gaussian_control
                      ? control_rows(first)
-                     : ops::decode(draw(first, options_.block_rows), made().features, {});
+                     : ops::decode(draw(first, options_.block_rows), directions().features, {});
   if (options_.noise > 0) {
     const Random random = random_.fork("noise");
     x = x + random.normal_rows(first, options_.block_rows, options_.width) * options_.noise;
@@ -160,14 +182,12 @@ ActivationRows PlantedSource::block(std::int64_t index) {
 
 at::Tensor PlantedSource::features(std::int64_t stream) const {
   if (stream != 0) throw Error(cat("planted: there is no stream ", stream, ", only 0"));
-  return made().features;
+  require_planted();
+  return directions().features;
 }
 
 at::Tensor PlantedSource::coefficients(std::int64_t block) {
-  if (options_.gaussian_control) {
-    throw Error("planted: the Gaussian control has no features in it, so there are no coefficients")
-        .with_help("score recovery on the source without gaussian_control");
-  }
+  require_planted();
   if (block < 0) throw Error(cat("planted: block ", block, " is negative"));
   return draw(block * options_.block_rows, options_.block_rows).to_dense();
 }

@@ -24,8 +24,8 @@ namespace saffron::plugins {
 // seed.
 //
 // gaussian_control: x_j ~ N(mu, sigma^2) independently, with the mean and standard deviation of all
-// elements of the generator's first 10,000 rows. Nothing is planted then, and coefficients() is an
-// Error.
+// elements of the generator's first 10,000 rows. Nothing is planted then, and features() and
+// coefficients() are Errors.
 class PlantedSource final : public Source, public Planted {
  public:
   struct Options {
@@ -53,12 +53,14 @@ class PlantedSource final : public Source, public Planted {
   [[nodiscard]] at::Tensor coefficients(std::int64_t block) override;
 
  private:
-  struct Made {           // what takes time, made when first needed
+  struct Directions {
     at::Tensor features;  // [G, d] float32, unit rows
     at::Tensor norms;     // [G] float32
-    std::unique_ptr<Generator> generator;
   };
-  const Made& made() const;
+  // What takes time, made when first needed.
+  const Directions& directions() const;
+  const Generator& generator() const;
+  void require_planted() const;  // Error (invalid) for the Gaussian control
   [[nodiscard]] Codes draw(std::int64_t first, std::int64_t count) const;
   [[nodiscard]] at::Tensor control_rows(std::int64_t first);
 
@@ -67,7 +69,8 @@ class PlantedSource final : public Source, public Planted {
   at::ScalarType dtype_;
   std::vector<StreamInfo> streams_;
   SourceInfo info_;
-  mutable std::optional<Made> made_;
+  mutable std::optional<Directions> directions_;
+  mutable std::unique_ptr<Generator> generator_;
   std::optional<std::pair<double, double>> control_;  // mean, standard deviation
 };
 

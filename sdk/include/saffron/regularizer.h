@@ -38,8 +38,9 @@ class SAFFRON_EXPORT TrainStep {
 
   // This step's stream of random numbers.
   [[nodiscard]] virtual Random random() const = 0;
-  // Ask for SAE i to be drawn anew before the next step: all of it, or these latents (int64 [n]).
-  // Its optimiser state is zeroed. Error (invalid) where the SAE is not Reinitialisable.
+  // Ask for these latents (int64 [n]; none when empty) of SAE i to be drawn anew before the next
+  // step, or, with an undefined tensor, for all of it. Their optimiser state is zeroed. Error (invalid)
+  // where the SAE is not Reinitialisable or has no such latent.
   virtual void reinitialise(std::int64_t i, const at::Tensor& latents) const = 0;
 };
 
@@ -48,7 +49,8 @@ class SAFFRON_EXPORT TrainStep {
 //   loss = sum over SAEs of objective + own terms  +  sum_i coef_i(t) * R_i(step)
 //
 // R is a scalar, differentiable almost everywhere in codes, reconstructions or parameters, finite for
-// finite input. It is called once an optimiser step on the host thread; state of its own (running
+// finite input. It is called on the host thread at every optimiser step, or at every n-th when the
+// recipe says `every = n`; state of its own (running
 // statistics) is exposed through Stateful, or a resumed run differs. A regularizer over several SAEs
 // couples them: they are trained, cached and resumed together.
 class SAFFRON_EXPORT Regularizer {

@@ -85,6 +85,10 @@ struct SaeInput {
   std::int64_t step = 0;            // of this run, from 0
   std::int64_t steps = 0;           // in all
   std::int64_t rows_seen = 0;       // before this batch
+  // Squared error, summed over d and averaged over rows = objective_scale * the objective's loss
+  // (objective.h; 1 where it has no such scale). An SAE's own terms that are squared errors are
+  // divided by it, so that they weigh the same beside every spelling of the objective.
+  double objective_scale = 1;
 };
 
 // What forward yields. Objectives and regularizers are differentiated on detached leaves of
@@ -228,8 +232,8 @@ class SAFFRON_EXPORT Fitted {
 class SAFFRON_EXPORT Reinitialisable {
  public:
   virtual ~Reinitialisable();
-  // Fills the rows of these latents (all when empty) as initialise would, from `random`. The host
-  // zeroes their optimiser moments.
+  // Fills the rows of these latents (int64 [n], n > 0; all when undefined) as initialise would, from
+  // `random`, and forgets what buffers hold of them. The host zeroes their optimiser moments.
   virtual void reinitialise(const at::Tensor& latents, Random random) = 0;
 };
 

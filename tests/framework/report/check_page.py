@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from page_documents import crowded, edge_cases, hostile, HOSTILE_TEXTS  # noqa: E402
+from page_documents import crowded, edge_cases, hostile, paper, HOSTILE_TEXTS  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -182,6 +182,9 @@ def check_comparison(browser, page):
                      "0.0005", "train.all.clip", "topk[k=16] \u00b7 quickstart-lr", "Recipes"]:
         check(expected in text, f"{page.name}: '{expected}' is not shown")
     check("sae.topk.width" not in text, f"{page.name}: an equal key is listed as a difference")
+    dashes = probed(browser, page, "tableDashes")
+    check(dashes == {"quickstart": [None], "quickstart-lr": ["7 4"]},
+          f"{page.name}: marks of the runs in tables: {dashes}")
 
 
 def check_hostile(browser, page):
@@ -242,6 +245,24 @@ def check_print(browser, page):
         check("Swap rows and columns" not in text, "buttons are printed")
 
 
+def check_paper(browser, page, comparison):
+    text = shown_text(browser.document(page))
+    for expected in ["b, F1 0.12, L0 77", "0.5a, L0 5", "extends base.toml",
+                     "--set sae.student.k=64", "--set name=paper", "40 of 45 rows"]:
+        check(expected in text, f"{page.name}: '{expected}' is not shown")
+    compared = shown_text(browser.document(comparison))
+    check(compared.count("b, F1 0.12, L0 77") == 2, f"{comparison.name}: MMCS stands alone")
+    for fact, value in probed(browser, page, "onPaper").items():
+        check(value is True, f"{page.name}: {fact}: {value}")
+    path = browser.out / "paper.pdf"
+    browser.run(page, f"--print-to-pdf={path}", "--no-pdf-header-footer")
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, text=True,
+                              check=True).stdout
+        check("latent 10" in text, "folded latents are not in the PDF")
+        check(text.count("beginning") == 99, f"{text.count('beginning')} of 99 contexts in the PDF")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--render", required=True)
@@ -272,6 +293,8 @@ def main():
     plots_drawn(edge, browser.document(edge), 10)
     minimal = page("minimal", written("minimal_data", {"format": "saffron-report/1"}))
     plots_drawn(minimal, browser.document(minimal), 0)
+    wide = written("paper_data", paper())
+    check_paper(browser, page("paper", wide), page("papers", wide, wide))
     many = page("crowded", written("crowded_data", crowded(40)))
     plots_drawn(many, browser.document(many), 40)
     check_looks(browser, single, comparison)

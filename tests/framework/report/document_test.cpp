@@ -17,7 +17,7 @@ using testing::Pair;
 
 Document small_document() {
   Document document;
-  document.run = {"quickstart", "quickstart-1f",      "complete", "2026-01-31T14:05:09Z", "",
+  document.run = {"quickstart", "quickstart-1f",      "done", "2026-01-31T14:05:09Z", "",
                   12.5,         "saffron run a.toml", "0.1.0"};
   document.headline = {"One SAE was trained.", "It is good."};
   document.figures = {{"best FVU", 0.25, "", "student"}, {"device", "cpu", "", ""}};
@@ -27,6 +27,8 @@ Document small_document() {
   report.blocks = {{"words", "", TextBlock{"text"}}};
   document.sections = {{"score.recon", "Reconstruction", "score", "score.recon", report}};
   document.recipe = {"seed = 1\n", "seed = 1\nthreads = 2\n", {{"seed", "1"}, {"threads", "2"}}};
+  document.recipe.extends = {"base.toml"};
+  document.recipe.overrides = {"threads=2"};
   document.provenance = {{"Machine", {{"cores", "2"}, {"isa", "avx2"}}}};
   return document;
 }
@@ -51,6 +53,8 @@ TEST(Document, SurvivesJsonUnchanged) {
   EXPECT_EQ(back.sections.at(0).report.metrics.at(0).key, "fvu");
   EXPECT_EQ(back.sections.at(0).report.blocks.at(0).title, "words");
   EXPECT_THAT(back.recipe.values, ElementsAre(Pair("seed", "1"), Pair("threads", "2")));
+  EXPECT_THAT(back.recipe.extends, ElementsAre("base.toml"));
+  EXPECT_THAT(back.recipe.overrides, ElementsAre("threads=2"));
   EXPECT_THAT(back.provenance.at(0).rows, ElementsAre(Pair("cores", "2"), Pair("isa", "avx2")));
 }
 
@@ -85,6 +89,8 @@ TEST(Document, MistakesAreNamedByPlace) {
   EXPECT_THAT(with(R"("run": 3)"), HasSubstr("'run' must be a table, not int"));
   EXPECT_THAT(with(R"("run": {"seconds": "x"})"), HasSubstr("'run.seconds' must be a number"));
   EXPECT_THAT(with(R"("headline": [1])"), HasSubstr("'headline[0]' must be a string"));
+  EXPECT_THAT(with(R"("recipe": {"overrides": [1]})"),
+              HasSubstr("'recipe.overrides[0]' must be a string"));
   EXPECT_THAT(with(R"("figures": [2])"), HasSubstr("'figures[0]' must be a table"));
   EXPECT_THAT(with(R"("provenance": {"groups": [{"title": "m", "rows": [["a"]]}]})"),
               HasSubstr("'provenance.groups[0].rows[0]' must be a list of two strings"));

@@ -97,6 +97,35 @@ def edge_cases():
         metric("negative", -0.25), metric("missing", None, undefined="because")])])
 
 
+RECIPE = """extends = "base.toml"
+
+[sae.student]   # k = 5 of them
+k = 5
+[[odd."a # b"]]# noted
+"""
+
+
+def paper():
+    """What needs room on paper: a table of many columns, one of many rows, folded latents; and
+    scores whose best figures must not stand alone."""
+    columns = [{"name": "SAE"}] + [{"name": f"a column number {c}"} for c in range(24)]
+    context = {"tokens": ["In", " the", " beginning"], "strengths": [0, 1, 2], "where": "",
+               "peak": 2}
+    latents = [{"title": f"latent {n}", "note": "", "contexts": [context] * 9} for n in range(11)]
+    recovery = section([
+        {"type": "table", "title": "Wide", "columns": columns, "rows": [["a", *range(24)]]},
+        {"type": "table", "title": "Long", "columns": [{"name": "n"}],
+         "rows": [[n] for n in range(45)]},
+        {"type": "contexts", "title": "Latents", "groups": latents}],
+        [metric("mmcs", 0.4, "a", "higher"), metric("mmcs", 0.9, "b", "higher"),
+         metric("f1", 0.31, "a", "higher"), metric("f1", 0.12, "b", "higher"),
+         metric("l0", 5, "a", "neither"), metric("l0", 77, "b", "neither")], "Recovery")
+    loss = section([], [metric("ce_increase", 0.5, "a"), metric("ce_increase", 0.7, "b")], "Loss")
+    return document("paper", [recovery, loss], recipe={
+        "given": RECIPE, "resolved": "[sae.student]\nk = 64\n", "extends": ["base.toml"],
+        "overrides": ["sae.student.k=64", "name=paper"], "values": [["sae.student.k", "64"]]})
+
+
 def crowded(count):
     x = list(range(500))
     lines = [(f"sae[k={2 ** n}]", x, [math.exp(-i / (80 + 20 * n)) + 0.1 for i in x])

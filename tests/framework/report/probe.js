@@ -97,7 +97,8 @@ function untouched() {
   const allowed = new Set(["A", "ASIDE", "BDI", "BUTTON", "CANVAS", "CAPTION", "CODE", "DD",
     "DETAILS", "DIV", "DL", "DT", "FIGCAPTION", "FIGURE", "FOOTER", "H1", "H2", "H3", "H4",
     "HEADER", "LI", "MAIN", "NAV", "OL", "P", "PRE", "SECTION", "SPAN", "SUMMARY", "SUP", "TABLE",
-    "TBODY", "TD", "TH", "THEAD", "TIME", "TR", "UL", "line", "path", "rect", "svg", "text"]);
+    "TBODY", "TD", "TH", "THEAD", "TIME", "TR", "UL", "WBR", "line", "path",
+    "rect", "svg", "text"]);
   return {
     scripts: document.scripts.length - 1,  // without this one
     foreign: all("#page *").filter((node) => !allowed.has(node.tagName)).length,
@@ -154,5 +155,39 @@ function printing() {
   facts["the screen comes back"] = paper() === before.paper &&
     all("details[open]").length === before.open && root.dataset.print === undefined;
   facts["plots are told"] = narrow !== "";
+  return facts;
+}
+
+// Which dashes the marks of SAEs have in block tables, by run.
+function tableDashes() {
+  const found = {};
+  for (const line of all(".block .swatch line")) {
+    const run = line.closest("figure").querySelector(".run-label").textContent;
+    found[run] = [...new Set([...(found[run] || []), line.getAttribute("stroke-dasharray")])];
+  }
+  return found;
+}
+
+// Paper has what the screen folds, no table is wider than it, and the screen comes back.
+function onPaper() {
+  const counts = () => [all(".latent").length, all(".contexts li").length,
+    all("button.unfold").length].join();
+  const wide = () => all(".scroll > table").filter((table) =>
+    table.getBoundingClientRect().width > table.parentElement.clientWidth + 1).length;
+  const spans = (name) => all(`pre .${name}`).map((node) => node.textContent);
+  const folded = counts();
+  const facts = {
+    "tables of the recipe are told from comments": spans("table").slice(0, 2).join("|") ===
+      '[sae.student]|[[odd."a # b"]]' &&
+      spans("comment").join("|") === "# k = 5 of them|# noted",
+    "tokens keep their leading space": all(".token").every((node) => node.textContent[0] === " " &&
+      node.previousSibling.tagName === "WBR" && getComputedStyle(node).whiteSpace === "pre"),
+    "some is folded on the screen": folded === "6,30,7",
+  };
+  dispatchEvent(new Event("beforeprint"));
+  facts["nothing is folded on paper"] = counts() === "11,99,0";
+  facts["every table fits the paper"] = wide() === 0;
+  dispatchEvent(new Event("afterprint"));
+  facts["the screen is folded again"] = counts() === folded;
   return facts;
 }

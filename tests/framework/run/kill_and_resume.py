@@ -16,8 +16,8 @@ import tempfile
 import time
 
 
-def run(program, recipe, folder, kill_after=None):
-    command = [program, "run", "--quiet", recipe, "--runs", "runs", "--cache", ""]
+def run(program, recipe, folder, cache, kill_after=None):
+    command = [program, "run", "--quiet", recipe, "--runs", "runs", "--cache", cache]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     if kill_after is None:
@@ -43,36 +43,52 @@ def metrics(folder):
     return records
 
 
+def compare(a, b):
+    """Weights and metrics of two run directories; the names of the SAEs."""
+    names = sorted(p.name for p in (a / "saes").iterdir())
+    if names != sorted(p.name for p in (b / "saes").iterdir()) or not names:
+        sys.exit("the runs hold different SAEs")
+    for name in names:
+        if not filecmp.cmp(a / "saes" / name, b / "saes" / name, shallow=False):
+            sys.exit(f"{name} differs from an uninterrupted run")
+    if metrics(a) != metrics(b):
+        sys.exit("metrics.jsonl differs from an uninterrupted run")
+    return names
+
+
+def kill_often(program, recipe, base, straight, seconds, kills, cache):
+    killed = pathlib.Path(base, f"killed-{bool(cache)}")
+    killed.mkdir()
+    for number in range(kills):
+        # From before it has read its recipe; short enough that every run needs several attempts.
+        if run(program, recipe, killed, cache, random.uniform(0.02, 0.6 * seconds)):
+            # Done early: start over, so that every kill hits a run at work.
+            done = killed / f"done-{number}"
+            done.mkdir()
+            for part in [killed / "runs", *([killed / cache] if cache else [])]:
+                part.rename(done / part.name)
+    run(program, recipe, killed, cache)
+    a, b = next((straight / "runs").iterdir()), next((killed / "runs").iterdir())
+    names = compare(a, b)
+    leftovers = [p for p in b.rglob("*") if ".tmp" in p.name]
+    if leftovers:
+        sys.exit(f"temporary files are left: {leftovers}")
+    resumed = json.loads((b / "manifest.json").read_text())["resumed"]
+    print(f"{len(names)} SAEs equal after {kills} kills {'with' if cache else 'without'} a cache "
+          f"({len(resumed)} resumptions of the last run)")
+
+
 def main():
     program, recipe, kills = sys.argv[1], str(pathlib.Path(sys.argv[2]).resolve()), int(sys.argv[3])
     random.seed(20)
     with tempfile.TemporaryDirectory() as base:
-        straight, killed = pathlib.Path(base, "straight"), pathlib.Path(base, "killed")
+        straight = pathlib.Path(base, "straight")
         straight.mkdir()
-        killed.mkdir()
         started = time.monotonic()
-        run(program, recipe, straight)
+        run(program, recipe, straight, "")
         seconds = time.monotonic() - started
-        for number in range(kills):
-            # Moments over the whole length of a run, from before it has read its recipe.
-            if run(program, recipe, killed, random.uniform(0.02, seconds)):
-                # Done early: start over, so that every kill hits a run at work.
-                for directory in (killed / "runs").iterdir():
-                    directory.rename(killed / f"done-{number}")
-        run(program, recipe, killed)
-        a, b = next((straight / "runs").iterdir()), next((killed / "runs").iterdir())
-        names = sorted(p.name for p in (a / "saes").iterdir())
-        if names != sorted(p.name for p in (b / "saes").iterdir()) or not names:
-            sys.exit("the runs hold different SAEs")
-        for name in names:
-            if not filecmp.cmp(a / "saes" / name, b / "saes" / name, shallow=False):
-                sys.exit(f"{name} differs from an uninterrupted run")
-        if metrics(a) != metrics(b):
-            sys.exit("metrics.jsonl differs from an uninterrupted run")
-        leftovers = [p for p in b.rglob("*") if ".tmp" in p.name or ".partial" in p.name]
-        resumed = json.loads((b / "manifest.json").read_text())["resumed"]
-        print(f"{len(names)} SAEs equal after {kills} kills ({len(resumed)} resumptions of the last "
-              f"run), {len(leftovers)} temporary files left")
+        kill_often(program, recipe, base, straight, seconds, kills, "")
+        kill_often(program, recipe, base, straight, seconds, kills // 2, "cache")
 
 
 main()

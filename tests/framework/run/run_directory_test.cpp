@@ -1,5 +1,6 @@
 #include "framework/run/run_directory.h"
 #include "framework/run/metrics_log.h"
+#include "framework/run/training_lines.h"
 
 #include <saffron/error.h>
 #include <saffron/io.h>
@@ -108,24 +109,76 @@ TEST_F(MetricsLogTest, ReadsItsLinesAndNamesADamagedOne) {
   }
 }
 
-TEST_F(MetricsLogTest, CutsBackToACheckpoint) {
+TEST_F(MetricsLogTest, KeepsWholeLinesAndTheLinesGiven) {
   const fs::path file = root / "metrics.jsonl";
   Value record = Value::table();
   record.set("step", 1);
-  std::int64_t kept = 0;
-  {
-    MetricsLog log(file);
-    log.append(record);
-    kept = log.length();
-    log.append(record);
-  }
+  write_file_atomic(file, "{\"step\":1}\n{\"st");
   MetricsLog log(file);
-  EXPECT_EQ(log.length(), 2 * kept);
-  log.cut(kept);
+  EXPECT_EQ(log.records(), std::vector<Value>{record});
+  log.replace(log.records());
+  EXPECT_EQ(read_text(file), "{\"step\":1}\n");
   record.set("step", 2);
   log.append(record);
   EXPECT_EQ(read_text(file), "{\"step\":1}\n{\"step\":2}\n");
-  EXPECT_THROW(log.cut(1000), Error);
+  EXPECT_EQ(log.records().size(), 2u);
+}
+
+struct TrainingLines : ::testing::Test {
+  TrainingLines() {
+    for (const char* name : {"one", "two"}) {
+      NodeSpec node;
+      node.section = "train";
+      node.name = name;
+      recipe.nodes.push_back(node);
+    }
+    for (const char* name : {"b", "a"}) {
+      Member member;
+      member.name = name;
+      recipe.members.push_back(member);
+    }
+    checkpoint.values.set("step", 10);
+    Value counted = Value::table();
+    counted.set("a", 1);
+    checkpoint.values.set("lines", std::move(counted));
+  }
+  static Value line(const char* node, const char* sae, std::int64_t step) {
+    Value out = Value::table();
+    out.set("node", node);
+    out.set("sae", sae);
+    out.set("step", step);
+    return out;
+  }
+  Recipe recipe;
+  State checkpoint;
+};
+
+TEST_F(TrainingLines, AreArrangedByNodeStepAndSae) {
+  const std::vector<Value> wanted = {line("train.one", "b", 10), line("train.one", "a", 10),
+                                     line("train.one", "b", 20), line("train.two", "a", 5)};
+  std::vector<Value> lines = {wanted[3], wanted[2], wanted[1], wanted[0]};
+  arrange_lines(lines, recipe);
+  EXPECT_EQ(lines, wanted);
+}
+
+TEST_F(TrainingLines, AreCutBackToTheCheckpointForOneNodeAlone) {
+  std::vector<Value> lines = {line("train.one", "a", 10), line("train.one", "a", 20),
+                              line("train.one", "b", 10), line("train.two", "a", 30)};
+  keep_lines(lines, "train.one", {"a"}, checkpoint, "metrics.jsonl");
+  EXPECT_EQ(lines, (std::vector<Value>{line("train.one", "a", 10), line("train.two", "a", 30)}));
+  drop_lines(lines, "train.one");
+  EXPECT_EQ(lines, std::vector<Value>{line("train.two", "a", 30)});
+}
+
+TEST_F(TrainingLines, AreMissedWhereTheCheckpointCountedThem) {
+  std::vector<Value> lines = {line("train.one", "a", 20)};
+  try {
+    keep_lines(lines, "train.one", {"a"}, checkpoint, "metrics.jsonl");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "has 0 lines of 'a', its checkpoint speaks of 1");
+    EXPECT_EQ(error.where(), "metrics.jsonl");
+  }
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ function formatLogTick(value) {
 function logSplits(low, high) {
   const splits = [];
   if (high / low < 3) {
-    const rough = (high - low) / 4;
+    const rough = (high - low) / 6;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
     for (let n = Math.ceil(low / step); n * step <= high; ++n) {
@@ -57,6 +57,18 @@ function logSplits(low, high) {
 const LOG_DIGITS = [[[1, 2, 3, 4, 5, 6, 7, 8, 9], 0.0457], [[1, 2, 3, 5, 7], 0.146],
   [[1, 2, 5], 0.301], [[1, 3], 0.477], [[1], 1]];
 
+// Labels one more tick at an end of the axis that would have none: the roundest that is near the
+// end and `gap` pixels or more from the next label. `pixels` measures from that end.
+function labelEnd(splits, labels, pixels, gap) {
+  const next = Math.min(Infinity, ...labels.filter((value) => value !== null).map(pixels));
+  const end = Math.min(...splits.map(pixels));
+  const rank = (value) => "125346789".indexOf(value.toExponential()[0]);
+  const free = splits.filter((value) => pixels(value) <= end + gap && next - pixels(value) >= gap);
+  const best = free.sort((a, b) => rank(a) - rank(b) || pixels(a) - pixels(b))[0];
+  return best === undefined ? labels
+    : splits.map((value, i) => (value === best ? value : labels[i]));
+}
+
 // 1, 2, 5 where `gap` pixels allow it, fewer where not, more where that would be a single label;
 // over many decades every n-th power of ten.
 function logLabels(splits, low, high, length, gap) {
@@ -71,7 +83,10 @@ function logLabels(splits, low, high, length, gap) {
   const usual = fitting.find(([digits]) => digits.length <= 3) || LOG_DIGITS[4];
   const labels = choose(usual[0]);
   const several = labels.filter((value) => value !== null).length >= 2;
-  return several || fitting.length === 0 ? labels : choose(fitting[0][0]);
+  const chosen = several || fitting.length === 0 ? labels : choose(fitting[0][0]);
+  const fromLow = (value) => Math.log10(value / low) * perDecade;
+  return labelEnd(splits, labelEnd(splits, chosen, fromLow, gap), (value) =>
+    length - fromLow(value), gap);
 }
 
 function logAxis(scale, side) {

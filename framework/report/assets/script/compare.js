@@ -53,7 +53,7 @@ function mergeBlocks(lists, runs) {
   const keyOf = (block) => [block.type, block.title, block.x_label, block.y_label].join("\n");
   return matchUp(lists, keyOf).flatMap((found) => (OVERLAID[found[0].item.type]
     ? [overlay(found, runs)]
-    : found.map(({ item, run }) => ({ ...item, runLabel: runs[run].label }))));
+    : found.map(({ item, run }) => ({ ...item, run, runLabel: runs[run].label }))));
 }
 
 function mergeSections(runs) {
@@ -94,7 +94,7 @@ function alignPairs(lists) {
   return names.map((name) => [name, maps.map((map) => map.get(name) ?? null)]);
 }
 
-function pairsTable(rows, runs, heading, caption) {
+function pairsTable(rows, runs, heading, caption, shown = visibleText) {
   const differs = (values) => new Set(values).size > 1;
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     el("table", { class: "pairs" }, el("caption", { class: "hidden" }, caption),
@@ -104,7 +104,7 @@ function pairsTable(rows, runs, heading, caption) {
         { class: differs(values) ? "differs" : null },
         el("th", { scope: "row" }, visibleText(name)),
         values.map((value) => (value === null ? el("td", { class: "none", title: "absent" }, DASH)
-          : el("td", null, visibleText(value)))))))));
+          : el("td", null, shown(value)))))))));
 }
 
 function recipeDifferences(runs) {

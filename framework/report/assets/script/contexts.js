@@ -5,6 +5,7 @@ const SHOWN_GROUPS = 6;
 const SHOWN_CONTEXTS = 5;
 const TOKENS_BEFORE = 28;
 const TOKENS_AFTER = 16;
+const LONG_TOKEN = 24;
 
 const MARKS = { "\n": "\u21b5", "\t": "\u21e5", "\r": "\u240d" };
 
@@ -35,7 +36,10 @@ function tokenSpans(tokens, strongest) {
     }
     flush();
     const share = strongest > 0 ? Math.abs(strength) / strongest : 0;
-    nodes.push(el("span", { class: strength < 0 ? "token negative" : "token",
+    // A line may end before the token's leading space, not after it: both stay on one ground.
+    const whole = /^ \S/.test(text) && text.length <= LONG_TOKEN;
+    const classes = ["token", strength < 0 && "negative", whole && "whole"];
+    nodes.push(whole && el("wbr"), el("span", { class: classes.filter(Boolean).join(" "),
       style: { "--s": share.toFixed(3) }, title: `strength ${formatNumber(strength)}` },
     tokenText(text)));
   }
@@ -75,15 +79,22 @@ function contextItem(context, strongest, format) {
       context.where && el("span", { class: "where" }, visibleText(context.where))));
 }
 
-// Adds items until `shown`, then a button that adds the rest.
+// Adds items until `shown`, then a button that adds the rest. The button's `unfold` does what a
+// click does and returns what undoes it: paper has everything.
 function growingList(list, items, shown, make, describe) {
   list.append(...items.slice(0, shown).map(make));
   const rest = items.length - shown;
   if (rest <= 0) return [list];
-  const more = button(describe(rest), () => {
-    list.append(...items.slice(shown).map(make));
+  const more = button(describe(rest), () => more.unfold(), { class: "quiet unfold" });
+  more.unfold = () => {
+    const added = items.slice(shown).map(make);
+    list.append(...added);
     more.remove();
-  }, { class: "quiet" });
+    return () => {
+      added.forEach((node) => node.remove());
+      list.after(more);
+    };
+  };
   return [list, more];
 }
 

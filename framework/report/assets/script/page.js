@@ -30,6 +30,17 @@ function runFacts(run) {
   ].filter(Boolean);
 }
 
+// No figure without what it was bought with: the L0 of its SAE, and F1 where the section has it.
+// A section that has no L0 borrows that of another.
+const COMPANIONS = ["f1", "l0"];
+function companions(best, section, scores) {
+  const value = (key) => [section, ...scores].flatMap((one) =>
+    (key === "l0" || one === section ? one.metrics : [])).find((metric) =>
+    metric.key === key && metric.subject === best.subject && isNumber(metric.value))?.value;
+  return COMPANIONS.filter((key) => key !== best.key && isNumber(value(key)))
+    .map((key) => `${prettyKey(key)} ${formatNumber(value(key), 3)}`);
+}
+
 // Where a document names no key figures: how many SAEs, and the best of each scorer's first metric
 // that has a direction.
 function derivedFigures(sections) {
@@ -37,14 +48,15 @@ function derivedFigures(sections) {
   const subjects = new Set(scores.flatMap((section) =>
     section.metrics.map((metric) => metric.subject).filter(Boolean)));
   if (subjects.size === 0) return [];
-  const figures = scores.map(({ metrics }) => {
-    const key = metrics.find(isDirected)?.key;
-    const values = metrics.filter((metric) => metric.key === key && isNumber(metric.value));
+  const figures = scores.map((section) => {
+    const key = section.metrics.find(isDirected)?.key;
+    const values = section.metrics.filter((metric) => metric.key === key && isNumber(metric.value));
     if (values.length === 0) return null;
     const best = values.reduce((a, b) => ((b.value < a.value) === (a.better === "lower") ? b : a));
     const several = subjects.size > 1;
     return { label: several ? `best ${prettyKey(key)}` : prettyKey(key), value: best.value,
-      unit: best.unit, note: best.subject };
+      unit: best.unit,
+      note: [best.subject, ...companions(best, section, scores)].filter(Boolean).join(", ") };
   });
   const count = { label: subjects.size === 1 ? "SAE" : "SAEs", value: subjects.size };
   return [count, ...figures.filter(Boolean).slice(0, 4)];
@@ -84,7 +96,13 @@ function singleHeader({ runs }) {
 
 function comparisonHeader({ runs }) {
   const figures = runs.map(({ report }) => report.figures.map((figure) =>
-    [figure.label, `${cellText(figure.value, formatNumber)} ${figure.unit || ""}`.trim()]));
+    [figure.label, [`${cellText(figure.value, formatNumber)} ${figure.unit || ""}`.trim(),
+      figure.note].filter(Boolean).join("\n")]));
+  const shown = (text) => {
+    const [value, ...notes] = text.split("\n");
+    return [visibleText(value),
+      notes.map((note) => el("span", { class: "figure-note" }, visibleText(note)))];
+  };
   return el("header", { class: "page-header" },
     el("p", { class: "eyebrow" }, "Saffron comparison"),
     el("h1", null, runs.length === 2 ? runs.map((run) => run.label).join(" and ")
@@ -95,7 +113,7 @@ function comparisonHeader({ runs }) {
       el("p", null, visibleText(run.report.headline.join(" ")))))),
     notesList(runs),
     figures.flat().length > 0 &&
-      pairsTable(alignPairs(figures), runs, "Key figure", "Key figures"));
+      pairsTable(alignPairs(figures), runs, "Key figure", "Key figures", shown));
 }
 
 const FIGURES = {

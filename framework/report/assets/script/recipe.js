@@ -1,9 +1,16 @@
 // The recipe as given and as resolved, lightly coloured: comments, tables, keys, strings.
 
+const TOML_HEADER = /^(\s*\[{1,2}(?:[\w.\s-]|"[^"]*"|'[^']*')+\]{1,2})(\s*)(#.*)?$/;
+const TOML_ASSIGNMENT = /^(\s*(?:[\w.-]|"[^"]*"|'[^']*')+\s*)(=)(.*)$/;
+
 function tomlLine(line) {
   if (/^\s*#/.test(line)) return el("span", { class: "comment" }, line);
-  if (/^\s*\[/.test(line) && !line.includes("=")) return el("span", { class: "table" }, line);
-  const assignment = /^(\s*(?:[\w.-]+|"[^"]*")\s*)(=)(.*)$/.exec(line);
+  const header = TOML_HEADER.exec(line);
+  if (header) {
+    return [el("span", { class: "table" }, header[1]), header[2],
+      header[3] && el("span", { class: "comment" }, header[3])];
+  }
+  const assignment = TOML_ASSIGNMENT.exec(line);
   if (!assignment) return line;
   return [el("span", { class: "key" }, assignment[1]), assignment[2], tomlValue(assignment[3])];
 }
@@ -23,10 +30,22 @@ function codeBlock(text, label) {
       el("code", null, lines.map((line, i) => [i > 0 && "\n", tomlLine(line)]))));
 }
 
+// What the given file does not show: the files below it and what the command line laid over it.
+function recipeLayers({ extends: files, overrides }) {
+  const listed = (values) => (Array.isArray(values) ? values : []);
+  const line = (...content) => el("p", { class: "layer" }, ...content);
+  return [
+    listed(files).map((file) => line("extends ", el("code", null, visibleText(file)),
+      ", which is not shown; what ran is under \u201cAs resolved\u201d")),
+    listed(overrides).map((text) => line("changed on the command line: ",
+      el("code", null, `--set ${visibleText(text)}`))),
+  ];
+}
+
 function recipeParts(recipe, suffix) {
   return [
     recipe.given && el("section", null, el("h3", null, `As given${suffix}`),
-      codeBlock(recipe.given, "Recipe as given")),
+      recipeLayers(recipe), codeBlock(recipe.given, "Recipe as given")),
     recipe.resolved && el("details", { class: "paper" },
       el("summary", null, `As resolved${suffix}: every value, defaults included`),
       codeBlock(recipe.resolved, "Recipe as resolved")),

@@ -40,15 +40,26 @@ function watchSections(parts) {
   for (const part of parts) observer.observe(part);
 }
 
-// Paper gets the light scheme at paper width, every plot drawn, and the parts that fold opened.
+// Makes tables that are wider than the page as narrow as it: a browser would shrink all pages.
+function fitTables() {
+  for (const table of document.querySelectorAll(".scroll > table")) {
+    const share = table.parentElement.clientWidth / table.offsetWidth;
+    if (share > 0 && share < 1) table.style.zoom = (0.99 * share).toFixed(3);
+  }
+}
+
+// Paper gets the light scheme at paper width, every plot drawn, and all that folds opened.
 function setUpPrinting() {
   const root = document.documentElement;
   let opened = [];
+  let folds = [];
   const prepare = () => {
     if (root.dataset.print !== undefined) return;
     root.dataset.print = "";
     opened = [...document.querySelectorAll("details.paper:not([open])")];
     for (const details of opened) details.open = true;
+    for (let more; (more = document.querySelector("button.unfold"));) folds.push(more.unfold());
+    fitTables();
     drawAllPlots();
     plotState.live.forEach(fitPlot);
     schemeChanged();
@@ -57,6 +68,9 @@ function setUpPrinting() {
     if (root.dataset.print === undefined) return;
     delete root.dataset.print;
     for (const details of opened) details.open = false;
+    for (const fold of folds.reverse()) fold();
+    folds = [];
+    document.querySelectorAll(".scroll > table").forEach((table) => (table.style.zoom = ""));
     plotState.live.forEach(fitPlot);
     schemeChanged();
   };

@@ -1,6 +1,7 @@
 // Table blocks: sortable, the best of a column marked, long ones cut until asked for.
 
 const SHORT_TABLE = 40;
+const PAGE_TABLE = 20;  // more rows may be parted by a page's end
 
 function cellText(value, format) {
   if (value === null || value === undefined) return DASH;
@@ -66,14 +67,14 @@ class BlockTable {
     return el(c === 0 && !column.numeric ? "th" : "td",
       { class: classes || null, scope: c === 0 && !column.numeric ? "row" : null,
         title: typeof value === "number" ? fullNumber(value) : null },
-      column.swatches && swatch(assignStyles([value], [0])[0]),
+      column.swatches && swatch(assignStyles([value], [this.block.run ?? 0])[0]),
       cellText(value, column.format), isBest && el("span", { class: "hidden" }, " (best)"));
   }
 
   render(focusColumn) {
     const rows = this.orderedRows();
     const shown = this.all ? rows : rows.slice(0, SHORT_TABLE);
-    const table = el("table", { class: "block" },
+    const table = el("table", { class: shown.length > PAGE_TABLE ? "block long" : "block" },
       el("caption", { class: "hidden" }, this.block.title || "Table"),
       el("thead", null, el("tr", null, this.columns.map((column, c) => this.header(column, c)))),
       el("tbody", null, shown.map((row) => el("tr", null,
@@ -82,10 +83,11 @@ class BlockTable {
       el("div", { class: "scroll", tabindex: 0, role: "region",
         "aria-label": this.block.title || "Table" }, table),
       shown.length < rows.length
-        ? button(`Show all ${plural(rows.length, "row")}`, () => {
-          this.all = true;
-          this.render();
-        }, { class: "quiet" }) : "");
+        ? el("p", { class: "note" }, `${shown.length} of ${plural(rows.length, "row")}. `,
+          button("Show all", () => {
+            this.all = true;
+            this.render();
+          }, { class: "quiet" })) : "");
     if (focusColumn !== undefined) {
       this.node.querySelector(`button[data-column="${focusColumn}"]`).focus();
     }

@@ -10,6 +10,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
+#include <string>
 #include <vector>
 
 namespace saffron::plugins {
@@ -207,8 +208,27 @@ TEST(MutualFeatures, TargetRateNeedsKOrAValue) {
   EXPECT_EQ(step.reinitialised.size(), 1u);
 }
 
+// One seed draws the same rows for both, so that they agree before anything was learned.
+TEST(MutualFeatures, RefusesSaesThatStartFromTheSameWeights) {
+  const at::Tensor a = gaussian(1, 12), b = gaussian(2, 12);
+  try {
+    (void)penalty_of({b, a, a}, 0);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(),
+              "mutual_features: 'sae1' and 'sae2' start from the same weights; give them different "
+              "seeds");
+    EXPECT_NE(error.help().find("seed = 1"), std::string::npos);
+  }
+  EXPECT_THROW((void)penalty_of({a, a.slice(0, 0, 7)}, 0), Error);  // a smaller dictionary
+  EXPECT_NO_THROW((void)penalty_of({a, b}, 0));
+  EXPECT_NO_THROW((void)penalty_of({a, b.slice(0, 0, 7)}, 0));
+  EXPECT_NO_THROW((void)penalty_of({a, a}, 1));  // only the start can be at fault
+}
+
 TEST(MutualFeatures, NeedsSeveralSaesOfOneWidth) {
   EXPECT_THROW((void)penalty_of({gaussian(1, 4)}), Error);
+  EXPECT_THROW((void)penalty_of({gaussian(1, 4)}, 0), Error);
   EXPECT_THROW((void)penalty_of({gaussian(1, 4, 5), gaussian(1, 4, 6)}), Error);
 }
 

@@ -3,6 +3,8 @@
 
 #include <saffron/error.h>
 
+#include <saffron/init.h>
+
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/relu.h>
@@ -51,7 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, ReluVariants,
     testing::Values(Relu::Options{.width = 10}, Relu::Options{.width = 10, .tied = true},
                     Relu::Options{.width = 10, .pre_bias = false},
-                    Relu::Options{.width = 10, .decoder_bias = false, .standardise = true}));
+                    Relu::Options{.width = 10, .decoder_bias = false, .standardise = true},
+                    Relu::Options{.width = 10, .standardise = true}));
 
 TEST(Relu, StandardisingIsBlindToScaleAndShiftOfARow) {
   Relu sae({.width = 10, .decoder_bias = false, .standardise = true});
@@ -62,6 +65,34 @@ TEST(Relu, StandardisingIsBlindToScaleAndShiftOfARow) {
       at::allclose(sae.encode({x})[0].values(), sae.encode({moved})[0].values(), 1e-6, 1e-7));
   EXPECT_TRUE(at::allclose(sae.decode(sae.encode({x}))[0] * 7 + 2,
                            sae.decode(sae.encode({moved}))[0], 1e-6, 1e-7));
+}
+
+// Rows around a mean that is ten times their spread: b_dec is the centre of what is encoded.
+TEST(Relu, StartsAtTheCentreOfStandardisedRows) {
+  ActivationRows sample;
+  sample.streams = {Random(41).normal_rows(0, 200, 32, at::kDouble) +
+                    10 * Random(42).normal_rows(0, 1, 32, at::kDouble)};
+  const at::Tensor& x = sample.streams[0];
+  const at::Tensor shift = x.mean(1, true);
+  const at::Tensor z = (x - shift) / ((x - shift).square().mean(1, true).sqrt() + 1e-8);
+  const double spread = (x - x.mean(0)).square().sum(1).mean().item<double>();
+  for (const char* method : {"geometric_median", "mean"}) {
+    Relu sae({.width = 16, .standardise = true, .b_dec_init = method});
+    SaeFixture fixture(sae, 32, 43);
+    sae.initialise(
+        {.random = Random(43), .sample = [&]() -> const ActivationRows& { return sample; }});
+    EXPECT_TRUE(at::allclose(fixture.parameters["b_dec"], init::centre(method, z), 1e-9, 1e-12));
+    EXPECT_LT(loss(sae, x) / spread, 2) << method;  // the FVU; about 10,000 from raw rows
+  }
+}
+
+TEST(Relu, RefusesMoreLatentsThanCodesCanName) {
+  Relu::Options options;
+  Decoded most, more;
+  Relu::schema().decode(from_json(R"({"width": 2147483647})", "test"), &options, most);
+  Relu::schema().decode(from_json(R"({"width": 2147483648})", "test"), &options, more);
+  EXPECT_TRUE(most.ok());
+  EXPECT_FALSE(more.ok());
 }
 
 TEST(Relu, ExportsWhatItComputes) {

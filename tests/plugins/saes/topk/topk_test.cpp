@@ -125,6 +125,18 @@ TEST_P(AuxK, LossAndGradientsEqualAutograd) {
 
 INSTANTIATE_TEST_SUITE_P(Scales, AuxK, testing::Values("relative", "raw", "residual_variance"));
 
+// mse with reduction = "mean" is a d-th of the sum: the auxiliary loss and its gradients must shrink too.
+TEST_P(AuxK, WeighsTheSameBesideEverySpellingOfTheObjective) {
+  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0.25, .dead_after = 10, .aux_scale = GetParam()});
+  SaeFixture fixture(sae, kD, 9);
+  at::Tensor fired = fixture.buffers["last_fired"];
+  fired.slice(0, 10).fill_(1000);
+  SaeInput input = input_of(10, 1000);
+  const double beside_sum = sae.forward(input).terms.at(0).weight;
+  input.objective_scale = kD;
+  EXPECT_DOUBLE_EQ(sae.forward(input).terms.at(0).weight, beside_sum / kD);
+}
+
 TEST(TopK, NoAuxiliaryLossWhileNothingIsDead) {
   TopK sae({.width = kWidth, .k = kK, .dead_after = 10});
   SaeFixture fixture(sae, kD, 11);
@@ -159,6 +171,41 @@ TEST(TopK, RedrawsOnlyTheLatentsAskedFor) {
   const at::Tensor changed = fixture.parameters["W_dec"].ne(before).any(1);
   EXPECT_EQ(changed.sum().item<std::int64_t>(), 1);
   EXPECT_TRUE(changed[5].item<bool>());
+}
+
+TEST(TopK, LatentsDrawnAnewCountAsHavingFiredNow) {
+  TopK sae({.width = 100, .k = 2, .dead_after = 10});  // most stay silent
+  SaeFixture fixture(sae, kD, 19);
+  const SaeInput input = input_of(20, 700);
+  const Forward forward = sae.forward(input);
+  sae.after_step(input, forward);
+  const at::Tensor silent = forward.codes[0].firing_counts().eq(0).nonzero().squeeze(1);
+  ASSERT_GT(silent.size(0), 1);
+  sae.reinitialise(silent.slice(0, 0, 1), Random(3));
+  const at::Tensor fired = fixture.buffers["last_fired"].index_select(0, silent);
+  EXPECT_EQ(fired[0].item<std::int64_t>(), 713);
+  EXPECT_EQ(fired.slice(0, 1).max().item<std::int64_t>(), 0);  // the others stay dead
+  EXPECT_FALSE(sae.forward(input_of(21, 713)).terms.empty());
+  sae.reinitialise({}, Random(4));
+  EXPECT_TRUE(fixture.buffers["last_fired"].eq(713).all().item<bool>());
+  EXPECT_TRUE(sae.forward(input_of(21, 713)).terms.empty());
+}
+
+TEST(TopK, NoLatentsAskedForAreNone) {
+  TopK sae({.width = kWidth, .k = kK});
+  SaeFixture fixture(sae, kD, 22);
+  const at::Tensor before = fixture.parameters["W_dec"].clone();
+  sae.reinitialise(at::zeros({0}, at::kLong), Random(3));
+  EXPECT_TRUE(at::equal(fixture.parameters["W_dec"], before));
+}
+
+TEST(TopK, RefusesMoreLatentsThanCodesCanName) {
+  TopK::Options options;
+  Decoded most, more;
+  TopK::schema().decode(from_json(R"({"width": 2147483647})", "test"), &options, most);
+  TopK::schema().decode(from_json(R"({"width": 2147483648})", "test"), &options, more);
+  EXPECT_TRUE(most.ok());
+  EXPECT_FALSE(more.ok());
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ using ::testing::HasSubstr;
 constexpr std::int64_t kRows = 64, kFeatures = 12, kWidth = 20;
 
 // Block i has coefficients of its own, about 3 active of 12.
-class ToySource final : public Source, public Planted {
+class ToySource : public Source, public Planted {
  public:
   const std::vector<StreamInfo>& streams() const override { return streams_; }
   const SourceInfo& info() override { return info_; }
@@ -45,6 +45,12 @@ class ToySource final : public Source, public Planted {
     const at::Tensor f = Random(3).normal_rows(0, kFeatures, kWidth);
     return f / f.norm(2, at::IntArrayRef{1}, true);
   }();
+};
+
+// Has the capability, but planted nothing.
+class BareSource final : public ToySource {
+ public:
+  at::Tensor features(std::int64_t) const override { throw Error("nothing is planted here"); }
 };
 
 // An SAE with this decoder whose codes come from `encode`; the batch hands it the block's number.
@@ -228,7 +234,8 @@ TEST(FeatureRecovery, BlocksShowTheSaesSideBySide) {
   EXPECT_EQ(table.rows[0].size(), table.columns.size());
   EXPECT_EQ(table.rows[1][0].as_string(), "silent");
   const auto alive = std::find_if(table.columns.begin(), table.columns.end(),
-                                  [](const auto& c) { return c.name == "f1_alive"; });
+                                  [](const auto& c) { return c.name == "F1 alive"; });
+  ASSERT_NE(alive, table.columns.end());
   EXPECT_TRUE(table.rows[1][static_cast<std::size_t>(alive - table.columns.begin())].is_null());
   const auto& histogram = std::get<HistogramBlock>(report.blocks[1].body);
   ASSERT_EQ(histogram.parts.size(), 2u);
@@ -246,8 +253,10 @@ TEST(FeatureRecovery, SaysWhatItNeeds) {
   const auto codes = [](const at::Tensor& x) { return Codes::dense(x); };
   toy.add("a", at::eye(kWidth), codes);
   toy.saes[0]->source = std::make_shared<testing::StreamsOnly>(std::vector<StreamInfo>{{"x", 20}});
-  EXPECT_THAT(testing::error_of([&] { (void)toy.scorer().begin(); }),
+  EXPECT_THAT(testing::error_of([&] { (void)toy.scorer(); }),
               HasSubstr("does not know its true features"));
+  toy.saes[0]->source = std::make_shared<BareSource>();
+  EXPECT_THAT(testing::error_of([&] { (void)toy.scorer(); }), HasSubstr("nothing is planted here"));
 
   Toy wide;
   wide.add("a", at::eye(kWidth + 1), codes);
@@ -263,9 +272,8 @@ TEST(FeatureRecovery, SaysWhatItNeeds) {
   two.add("a", at::eye(kWidth), codes);
   two.add("b", at::eye(kWidth), codes);
   two.saes[1]->source = std::make_shared<ToySource>();
-  EXPECT_THAT(testing::error_of([&] { (void)two.scorer().begin(); }),
-              HasSubstr("different sources"));
-  EXPECT_EQ(two.scorer().needs().order, RowOrder::contexts);
+  EXPECT_THAT(testing::error_of([&] { (void)two.scorer(); }), HasSubstr("different sources"));
+  EXPECT_EQ(bare.scorer().needs().order, RowOrder::contexts);
 }
 
 }  // namespace

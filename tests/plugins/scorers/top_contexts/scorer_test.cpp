@@ -186,6 +186,9 @@ TEST(TopContexts, TheSchemaWantsIdsOnlyToChooseByThem) {
   EXPECT_EQ(problem({}), "");
   EXPECT_EQ(problem({{"choose", Value("ids"), {}}, {"ids", ids, {}}}), "");
   EXPECT_THAT(problem({{"choose", Value("ids"), {}}}), HasSubstr("needs `ids`"));
+  const Value repeated(Value::List{Value(3), Value(5), Value(3)});
+  EXPECT_THAT(problem({{"choose", Value("ids"), {}}, {"ids", repeated, {}}}),
+              HasSubstr("names latent 3 twice"));
   EXPECT_THAT(problem({{"ids", ids, {}}}), HasSubstr("for choose = \"ids\" only"));
   EXPECT_NE(problem({{"choose", Value("weakest"), {}}}), "");
 }

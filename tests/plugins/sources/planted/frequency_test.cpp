@@ -75,6 +75,22 @@ TEST(Frequencies, CorrelatedTableOfTheReference) {
   }
 }
 
+// Phi of a normal of variance 1 is uniform: E p^2 / (E p)^2 = 4 / 3. As published the variance v is
+// about 9.8 and it is 1 + 2 asin(v / (1 + v)) / pi = 1.73. The sum over features, by which p is
+// divided, moves both a little.
+TEST(Frequencies, CorrelatedAsIntendedHasUnitVariance) {
+  const auto spread = [](Semantics semantics) {
+    const GeneratorSettings settings{.kind = Kind::correlated, .semantics = semantics};
+    const at::Tensor p =
+        Bernoulli(settings, Random(5)).probabilities(0, 8192).to(at::kDouble).slice(1, 0, 400);
+    return p.square().mean(0) / p.mean(0).square();
+  };
+  const at::Tensor intended = spread(Semantics::intended);
+  EXPECT_NEAR(intended.mean().item<double>(), 4 / 3.0, 0.02);
+  EXPECT_LT((intended - 4 / 3.0).abs().max().item<double>(), 0.1);
+  EXPECT_NEAR(spread(Semantics::as_published).mean().item<double>(), 1.76, 0.05);
+}
+
 TEST(Frequencies, CorrelatedDrawsFollowTheirProbabilities) {
   const Options options{.generator = Kind::correlated, .block_rows = 8192};
   const at::Tensor active = (coefficients(options, 1) != 0).to(at::kDouble);
@@ -169,6 +185,26 @@ TEST(Grouped, SupportsFollowTheWeights) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_NEAR(at_feature(inclusion, i), expected[i], 5 * 0.5 / std::sqrt(40'000.0));
   }
+}
+
+// .9^990 is below what float can hold, and the race is still fair: around the last feature that fits
+// inclusion fades over tens of features.
+TEST(Grouped, TinyWeightsStayWeights) {
+  const Options options{.generator = Kind::grouped,
+                        .features = 1200,
+                        .width = 2,
+                        .active = 990,
+                        .decay = 0.9,
+                        .groups = 1,
+                        .block_rows = 200};
+  const at::Tensor inclusion = (coefficients(options, 1) != 0).to(at::kDouble).mean(0);
+  EXPECT_NEAR(inclusion.sum().item<double>(), 990, 0.5);
+  for (const std::int64_t i : {985, 989, 990, 995}) {
+    EXPECT_GT(at_feature(inclusion, i), 0.05) << i;
+    EXPECT_LT(at_feature(inclusion, i), 0.95) << i;
+  }
+  EXPECT_GT(at_feature(inclusion, 900), 0.98);
+  EXPECT_LT(at_feature(inclusion, 1100), 0.02);
 }
 
 TEST(Grouped, SupportsAreSharedAsPublishedAndFreshAsIntended) {

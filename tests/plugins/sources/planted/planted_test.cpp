@@ -123,6 +123,7 @@ TEST(Planted, ControlHasTheSameMeanAndDeviation) {
   EXPECT_NEAR(kurtosis(control), 3, 0.05);
   EXPECT_GT(kurtosis(planted), 3.3);
   EXPECT_THROW((void)source.coefficients(0), Error);
+  EXPECT_THROW((void)source.features(0), Error);
 }
 
 std::vector<std::string> problems(const char* json) {
@@ -146,7 +147,9 @@ TEST(Planted, SchemaRefusesWhatCannotBe) {
         R"({"generator": "grouped", "active": 2.5})", R"({"generator": "grouped", "groups": 513})",
         R"({"shared_rows": 4})",
         R"({"generator": "flat", "semantics": "as_published", "shared_rows": 4})",
-        R"({"block_rows": 0})", R"({"noise": -1})"}) {
+        R"({"block_rows": 0})", R"({"noise": -1})", R"({"width": 2147483648})",
+        R"({"features": 2147483648})", R"({"block_rows": 2147483648})",
+        R"({"block_rows": 1000000000})"}) {
     EXPECT_EQ(problems(bad).size(), 1u) << bad;
   }
 }
