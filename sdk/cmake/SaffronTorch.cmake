@@ -58,7 +58,10 @@ if(NOT TARGET saffron::torch)
   target_link_libraries(saffron_torch INTERFACE torch torch_cpu c10)
   target_compile_definitions(saffron_torch INTERFACE SAFFRON_TORCH_CUDA="${_saffron_cuda}"
                                                      _GLIBCXX_USE_CXX11_ABI=1)
-  # at::parallel_for is an inline template around OpenMP: without the flag it runs serially.
-  target_compile_options(saffron_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
-  target_link_options(saffron_torch INTERFACE $<$<LINK_LANGUAGE:CXX>:-fopenmp>)
+  # at::parallel_for is an inline template around OpenMP: without the flag it runs serially. A
+  # fuzzer wants that, and clang's OpenMP would be a second one beside LibTorch's.
+  if(NOT SAFFRON_FUZZ)
+    target_compile_options(saffron_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+    target_link_options(saffron_torch INTERFACE $<$<LINK_LANGUAGE:CXX>:-fopenmp>)
+  endif()
 endif()

@@ -10,9 +10,15 @@
 
 // Sparse kernels, free for any plugin to use. Matrices over latents have latents first: W [F, d].
 //
-// float32 or float64, contiguous on the CPU (others are made so). Work is split into fixed chunks,
-// never by thread count, so that a result does not depend on the number of threads. Parallel through
-// LibTorch's pool. Shapes are checked (Error invalid).
+// float32 or float64, contiguous (others are made so), all tensors of a call on the CPU or on one
+// CUDA device. Work is split into fixed chunks, never by thread count, so that a result does not
+// depend on the number of threads. Parallel through LibTorch's pool. Shapes are checked (Error
+// invalid).
+//
+// On CUDA (all but assign_maximum; Error plugin where the kernels or a GPU are missing): k of
+// encode_topk is at most 4096, a gradient sums at most 8 factored ones, and LatentGroups of a csr
+// are as long as its capacity. encode_topk waits for the device to look for NaN, but not while a
+// CUDA graph is captured: there a NaN shows in the values.
 
 namespace saffron::inline sdk_v1::ops {
 

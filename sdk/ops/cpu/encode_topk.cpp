@@ -1,6 +1,7 @@
 #include <saffron/ops.h>
 
 #include "ops/cpu/vector.h"
+#include "ops/cuda_ops.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -175,6 +176,7 @@ Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
   if (allowed.defined() && (allowed.numel() != W.size(0) || allowed.scalar_type() != at::kBool)) {
     throw Error(cat("encode_topk: allowed is not bool [", W.size(0), "]"));
   }
+  if (x.is_cuda() || W.is_cuda()) return ops_cuda::encode_topk(x, W, b, k, rectify, allowed);
   const c10::AutoGradMode no_grad(false);
   const at::Tensor rows = x.detach().contiguous(), weights = W.detach().contiguous();
   if (x.scalar_type() == at::kFloat && W.scalar_type() == at::kFloat) {

@@ -1,6 +1,7 @@
 #include <saffron/ops.h>
 
 #include "ops/cpu/vector.h"
+#include "ops/cuda_ops.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
@@ -68,17 +69,21 @@ GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gr
   rows_ = parameter_.dim() >= 2 ? parameter_.size(0) : 1;
   width_ = rows_ > 0 ? parameter_.numel() / rows_ : 0;
   if (gradient.dense.defined()) {
-    if (gradient.dense.sizes() != parameter_.sizes()) {
-      throw Error(cat("optimiser: gradient ", gradient.dense.sizes(), " for a parameter ",
-                      parameter_.sizes()));
+    if (gradient.dense.sizes() != parameter_.sizes() ||
+        gradient.dense.device() != parameter_.device()) {
+      throw Error(cat("optimiser: gradient ", gradient.dense.sizes(), " on ",
+                      gradient.dense.device().str(), " for a parameter ", parameter_.sizes(),
+                      " on ", parameter_.device().str()));
     }
     dense_ = gradient.dense.detach().contiguous();
   }
   for (const FactoredGradient& term : gradient.factored) {
-    if (parameter_.dim() != 2 || term.support.latents() != rows_ || term.rows.size(1) != width_) {
+    if (parameter_.dim() != 2 || term.support.latents() != rows_ || term.rows.size(1) != width_ ||
+        term.rows.device() != parameter_.device() ||
+        term.support.values().device() != parameter_.device()) {
       throw Error(cat("optimiser: a factored gradient over ", term.support.latents(),
-                      " latents and rows ", term.rows.sizes(), " for a parameter ",
-                      parameter_.sizes()));
+                      " latents and rows ", term.rows.sizes(), " on ", term.rows.device().str(),
+                      " for a parameter ", parameter_.sizes(), " on ", parameter_.device().str()));
     }
     factored_.push_back({term.support.with_values(term.support.values().detach().contiguous()),
                          term.rows.detach().contiguous()});
@@ -87,6 +92,10 @@ GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gr
 }
 
 double GradientRows::squared_norm() const {
+  if (parameter_.is_cuda()) {
+    return ops_cuda::squared_norm(
+        {parameter_, dense_, constraint_, factored_, groups_, rows_, width_});
+  }
   const std::int64_t chunks = (rows_ + kChunk - 1) / kChunk;
   std::vector<double> partial(static_cast<std::size_t>(chunks), 0.0);
   const auto run = [&]<class T>(T) {
@@ -126,6 +135,10 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
                                      std::sqrt(correction2),
                                      options.lr * options.weight_decay,
                                      options.gradient_scale};
+  if (parameter_.is_cuda()) {
+    return ops_cuda::adam({parameter_, dense_, constraint_, factored_, groups_, rows_, width_}, m,
+                          v, scalars);
+  }
   const auto run = [&]<class T>(T) {
     T* w = parameter_.mutable_data_ptr<T>();
     T* first = m.mutable_data_ptr<T>();
@@ -149,6 +162,7 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
 }
 
 at::Tensor form_gradient(const FactoredGradient& gradient) {
+  if (gradient.rows.is_cuda()) return ops_cuda::form_gradient(gradient);
   at::Tensor out =
       at::zeros({gradient.support.latents(), gradient.rows.size(1)}, gradient.rows.options());
   const LatentGroups groups = group_by_latent(gradient.support);

@@ -1,6 +1,7 @@
 #include <saffron/ops.h>
 
 #include "ops/cpu/vector.h"
+#include "ops/cuda_ops.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -19,15 +20,15 @@ class EntryRange {
  public:
   explicit EntryRange(const Codes& codes)
       : k_(codes.layout() == Codes::Layout::topk ? codes.values().size(1) : 0),
-        offsets_(codes.layout() == Codes::Layout::csr
-                     ? codes.offsets().contiguous().const_data_ptr<std::int32_t>()
-                     : nullptr) {}
+        held_(codes.layout() == Codes::Layout::csr ? codes.offsets().contiguous() : at::Tensor()),
+        offsets_(held_.defined() ? held_.const_data_ptr<std::int32_t>() : nullptr) {}
   [[nodiscard]] std::int64_t begin(std::int64_t row) const {
     return offsets_ != nullptr ? offsets_[row] : row * k_;
   }
 
  private:
   std::int64_t k_;
+  at::Tensor held_;
   const std::int32_t* offsets_;
 };
 
@@ -94,6 +95,7 @@ at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) 
     const at::Tensor out = at::mm(codes.values(), W);
     return b.defined() ? out + b : out;
   }
+  if (W.is_cuda() || codes.values().is_cuda()) return ops_cuda::decode(codes, W, b);
   at::Tensor out = b.defined() ? b.detach().expand({codes.rows(), W.size(1)}).contiguous()
                                : at::zeros({codes.rows(), W.size(1)}, codes.values().options());
   const at::Tensor weights = W.detach().contiguous();
@@ -109,6 +111,7 @@ at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tens
   }
   const c10::AutoGradMode no_grad(false);
   if (codes.layout() == Codes::Layout::dense) return at::mm(g, W.t());
+  if (W.is_cuda() || g.is_cuda()) return ops_cuda::code_gradient(codes, W, g);
   at::Tensor out = at::zeros(codes.values().sizes(), W.options());
   const at::Tensor weights = W.detach().contiguous(), rows = g.detach().contiguous();
   by_type("code_gradient", codes.values(),
@@ -117,6 +120,7 @@ at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tens
 }
 
 LatentGroups group_by_latent(const Codes& support) {
+  if (support.indices().is_cuda()) return ops_cuda::group_by_latent(support);
   const at::Tensor indices = support.indices().contiguous();
   const EntryRange range(support);
   const std::int64_t count = range.begin(support.rows());
