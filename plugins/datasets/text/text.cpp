@@ -12,6 +12,7 @@
 #include <atomic>
 #include <filesystem>
 #include <iomanip>
+#include <limits>
 #include <unordered_map>
 
 namespace saffron::plugins {
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 
 // Documents are encoded in batches of about this many bytes: the unit of parallel work.
 constexpr std::size_t kBatchBytes = 1 << 16;
+constexpr double kMostTokens = std::numeric_limits<std::int32_t>::max();  // of a row
 
 // Each file's name for people: its path where the name alone would be ambiguous.
 std::vector<std::string> names_of(const std::vector<std::string>& files) {
@@ -97,7 +99,7 @@ Schema<Text::Options> Text::schema() {
       .param("files", &Options::files, "text files in UTF-8; patterns such as data/*.txt",
              required(), not_empty(), hashed_file())
       .param("tokenizer", &Options::tokenizer, "a model's name, or a tokenizer", required())
-      .param("context", &Options::context, "tokens a row", at_least(2), unit("tokens"))
+      .param("context", &Options::context, "tokens a row", between(2, kMostTokens), unit("tokens"))
       .choice("document", &Options::document, "what the separator stands between",
               {{"file", Unit::file}, {"line", Unit::line}, {"blank_line", Unit::blank_line}})
       .param("separator", &Options::separator,

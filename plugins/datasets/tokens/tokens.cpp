@@ -6,12 +6,15 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 
 namespace saffron::plugins {
 namespace {
 
 constexpr std::int64_t kDefaultContext = 128;  // of vectors; a matrix has its columns
+constexpr double kMostInt32 = std::numeric_limits<std::int32_t>::max();
 
 }  // namespace
 
@@ -22,11 +25,11 @@ Schema<Tokens::Options> Tokens::schema() {
              required(), not_empty(), hashed_file())
       .param("tensor", &Options::tensor, "which tensor of a safetensors file that has several")
       .param("context", &Options::context,
-             "tokens a row; by default a matrix's columns, and 128 of a vector", at_least(1),
-             unit("tokens"))
+             "tokens a row; by default a matrix's columns, and 128 of a vector",
+             between(1, kMostInt32), unit("tokens"))
       .param("vocabulary", &Options::vocabulary,
              "every id is below it; by default the tokenizer's, or what the largest id needs",
-             at_least(1))
+             between(1, kMostInt32))
       .param("tokenizer", &Options::tokenizer,
              "a model's name, or a tokenizer: for showing the tokens as text");
 }

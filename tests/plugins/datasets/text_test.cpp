@@ -205,6 +205,10 @@ TEST(TextSchema, ChecksWhatARecipeSays) {
   config.erase("tokenizer");
   schema.decode(config, &read, bad);
   EXPECT_EQ(bad.problems.size(), 4u);
+  Decoded absurd;
+  config.set("context", std::int64_t{1} << 31);
+  schema.decode(config, &read, absurd);
+  EXPECT_EQ(absurd.problems.size(), 4u);
 }
 
 }  // namespace

@@ -157,6 +157,20 @@ TEST_F(TokensDataset, WantsOneContextForAllFiles) {
   EXPECT_EQ(make(chosen)->info().rows, 4);
 }
 
+TEST(TokensSchema, RefusesSizesThatCannotBe) {
+  for (const char* name : {"context", "vocabulary"}) {
+    for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1} << 31}) {
+      Value config = Value::table();
+      config.set("files", Value(Value::List{"ids.npy"}));
+      config.set(name, size);
+      Tokens::Options options;
+      Decoded decoded;
+      Tokens::schema().decode(config, &options, decoded);
+      EXPECT_EQ(decoded.problems.size(), 1u) << name << " = " << size;
+    }
+  }
+}
+
 TEST_F(TokensDataset, RefusesRowsThatAreNotThere) {
   const auto tokens = make(options({npy("ids.npy", counting(4, at::kInt).view({2, 2}))}));
   for (const std::int64_t index : {-1, 2}) {
