@@ -81,8 +81,7 @@ void read_rows(RunState& run, const NodeSpec& node, const ScorerNeeds& needs,
   const std::int64_t available = reader.epoch_rows();
   std::int64_t wanted = available == kEndless ? kEndlessRows : available;
   if (keys.rows) wanted = available == kEndless ? *keys.rows : std::min(*keys.rows, available);
-  for (std::int64_t done = 0; done < wanted;
-       run.progress.update(std::min(done, wanted), wanted)) {
+  for (std::int64_t done = 0; done < wanted; run.progress.update(std::min(done, wanted), wanted)) {
     throw_if_interrupted();
     std::int64_t block = -1;
     ActivationRows rows;
