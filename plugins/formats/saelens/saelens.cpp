@@ -1,5 +1,6 @@
 #include "saelens.h"
 
+#include <saffron/dataset.h>
 #include <saffron/io.h>
 #include <saffron/model.h>
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <string_view>
 
 namespace saffron::plugins {
 namespace fs = std::filesystem;
@@ -17,6 +19,9 @@ namespace {
 
 constexpr const char* kConfig = "cfg.json";
 constexpr const char* kWeights = "sae_weights.safetensors";
+// The version whose layout of cfg.json this is. Without one SAELens takes a file for an older
+// layout, whose metadata stood beside the other keys, and drops the table.
+constexpr const char* kConfigVersion = "6.0.0";
 
 struct Weights {
   at::Tensor W_enc, b_enc, W_dec, b_dec;
@@ -30,20 +35,51 @@ Weights on_raw_activations(const CanonicalSae& sae) {
   if (!w.b_enc.defined()) w.b_enc = at::zeros({F}, sae.W_dec.options());
   if (!w.b_dec.defined()) w.b_dec = at::zeros({d}, sae.W_dec.options());
   if (!sae.input_mean.defined()) return w;
-  const double scale = sae.input_scale[0].item<double>();
-  if ((sae.input_scale - scale).abs().max().item<double>() > 1e-5 * scale) {
+  const double scale = sae.input_scale.median().item<double>();
+  // Recorded scales carry the rounding of float32 beside a mean that may be 1e4 times larger.
+  if ((sae.input_scale - scale).abs().max().item<double>() > 1e-2 * scale) {
     throw Error("the SAE's inputs were scaled by coordinate, which SAELens cannot express")
         .with_help("train with one scale for all coordinates (scale = \"sqrt_d\")");
   }
-  const at::Tensor mean = sae.input_mean.to(w.W_enc.scalar_type());
-  // (a - mean) s - apply b_dec, encoded: everything but a goes into the bias.
-  const at::Tensor moved = mean * scale + (w.subtract_b_dec ? w.b_dec : w.b_dec * 0);
-  w.b_enc = w.b_enc - at::mv(w.W_enc.t(), moved);
+  if (!w.subtract_b_dec) w.b_enc = w.b_enc + at::mv(w.W_enc.t(), w.b_dec);
   w.W_enc = w.W_enc * scale;
   w.W_dec = w.W_dec / scale;
-  w.b_dec = w.b_dec / scale + mean;
-  w.subtract_b_dec = false;
+  w.b_dec = w.b_dec / scale + sae.input_mean.to(w.b_dec.scalar_type());
+  w.subtract_b_dec = true;
   return w;
+}
+
+// TransformerLens' name of a site, which is what SAELens looks for; other names stay. The input of
+// the MLP has none: TransformerLens' `hook_normalized` comes before the norm's weights.
+std::string hook_name(const std::string& site) {
+  if (site == "embed") return "hook_embed";
+  const std::string_view layers = "layers.";
+  const std::size_t dot = site.rfind('.');
+  if (!site.starts_with(layers) || dot <= layers.size()) return site;
+  const std::string layer = site.substr(layers.size(), dot - layers.size());
+  const std::string part = site.substr(dot + 1);
+  for (const char* known : {"resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"}) {
+    if (part == known) return cat("blocks.", layer, ".hook_", part);
+  }
+  return site;
+}
+
+Value metadata_of(const TrainedSae& sae) {
+  Value metadata = Value::table();
+  metadata.set("sae_lens_version", kConfigVersion);
+  metadata.set("sae_lens_training_version", Value());  // else SAELens says that it trained this
+  metadata.set("exported_by", "saffron");
+  metadata.set("hook_name", hook_name(sae.shape.reads.at(0).name));
+  auto* backed = dynamic_cast<ModelBacked*>(sae.source.get());
+  if (backed == nullptr) return metadata;
+  metadata.set("hook_name", hook_name(backed->site(sae.reads.at(0))));
+  metadata.set("model_name", backed->model().info().name);
+  metadata.set("context_size", backed->dataset().info().length);
+  Value positions = Value::list();  // slice(first_position, None)
+  positions.push(backed->first_position());
+  positions.push(Value());
+  metadata.set("seqpos_slice", std::move(positions));
+  return metadata;
 }
 
 Value config_of(const TrainedSae& sae, const CanonicalSae& canonical, const Weights& weights) {
@@ -60,15 +96,18 @@ Value config_of(const TrainedSae& sae, const CanonicalSae& canonical, const Weig
     config.set("k", *canonical.k);
     config.set("rescale_acts_by_decoder_norm", false);
   }
-  Value metadata = Value::table();
-  metadata.set("hook_name", sae.shape.reads.at(0).name);
-  if (auto* backed = dynamic_cast<ModelBacked*>(sae.source.get())) {
-    metadata.set("model_name", backed->model().info().name);
-    metadata.set("hook_name", backed->site(sae.reads.at(0)));
-  }
-  metadata.set("exported_by", "saffron");
-  config.set("metadata", std::move(metadata));
+  config.set("metadata", metadata_of(sae));
   return config;
+}
+
+// What changes the forward pass and is not read: a setting of `config` other than `plain`.
+void require_plain(const Value& config, const char* key, const Value& plain,
+                   const std::string& file) {
+  const Value* value = config.find(key);
+  if (value == nullptr || value->is_null() || *value == plain) return;
+  throw Error(ErrorKind::data, cat(key, " = ", to_json(*value), " is not read"))
+      .within(file)
+      .with_help(cat("only ", to_json(plain), " is"));
 }
 
 }  // namespace
@@ -87,6 +126,11 @@ CanonicalSae SaeLens::read(const std::string& folder) const {
         .within(file)
         .with_help("standard and topk are");
   }
+  require_plain(config, "normalize_activations", "none", file);
+  require_plain(config, "reshape_activations", "none", file);
+  require_plain(config, "rescale_acts_by_decoder_norm", false, file);
+  require_plain(config, "finetuning_scaling_factor", false, file);
+  require_plain(config, "activation_fn_str", architecture == "topk" ? "topk" : "relu", file);
   const SafetensorsFile weights = SafetensorsFile::open(path / kWeights);
   CanonicalSae sae;
   sae.W_enc = weights.tensor("W_enc").to(at::kFloat).clone();
@@ -111,6 +155,10 @@ void SaeLens::write(const TrainedSae& sae, const CanonicalSae& canonical,
                     const std::string& folder) const {
   if (canonical.activation != "relu" && canonical.activation != "topk") {
     throw Error(cat("activation '", canonical.activation, "' has no SAELens architecture here"));
+  }
+  if (sae.reads != sae.predicts) {
+    throw Error("the SAE reads one stream and predicts another, which is not written here")
+        .with_help("leave `predicts` out to train an SAE that SAELens reads");
   }
   const fs::path target = folder;
   if (fs::exists(target)) {

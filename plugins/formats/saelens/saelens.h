@@ -8,11 +8,14 @@ namespace saffron::plugins {
 // W_dec [F, d], b_dec [d], for the architectures "standard" (ReLU) and "topk".
 // (SAELens 6, saes/sae.py: f = act((x - apply * b_dec) W_enc + b_enc), xhat = f W_dec + b_dec)
 //
-// Written weights read raw activations: where the source centred or scaled its rows, x = (a - mean) * s
-// with one scale s, that is folded in:
-//   encoding a:   W_enc' = s W_enc,   b_enc' = b_enc - s mean W_enc   (b_dec's part likewise, apply = 0)
-//   decoding:     xhat / s + mean:    W_dec' = W_dec / s,   b_dec' = b_dec / s + mean
-// so that f is unchanged. Scales that differ between coordinates cannot be expressed (Error invalid).
+// Written weights read raw activations: where the source centred or scaled its rows, x = (a - mean) s
+// with one scale s, that is folded in with apply = 1, so that the mean goes before any product:
+//   b_dec' = b_dec / s + mean    W_enc' = s W_enc    W_dec' = W_dec / s
+//   b_enc' = b_enc, and + b_dec W_enc where b_dec was not subtracted
+// so that f is unchanged and the output is xhat / s + mean. Scales that differ between coordinates, and
+// SAEs that predict another stream than they read, cannot be expressed (Error invalid).
+//
+// Read are plain folders only: settings that change the forward pass otherwise are refused.
 class SaeLens final : public Format {
  public:
   struct Options {};

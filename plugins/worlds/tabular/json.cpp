@@ -6,8 +6,10 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace saffron::plugins {
 namespace {
@@ -29,16 +31,16 @@ class NestedLists {
       if (list.empty()) break;
       at = &list.front();
     }
-    at::Tensor out = at::empty(shape_, at::kDouble);
-    next_ = out.mutable_data_ptr<double>();
     fill(value, 0, name_);
+    at::Tensor out = at::empty(shape_, at::kDouble);
+    std::copy(numbers_.begin(), numbers_.end(), out.mutable_data_ptr<double>());
     return out;
   }
 
  private:
   void fill(const Value& value, std::size_t depth, const std::string& place) {
     if (depth == shape_.size()) {
-      *next_++ = number(value, place);
+      numbers_.push_back(number(value, place));
       return;
     }
     if (!value.is_list()) fail(value, cat(place, " is ", value.type_name(), ", not a list"));
@@ -61,7 +63,7 @@ class NestedLists {
   std::string name_;
   bool flags_;
   std::vector<std::int64_t> shape_;
-  double* next_ = nullptr;
+  std::vector<double> numbers_;  // before the tensor: a ragged file's shape can be of any size
 };
 
 }  // namespace

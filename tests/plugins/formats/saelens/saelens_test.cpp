@@ -47,7 +47,7 @@ class SaeLensTest : public testing::Test {
     folder = (fs::temp_directory_path() / cat("saffron-saelens-", ::getpid())).string();
     fs::remove_all(folder);
     trained.shape = {{{"x", kD}}, {{"x", kD}}};
-    trained.reads = {0};
+    trained.reads = trained.predicts = {0};
   }
   void TearDown() override { fs::remove_all(folder); }
   std::string folder;
@@ -96,6 +96,9 @@ TEST_F(SaeLensTest, RefusesWhatItCannotExpress) {
   sae.input_scale = Random(6).uniform_rows(0, 1, kD).squeeze(0) + 1;
   EXPECT_THROW(format.write(trained, sae, folder), Error);
   EXPECT_FALSE(fs::exists(folder));
+  trained.predicts = {1};
+  EXPECT_THROW(format.write(trained, sae_of(true), folder), Error);
+  EXPECT_FALSE(fs::exists(folder));
 }
 
 TEST_F(SaeLensTest, OverwritesNothing) {
@@ -113,6 +116,44 @@ TEST_F(SaeLensTest, RefusesWeightsThatDoNotFitTheConfiguration) {
   config.set("architecture", "gated");
   write_file_atomic(file, to_json(config));
   EXPECT_THROW((void)format.read(folder), Error);
+}
+
+TEST_F(SaeLensTest, RefusesSettingsThatChangeTheForwardPass) {
+  format.write(trained, sae_of(true), folder);
+  const fs::path file = fs::path(folder) / "cfg.json";
+  const Value written = from_json(read_text(file), "cfg.json");
+  for (const auto& [key, value] :
+       std::vector<std::pair<const char*, Value>>{{"normalize_activations", "layer_norm"},
+                                                  {"reshape_activations", "hook_z"},
+                                                  {"rescale_acts_by_decoder_norm", true},
+                                                  {"finetuning_scaling_factor", true},
+                                                  {"activation_fn_str", "topk"}}) {
+    Value config = written;
+    config.set(key, value);
+    write_file_atomic(file, to_json(config));
+    EXPECT_THROW((void)format.read(folder), Error) << key;
+  }
+  Value older = written;
+  older.set("normalize_activations", Value());
+  older.set("activation_fn_str", "relu");
+  write_file_atomic(file, to_json(older));
+  EXPECT_NO_THROW((void)format.read(folder));
+}
+
+TEST_F(SaeLensTest, NamesSitesAsTransformerLensDoes) {
+  for (const auto& [site, hook] : std::vector<std::pair<std::string, std::string>>{
+           {"layers.10.resid_post", "blocks.10.hook_resid_post"},
+           {"layers.0.mlp_out", "blocks.0.hook_mlp_out"},
+           {"embed", "hook_embed"},
+           {"layers.3.mlp_in", "layers.3.mlp_in"},
+           {"layers.resid_post", "layers.resid_post"},
+           {"resid", "resid"}}) {
+    trained.shape.reads[0].name = site;
+    format.write(trained, sae_of(true), folder);
+    const Value config = from_json(read_text(fs::path(folder) / "cfg.json"), "cfg.json");
+    EXPECT_EQ(config.at("metadata").at("hook_name").as_string(), hook);
+    fs::remove_all(folder);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Inputs, manifests and folders that are not as they were, or not to be had."""
+
+import json
+import os
+import shutil
+import signal
+
+from bad_days import (BUSY, INPUT, RECIPE, BadDay, flip_bit, main, obey_permissions, write_rows)
+
+
+class ChangedInputs(BadDay):
+    def refused_and_untouched(self, code, *words):
+        before = self.snapshot()
+        self.refused(code, *words)
+        self.assertEqual(self.snapshot(), before)
+
+    def test_refused_when_resuming(self):
+        self.stop_while_training()
+        (self.folder / "rows.npy").rename(self.folder / "kept.npy")
+        write_rows(self.folder / "rows.npy", seed=2)
+        self.refused_and_untouched(INPUT, "started with other input files: rows.npy changed",
+                                   "--fresh")
+        (self.folder / "kept.npy").rename(self.folder / "rows.npy")
+        self.saffron()
+        self.assert_as_uninterrupted()
+
+    def test_refused_when_done(self):
+        self.saffron()
+        world = self.folder / "world.json"
+        kept = world.read_text()
+        world.write_text(kept.replace("0.75, 0.25", "0.25, 0.75"))
+        self.refused_and_untouched(INPUT, "started with other input files: world.json changed")
+        world.write_text(kept)
+        self.assertIn("done already", self.saffron())
+        world.write_text(kept.replace("0.75, 0.25", "0.25, 0.75"))
+        self.saffron("--fresh")
+        self.assertEqual(self.manifest()["status"], "done")
+        self.assertEqual(len(list((self.folder / "runs").glob("*.replaced-1/report.html"))), 1)
+
+    def test_seen_behind_an_old_time(self):
+        """Of equal size and with its time set back: the remembered digest must not stand."""
+        self.saffron()
+        rows = self.folder / "rows.npy"
+        times = os.stat(rows)
+        flip_bit(rows, 5000)
+        os.utime(rows, ns=(times.st_atime_ns, times.st_mtime_ns))
+        self.refused_and_untouched(INPUT, "rows.npy changed")
+
+    def test_damaged_and_missing(self):
+        self.stop_while_training()
+        rows = self.folder / "rows.npy"
+        content = rows.read_bytes()
+        rows.write_bytes(content[:5000])
+        self.refused_and_untouched(RECIPE, "source.rows", "rows.npy", "truncated or corrupt")
+        rows.unlink()
+        self.refused_and_untouched(RECIPE, "source.rows", "rows.npy")
+        rows.write_bytes(content)
+        self.saffron()
+        self.assert_as_uninterrupted()
+
+    def test_unreadable(self):
+        self.saffron()
+        (self.folder / "world.json").chmod(0)
+        before = self.snapshot()
+        self.refused(RECIPE, "world.grid", "cannot open 'world.json': Permission denied",
+                     preexec_fn=obey_permissions)
+        self.assertEqual(self.snapshot(), before)
+
+
+class Manifests(BadDay):
+    def test_damaged(self):
+        self.saffron()
+        manifest = self.run_folder() / "manifest.json"
+        whole = manifest.read_text()
+        no_inputs = json.loads(whole)
+        del no_inputs["inputs"]
+        for content in ("", whole[:len(whole) // 2], "null", "{}", "[]", json.dumps(no_inputs)):
+            with self.subTest(content=content[:40]):
+                manifest.write_text(content)
+                before = self.snapshot()
+                self.refused(INPUT, "manifest.json", "the manifest is damaged: ", "--fresh")
+                self.assertEqual(self.snapshot(), before)
+        manifest.unlink()
+        self.refused(INPUT, "there is no manifest.json", "--fresh")
+        self.saffron("--fresh")
+        self.assert_as_uninterrupted()
+
+
+class Folders(BadDay):
+    def test_runs_is_a_file(self):
+        (self.folder / "runs").write_text("")
+        self.refused(INPUT, "runs/bad_days-", "cannot create the folder: Not a directory", "--runs")
+
+    def test_cache_is_a_file(self):
+        (self.folder / "cache").write_text("")
+        self.refused(INPUT, "cache: cannot create the folder: Not a directory", "--cache")
+
+    def test_runs_is_read_only(self):
+        (self.folder / "runs").mkdir(mode=0o555)
+        self.refused(INPUT, "runs/bad_days-", "cannot create the folder: Permission denied",
+                     "--runs", preexec_fn=obey_permissions)
+
+    def test_a_run_is_read_only(self):
+        self.saffron()
+        os.chmod(self.run_folder(), 0o555)
+        for path in self.run_folder().iterdir():
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        self.refused(INPUT, ".lock: cannot open the lock: Permission denied",
+                     preexec_fn=obey_permissions)
+        self.refused(INPUT, "Permission denied", options=("--fresh",), preexec_fn=obey_permissions)
+        os.chmod(self.run_folder(), 0o755)
+
+    def test_cache_is_read_only(self):
+        (self.folder / "cache").mkdir(mode=0o555)
+        self.refused(INPUT, "cache/digests.json", "Permission denied", preexec_fn=obey_permissions)
+        shutil.rmtree(self.folder / "runs")
+        self.saffron("--cache", "", preexec_fn=obey_permissions)
+        self.assert_as_uninterrupted()
+
+    def test_in_other_hands(self):
+        first = self.start()
+        try:
+            while not list(self.folder.glob("runs/*/metrics.jsonl")):
+                self.assertIsNone(first.poll())
+            first.send_signal(signal.SIGSTOP)
+            for options in ((), ("--fresh",)):
+                self.refused(BUSY, "runs/bad_days-", f"another process ({first.pid}) is working on",
+                             "help: wait for it", options=options)
+        finally:
+            first.send_signal(signal.SIGCONT)
+            _, errors = first.communicate()
+        self.assertEqual(first.returncode, 0, errors)
+        self.assert_as_uninterrupted()
+
+
+main()
