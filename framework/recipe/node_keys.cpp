@@ -37,6 +37,7 @@ namespace {
 
 constexpr const char* kSeedDoc = "makes this node's random draws differ from those of another seed";
 
+constexpr double kMostBlocks = 1'048'576;
 constexpr double kMostRows = 281'474'976'710'656;  // 2^48
 constexpr double kMostInBatch = 2'147'483'647;     // rows of a batch are numbered in 32 bits
 
@@ -115,6 +116,9 @@ Schema<TrainKeys> TrainKeys::schema() {
       .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(),
              between(1, kMostRows))
       .param("batch", &TrainKeys::batch, "rows of a step", between(1, kMostInBatch))
+      .param("shuffle_blocks", &TrainKeys::shuffle_blocks,
+             "blocks of the source whose rows are shuffled together, where a block's rows are alike",
+             between(1, kMostBlocks))
       .param("optimizer", &TrainKeys::optimizer, "how parameters are stepped")
       .param("schedule", &TrainKeys::schedule, "of the learning rate, in shares of the steps")
       .param("seed", &TrainKeys::seed, kSeedDoc, non_negative())

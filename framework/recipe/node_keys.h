@@ -51,6 +51,7 @@ struct TrainKeys {
   std::vector<std::string> saes;
   std::int64_t rows = 0;  // rows of the training split that each SAE sees in all
   std::int64_t batch = 1024;
+  std::int64_t shuffle_blocks = 16;  // blocks whose rows are shuffled together
   OptimizerKeys optimizer;
   Schedule schedule;  // of the learning rate; warmup and decay are shares of the steps
   std::int64_t seed = 0;

@@ -175,9 +175,15 @@ class TrainRun {
       }
     }
     Reader reader(run_.objects.blocks(spec_.source), run_.objects.split(spec_.source),
-                  node_random(seed, spec_.seed, "training order"), {});
+                  node_random(seed, spec_.seed, "training order"), {.window = window()});
     return Trainer(std::move(members), std::move(penalties), std::move(reader), options(),
                    run_.objects.host().dtype);
+  }
+
+  // Blocks shuffled together; a short run makes no more of them than it reads.
+  std::int64_t window() {
+    const std::int64_t in_block = run_.objects.blocks(spec_.source)->info().block_rows;
+    return std::min(spec_.shuffle_blocks, (spec_.rows + in_block - 1) / in_block);
   }
 
   void train(const std::optional<State>& checkpoint) {

@@ -4,6 +4,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_copy.h>
 #include <ATen/ops/isfinite.h>
 
 #include <algorithm>
@@ -43,6 +44,14 @@ at::Tensor shuffled(Random random, std::int64_t count) {
 
 BlockCache::BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place)
     : source_(std::move(source)), place_(std::move(place)), budget_(bytes) {}
+
+const SourceInfo& BlockCache::info() const {
+  const SourceInfo& info = guard(place_, [&]() -> const SourceInfo& { return source_->info(); });
+  if (info.blocks > 0 && info.block_rows < 1) {
+    throw place_.locate(Error(ErrorKind::plugin, cat("has blocks of ", info.block_rows, " rows")));
+  }
+  return info;
+}
 
 std::int64_t BlockCache::rows_of(std::int64_t index) const {
   return guard(place_, [&] { return source_->rows_of(index); });
@@ -109,17 +118,19 @@ std::int64_t BlockSplit::block(Split split, std::int64_t position) const {
 Reader::Reader(std::shared_ptr<BlockCache> cache, const BlockSplit& split, Random random,
                Options options)
     : cache_(std::move(cache)), split_(split), random_(random), options_(options) {
-  if (blocks_here() == 0) {
-    throw Error(cat("the source has ", split_.count(options_.split), " blocks in its ",
+  const std::int64_t all = split_.count(options_.split);
+  blocks_here_ =
+      all == kEndless ? kEndless : (all - options_.rank + options_.world - 1) / options_.world;
+  if (blocks_here_ == 0) {
+    throw Error(cat("the source has ", all, " blocks in its ",
                     options_.split == Split::train ? "training" : "held-out",
                     " split, too few for ", options_.world, " rank(s)"))
         .with_help("give it more data, a smaller block, or another held_out share");
   }
-}
-
-std::int64_t Reader::blocks_here() const {
-  const std::int64_t all = split_.count(options_.split);
-  return all == kEndless ? kEndless : (all - options_.rank + options_.world - 1) / options_.world;
+  if (options_.order == RowOrder::contexts || cache_->info().independent) {
+    options_.window = 1;
+  }
+  windows_ = all == kEndless ? kEndless : (blocks_here_ + options_.window - 1) / options_.window;
 }
 
 std::int64_t Reader::block_at(std::int64_t epoch, std::int64_t position) const {
@@ -133,25 +144,40 @@ std::int64_t Reader::block_at(std::int64_t epoch, std::int64_t position) const {
   return split_.block(options_.split, place);
 }
 
+// Windows of an epoch differ by a block at most, so that the last one is not a small rest whose
+// rows resemble each other.
+std::int64_t Reader::window_begin(std::int64_t window) const {
+  if (windows_ == kEndless) return window * options_.window;
+  const std::int64_t rest = blocks_here_ % windows_;
+  return window * (blocks_here_ / windows_) + std::min(window, rest);
+}
+
+std::int64_t Reader::rows_of_window() const {
+  std::int64_t rows = 0;
+  for (std::int64_t p = window_begin(window_); p < window_begin(window_ + 1); ++p) {
+    rows += cache_->rows_of(block_at(epoch_, p));
+  }
+  return rows;
+}
+
 std::int64_t Reader::epoch_rows() {
   if (epoch_rows_ >= 0) return epoch_rows_;
-  const std::int64_t blocks = blocks_here();
-  if (blocks == kEndless) return epoch_rows_ = kEndless;
+  if (blocks_here_ == kEndless) return epoch_rows_ = kEndless;
   // The permutation may move the short last block between ranks from one epoch to the next, so with
   // several ranks an epoch is counted in whole blocks by position and this is the first epoch's.
   std::int64_t rows = 0;
-  for (std::int64_t p = 0; p < blocks; ++p) rows += cache_->rows_of(block_at(0, p));
+  for (std::int64_t p = 0; p < blocks_here_; ++p) rows += cache_->rows_of(block_at(0, p));
   return epoch_rows_ = rows;
 }
 
 void Reader::seek(std::int64_t row) {
   open_ = false;
   row_ = row;
-  epoch_ = position_ = offset_ = 0;
+  epoch_ = window_ = offset_ = 0;
   std::int64_t left = row;
-  if (blocks_here() == kEndless) {
-    const std::int64_t size = cache_->source().info().block_rows;
-    position_ = left / size;
+  if (blocks_here_ == kEndless) {
+    const std::int64_t size = cache_->info().block_rows * options_.window;
+    window_ = left / size;
     offset_ = left % size;
     return;
   }
@@ -160,34 +186,57 @@ void Reader::seek(std::int64_t row) {
     left %= epoch_rows();
   }
   for (;;) {
-    const std::int64_t size = cache_->rows_of(block_at(epoch_, position_));
+    const std::int64_t size = rows_of_window();
     if (left < size) break;
     left -= size;
-    advance_block();
+    advance_window();
   }
   offset_ = left;
 }
 
-void Reader::advance_block() {
+void Reader::advance_window() {
   offset_ = 0;
   open_ = false;
-  if (++position_ == blocks_here()) {
-    position_ = 0;
+  current_ = {};  // before the next one is made: it may be large
+  if (++window_ == windows_) {
+    window_ = 0;
     ++epoch_;
   }
 }
 
-void Reader::open_block() {
-  const std::int64_t number = block_at(epoch_, position_);
-  current_ = cache_->block(number);
-  if (options_.order == RowOrder::rows) {
-    const at::Tensor order = shuffled(random_.fork("rows")
-                                          .fork(static_cast<std::uint64_t>(epoch_))
-                                          .fork(static_cast<std::uint64_t>(number)),
-                                      current_.streams.at(0).size(0));
-    for (at::Tensor& stream : current_.streams) stream = stream.index_select(0, order);
-    if (current_.origin.defined()) current_.origin = current_.origin.index_select(0, order);
+// Where each row of the open window's blocks, one after another, stands in the window.
+at::Tensor Reader::places(std::int64_t rows) const {
+  return shuffled(random_.fork("rows")
+                      .fork(static_cast<std::uint64_t>(epoch_))
+                      .fork(static_cast<std::uint64_t>(window_)),
+                  rows);
+}
+
+void Reader::open_window() {
+  const std::int64_t first = window_begin(window_), end = window_begin(window_ + 1);
+  if (options_.order == RowOrder::contexts) {
+    current_ = cache_->block(block_at(epoch_, first));
+    open_ = true;
+    return;
   }
+  const std::int64_t rows = rows_of_window();
+  const at::Tensor places = this->places(rows);
+  std::int64_t done = 0;
+  const auto copy = [&](at::Tensor& to, const at::Tensor& from) {
+    if (!to.defined()) to = at::empty({rows, from.size(1)}, from.options());
+    to.index_copy_(0, places.slice(0, done, done + from.size(0)), from);
+  };
+  ActivationRows window;
+  for (std::int64_t p = first; p < end; ++p) {
+    const ActivationRows& block = cache_->block(block_at(epoch_, p));
+    window.streams.resize(block.streams.size());
+    for (std::size_t s = 0; s < block.streams.size(); ++s) {
+      copy(window.streams[s], block.streams[s]);
+    }
+    if (block.origin.defined()) copy(window.origin, block.origin);
+    done += block.streams.at(0).size(0);
+  }
+  current_ = std::move(window);
   open_ = true;
 }
 
@@ -195,19 +244,22 @@ ActivationRows Reader::next(std::int64_t count) {
   std::vector<ActivationRows> pieces;
   std::int64_t left = count;
   while (left > 0) {
-    if (!open_) open_block();
+    if (!open_) open_window();
     const std::int64_t size = current_.streams.at(0).size(0);
     const std::int64_t take = std::min(left, size - offset_);
+    // The last rows of a window are copied, so that the window is not kept for their sake.
+    const auto rows = [&](const at::Tensor& from) {
+      const at::Tensor piece = from.slice(0, offset_, offset_ + take);
+      return offset_ + take == size ? piece.clone() : piece;
+    };
     ActivationRows piece;
-    for (const at::Tensor& stream : current_.streams) {
-      piece.streams.push_back(stream.slice(0, offset_, offset_ + take));
-    }
-    if (current_.origin.defined()) piece.origin = current_.origin.slice(0, offset_, offset_ + take);
+    for (const at::Tensor& stream : current_.streams) piece.streams.push_back(rows(stream));
+    if (current_.origin.defined()) piece.origin = rows(current_.origin);
     pieces.push_back(std::move(piece));
     left -= take;
     offset_ += take;
     row_ += take;
-    if (offset_ == size) advance_block();
+    if (offset_ == size) advance_window();
   }
   if (pieces.size() == 1) return std::move(pieces.front());
 
@@ -226,10 +278,10 @@ ActivationRows Reader::next(std::int64_t count) {
 }
 
 std::pair<std::int64_t, ActivationRows> Reader::next_block() {
-  if (!open_) open_block();
-  std::pair<std::int64_t, ActivationRows> out{block_at(epoch_, position_), current_};
+  if (!open_) open_window();
+  std::pair<std::int64_t, ActivationRows> out{block_at(epoch_, window_begin(window_)), current_};
   row_ += current_.streams.at(0).size(0) - offset_;
-  advance_block();
+  advance_window();
   return out;
 }
 

@@ -21,7 +21,7 @@ class BlockCache {
   BlockCache(std::shared_ptr<Source> source, std::int64_t bytes, Place place = Place("source"));
   const ActivationRows& block(std::int64_t index);
   [[nodiscard]] std::int64_t rows_of(std::int64_t index) const;
-  [[nodiscard]] Source& source() { return *source_; }
+  [[nodiscard]] const SourceInfo& info() const;
 
  private:
   void check(const ActivationRows& rows, std::int64_t index);
@@ -54,14 +54,17 @@ class BlockSplit {
 };
 
 // Batches of one split, in an order that is a pure function of (random, row): each epoch permutes the
-// split's blocks (Split::train), each block is shuffled by itself. Rank r of w takes every w-th block.
-// RowOrder::contexts takes the blocks in the split's own order and leaves rows as they are.
+// split's blocks (Split::train), takes them in windows of about `window` blocks, and shuffles each
+// window's rows together. Rank r of w takes every w-th block. Where the source says that its rows are
+// independent a window is one block. RowOrder::contexts takes the blocks in the split's own order and
+// leaves rows as they are.
 class Reader {
  public:
   struct Options {
     Split split = Split::train;
     RowOrder order = RowOrder::rows;
     std::int64_t rank = 0, world = 1;
+    std::int64_t window = 1;  // blocks
   };
   Reader(std::shared_ptr<BlockCache> cache, const BlockSplit& split, Random random,
          Options options);
@@ -77,19 +80,21 @@ class Reader {
   std::pair<std::int64_t, ActivationRows> next_block();
 
  private:
-  [[nodiscard]] std::int64_t blocks_here() const;
   [[nodiscard]] std::int64_t block_at(std::int64_t epoch, std::int64_t position) const;
-  void open_block();
-  void advance_block();
+  [[nodiscard]] std::int64_t window_begin(std::int64_t window) const;  // its first block's position
+  [[nodiscard]] std::int64_t rows_of_window() const;
+  [[nodiscard]] at::Tensor places(std::int64_t rows) const;
+  void open_window();
+  void advance_window();
 
   std::shared_ptr<BlockCache> cache_;
   BlockSplit split_;
   Random random_;
   Options options_;
+  std::int64_t blocks_here_ = 0, windows_ = 0;  // of an epoch on this rank; kEndless
   std::int64_t epoch_rows_ = -1;
-  std::int64_t row_ = 0;  // of the sequence
-  std::int64_t epoch_ = 0, position_ = 0,
-               offset_ = 0;  // block position in the epoch, row in the block
+  std::int64_t row_ = 0;                             // of the sequence
+  std::int64_t epoch_ = 0, window_ = 0, offset_ = 0;  // window in the epoch, row in the window
   bool open_ = false;
   ActivationRows current_;
 };

@@ -98,6 +98,7 @@ Activations::Activations(const Options& options, const Context& context)
   if (info_.ordered) {  // whole contexts
     info_.block_rows = std::max(info_.block_rows / positions, std::int64_t{1}) * positions;
   }
+  info_.independent = options_.shuffle;
   info_.blocks = (rows + info_.block_rows - 1) / info_.block_rows;
   info_.description = cat(shards_.size(), shards_.size() == 1 ? " file, " : " files, ", rows,
                           " rows, ", megabytes(bytes));

@@ -118,6 +118,7 @@ PlantedSource::PlantedSource(const Options& options, const Context& context)
       info_({.blocks = kEndless,
              .block_rows = options.block_rows,
              .ordered = false,
+             .independent = true,
              .description = describe(options)}) {}
 
 const PlantedSource::Directions& PlantedSource::directions() const {

@@ -23,6 +23,9 @@ struct SourceInfo {
   std::int64_t blocks = 0;      // how many there are; kEndless for a generator
   std::int64_t block_rows = 0;  // rows of every block but the last, which may be shorter
   bool ordered = false;  // rows of a block are contexts one after another (`origin` says which)
+  // Rows of one block are no more alike than rows of any two (drawn independently, or shuffled
+  // already): the host shuffles each block by itself. Otherwise it mixes those of several blocks.
+  bool independent = false;
   std::string description;
 };
 
@@ -40,8 +43,9 @@ struct ActivationRows {
 //   block(i)  is a pure function of i: the same rows at any time, on any rank.
 //
 // A source yields blocks; from them the host makes everything else: the held-out split (whole
-// blocks), the epoch's permutation of blocks, the shuffle inside a block, batches, ranks, prefetch,
-// and seek(row), which recomputes one block. So a block is the unit of work: some thousand rows.
+// blocks), the epoch's permutation of blocks, the shuffle of rows, batches, ranks, and seek(row),
+// which recomputes the blocks shuffled together there. So a block is the unit of work: some thousand
+// rows.
 // Blocks of an endless generator are consecutive numbers for ever. Construction and streams() are
 // cheap (they read headers only): `saffron check` calls them. info() and block() may work.
 // [host thread, one at a time; parallel inside]

@@ -60,11 +60,56 @@ TEST(Reader, EpochsDifferAndRowsAreShuffled) {
             std::set<std::int64_t>(second.begin(), second.end()));
 }
 
-TEST(Reader, SeekContinuesTheUninterruptedSequence) {
-  Reader whole = reader_of(103, 10, 0.2);
+// Tens of the rows' numbers: which blocks of ten they are from.
+std::set<std::int64_t> blocks_of(const std::vector<std::int64_t>& rows) {
+  std::set<std::int64_t> out;
+  for (std::int64_t row : rows) out.insert(row / 10);
+  return out;
+}
+
+TEST(Reader, AWindowMixesTheRowsOfItsBlocks) {
+  // Nine blocks in windows of at most four: three windows of three.
+  Reader reader = reader_of(90, 10, 0, {.window = 4});
+  std::multiset<std::int64_t> seen;
+  for (int window = 0; window < 3; ++window) {
+    const auto rows = take(reader, 30, 7);
+    EXPECT_EQ(blocks_of(rows).size(), 3u);
+    EXPECT_GE(blocks_of({rows.begin(), rows.begin() + 10}).size(), 2u);
+    seen.insert(rows.begin(), rows.end());
+  }
+  EXPECT_EQ(seen.size(), 90u);
+  EXPECT_EQ(std::set<std::int64_t>(seen.begin(), seen.end()).size(), 90u);
+}
+
+TEST(Reader, ARowStaysWholeInAWindow) {
+  auto source = std::make_shared<ToySource>(60, 10, 3);
+  Reader reader(std::make_shared<BlockCache>(source, kMegabyte), BlockSplit(6, 0, Random(4)),
+                Random(5), {.window = 3});
+  const at::Tensor rows = reader.next(60).streams[0];
+  for (std::int64_t r = 0; r < 60; ++r) {
+    const auto number = rows[r][0].item<std::int64_t>();
+    const at::Tensor made = source->block(number / 10).streams[0][number % 10];
+    EXPECT_TRUE(rows[r].equal(made)) << "row " << number;
+  }
+}
+
+TEST(Reader, IndependentRowsAreShuffledBlockByBlock) {
+  auto source = std::make_shared<ToySource>(100, 10);
+  source->set_independent();
+  Reader reader(std::make_shared<BlockCache>(source, kMegabyte), BlockSplit(10, 0, Random(4)),
+                Random(5), {.window = 4});
+  EXPECT_EQ(blocks_of(take(reader, 10, 10)).size(), 1u);
+  EXPECT_EQ(source->made, 1);
+}
+
+class ReaderSeek : public testing::TestWithParam<std::int64_t> {};
+
+TEST_P(ReaderSeek, ContinuesTheUninterruptedSequence) {
+  const Reader::Options options{.window = GetParam()};
+  Reader whole = reader_of(103, 10, 0.2, options);
   const auto expected = take(whole, 300, 11);
   for (std::int64_t row : {0, 1, 9, 10, 57, 83, 84, 85, 166, 250}) {
-    Reader other = reader_of(103, 10, 0.2);
+    Reader other = reader_of(103, 10, 0.2, options);
     other.seek(row);
     EXPECT_EQ(take(other, 300 - row, 13),
               std::vector<std::int64_t>(expected.begin() + row, expected.end()))
@@ -72,18 +117,21 @@ TEST(Reader, SeekContinuesTheUninterruptedSequence) {
   }
 }
 
-TEST(Reader, SeekWorksWithoutEnd) {
-  Reader whole = reader_of(kEndless, 10, 0.2);
+TEST_P(ReaderSeek, WorksWithoutEnd) {
+  const Reader::Options options{.window = GetParam()};
+  Reader whole = reader_of(kEndless, 10, 0.2, options);
   const auto expected = take(whole, 100, 8);
-  Reader other = reader_of(kEndless, 10, 0.2);
+  Reader other = reader_of(kEndless, 10, 0.2, options);
   other.seek(37);
   EXPECT_EQ(take(other, 63, 5), std::vector<std::int64_t>(expected.begin() + 37, expected.end()));
 }
 
+INSTANTIATE_TEST_SUITE_P(Windows, ReaderSeek, testing::Values(1, 2, 3, 100));
+
 TEST(Reader, RanksPartitionAnEpoch) {
   std::multiset<std::int64_t> seen;
   for (std::int64_t rank = 0; rank < 3; ++rank) {
-    Reader reader = reader_of(103, 10, 0, {.rank = rank, .world = 3});
+    Reader reader = reader_of(103, 10, 0, {.rank = rank, .world = 3, .window = 2});
     const auto own = take(reader, reader.epoch_rows(), 6);
     seen.insert(own.begin(), own.end());
   }
