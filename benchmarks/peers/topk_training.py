@@ -3,10 +3,11 @@
 A first pass over the text keeps the activations in files, which both then read: ours through its
 own reader, PyTorch as docs/activation-files.md and docs/python.md describe them. The two train in
 turns, 20 steps each, with ours stopped (SIGSTOP) while the other runs, so that a busy machine slows
-both alike. Seconds a step are medians over the turns, the ratio is the median of the turns' own.
+both alike. Seconds a step are medians over the turns, the ratio is the median of the turns' own. Both
+follow the recipe's learning rate, or, with --constant-lr, its largest value throughout.
 Exit code 1 where our FVU on held-out contexts is the higher one.
 
-  .venv-peers/bin/python benchmarks/peers/topk_training.py [--threads 2] [--folder DIR]
+  .venv-peers/bin/python benchmarks/peers/topk_training.py [--threads 2] [--constant-lr]
 """
 
 import argparse
@@ -51,12 +52,13 @@ class PlainTopK(torch.nn.Module):
 class PyTorch:
     """Training as one writes it by hand: Adam, the decoder renormalised after every step."""
 
-    def __init__(self, rows, width, k, batch, lr):
+    def __init__(self, rows, width, k, batch, lr, schedule):
         torch.manual_seed(0)
         self.rows, self.batch = rows, batch
         self.order = torch.randperm(len(rows))
         self.sae = PlainTopK(rows.shape[1], width, k)
         self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=lr)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, schedule)
         self.fvu = []
 
     def step(self):
@@ -66,6 +68,7 @@ class PyTorch:
         self.optimizer.zero_grad()
         (error / len(x)).backward()
         self.optimizer.step()
+        self.schedule.step()
         with torch.no_grad():
             self.sae.W_dec /= self.sae.W_dec.norm(dim=1, keepdim=True)
             self.fvu.append((error / (x - x.mean(0)).square().sum()).item())
@@ -81,10 +84,10 @@ class PyTorch:
 class Ours:
     """A run of the recipe, which is stopped between its turns."""
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, settings):
         runs = folder / "runs"
         shutil.rmtree(runs, ignore_errors=True)
-        command = run_command(RECIPE, folder, "runs", threads, "train.all.checkpoint_seconds=0")
+        command = run_command(RECIPE, folder, "runs", threads, *settings)
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         while not (found := list(runs.glob("*/metrics.jsonl"))):
             self.wait()
@@ -179,6 +182,17 @@ def in_python(weights, k):
     return sae
 
 
+def learning_rate(steps, warmup, decay):
+    """Its factor at each step, as docs/recipes.md defines `schedule`."""
+    rising, falling = warmup * steps, decay * steps
+
+    def factor(step):
+        up = min((step + 1) / rising, 1) if rising else 1
+        return up * (min((steps - step) / falling, 1) if falling else 1)
+
+    return factor
+
+
 def row(name, fvu, held_out, seconds):
     training = statistics.mean(fvu[-LAST:])
     held_out_fvu, l0, dead = held_out
@@ -189,6 +203,7 @@ def row(name, fvu, held_out, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--constant-lr", action="store_true", help="no warm-up and no decay")
     parser.add_argument("--folder", type=Path, default=BUILD / "benchmarks" / "topk_training")
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -196,12 +211,14 @@ def main():
     recipe = tomllib.loads(RECIPE.read_text())
     sae, train = recipe["sae"]["topk"], recipe["train"]["all"]
     shape = sae["width"], sae["k"], train["batch"], train["optimizer"]["lr"]
+    steps = train["rows"] // train["batch"]
+    schedule = train["schedule"] if not options.constant_lr else {"warmup": 0, "decay": 0}
+    settings = [f"train.all.schedule.{key}={value}" for key, value in schedule.items()]
 
     trained_on = training_blocks(folder, options.threads)
     normalisation = load_file(next((folder / "first").glob("*/saes/topk.safetensors")))
-    peer = PyTorch(read(trained_on, normalisation), *shape)
-    ours = Ours(folder, options.threads)
-    steps = train["rows"] // train["batch"]
+    peer = PyTorch(read(trained_on, normalisation), *shape, learning_rate(steps, **schedule))
+    ours = Ours(folder, options.threads, ["train.all.checkpoint_seconds=0", *settings])
     turns = []
     while len(peer.fvu) < steps:
         own = ours.advance(min(TURN, steps - ours.done)) if ours.done < steps else None

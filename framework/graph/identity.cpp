@@ -17,10 +17,9 @@ Identity::Identity(const Recipe& recipe, const Catalog& catalog, Digests& digest
 Value Identity::common() {
   Value out = Value::table();
   out.set("saffron", SAFFRON_SDK_VERSION);
-  if (!trust_revisions_) {  // kernels, trainer and metrics are in these
-    for (const std::filesystem::path& library : own_libraries()) {
-      out.set(library.filename().string(), digests_.of(library));
-    }
+  if (!trust_revisions_) {
+    const Value own = libraries();
+    for (const Value::Entry& library : own.as_table()) out.set(library.key, library.value);
   }
   out.set("torch", SAFFRON_TORCH_VERSION);
   out.set("seed", recipe_.settings.seed);
@@ -187,6 +186,14 @@ Value Identity::inputs() {
     const Value found = files(use);
     for (const Value::Entry& entry : found.as_table()) out.set(entry.key, entry.value);
   });
+  return out;
+}
+
+Value Identity::libraries() {
+  Value out = Value::table();
+  for (const std::filesystem::path& library : own_libraries()) {
+    out.set(library.filename().string(), digests_.of(library));
+  }
   return out;
 }
 

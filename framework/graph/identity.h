@@ -26,6 +26,7 @@ class Identity {
   // All input files of the recipe with their digests, and all plugins with theirs.
   [[nodiscard]] Value inputs();
   [[nodiscard]] Value plugins();
+  [[nodiscard]] Value libraries();  // Saffron's own: kernels, trainer and metrics are in these
 
  private:
   [[nodiscard]] Value component(const ComponentUse& use);

@@ -30,7 +30,7 @@ void use_threads(std::int64_t wanted) {
 void refuse_change(const Value& before, const Value& now, const char* what) {
   const std::string change = describe_change(before, now);
   if (change.empty()) return;
-  throw Error(ErrorKind::data, cat("this run was started with other ", what, ": ", change))
+  throw Error(ErrorKind::data, cat("this run was started with ", what, ": ", change))
       .with_help(
           cat("restore them, or start over with --fresh (the earlier attempt is kept aside)"));
 }
@@ -89,15 +89,17 @@ class Session {
   // False when this very run is already done.
   bool open_manifest() {
     const Value earlier = directory_.manifest();
-    const Value inputs = identity_.inputs(), plugins = identity_.plugins(), here = environment();
+    const Value inputs = identity_.inputs(), plugins = identity_.plugins(),
+                libraries = identity_.libraries(), here = environment();
     digests_.save();
     manifest_ = Value::table();
     Value resumed = Value::list();
     std::string started = now_text();
     if (!earlier.is_null()) {
-      refuse_change(earlier.at("inputs"), inputs, "input files");
+      refuse_change(earlier.at("inputs"), inputs, "other input files");
       if (!request_.trust_revisions) {
-        refuse_change(without_places(earlier.at("plugins")), without_places(plugins), "plugins");
+        refuse_change(without_places(earlier.at("plugins")), without_places(plugins), "other plugins");
+        refuse_change(earlier.at("libraries"), libraries, "another build of Saffron");
       }
       if (earlier.at("status") == Value("done") && outputs_are_there(earlier)) return false;
       resumed = earlier.at("resumed");
@@ -125,6 +127,7 @@ class Session {
     manifest_.set("resumed", std::move(resumed));
     manifest_.set("inputs", inputs);
     manifest_.set("plugins", plugins);
+    manifest_.set("libraries", libraries);
     write_file_atomic(directory_.file("recipe.toml"), read_text(recipe_.path));
     write_file_atomic(directory_.file("resolved.toml"), resolved_text(recipe_));
     directory_.write_manifest(manifest_);

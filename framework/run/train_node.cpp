@@ -180,10 +180,12 @@ class TrainRun {
                    run_.objects.host().dtype);
   }
 
-  // Blocks shuffled together; a short run makes no more of them than it reads.
+  // Blocks shuffled together: so many that the run hardly makes a block that it does not read.
   std::int64_t window() {
     const std::int64_t in_block = run_.objects.blocks(spec_.source)->info().block_rows;
-    return std::min(spec_.shuffle_blocks, (spec_.rows + in_block - 1) / in_block);
+    const std::int64_t read = (spec_.rows + in_block - 1) / in_block;
+    const std::int64_t windows = (read + spec_.shuffle_blocks - 1) / spec_.shuffle_blocks;
+    return (read + windows - 1) / windows;
   }
 
   void train(const std::optional<State>& checkpoint) {

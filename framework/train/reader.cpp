@@ -144,12 +144,13 @@ std::int64_t Reader::block_at(std::int64_t epoch, std::int64_t position) const {
   return split_.block(options_.split, place);
 }
 
-// Windows of an epoch differ by a block at most, so that the last one is not a small rest whose
-// rows resemble each other.
+// An epoch's last two windows share what is left for them, so that the last one is not a small rest
+// whose rows resemble each other.
 std::int64_t Reader::window_begin(std::int64_t window) const {
-  if (windows_ == kEndless) return window * options_.window;
-  const std::int64_t rest = blocks_here_ % windows_;
-  return window * (blocks_here_ / windows_) + std::min(window, rest);
+  if (windows_ == kEndless || window + 1 < windows_) return window * options_.window;
+  if (window == windows_) return blocks_here_;
+  const std::int64_t before = std::max<std::int64_t>(windows_ - 2, 0) * options_.window;
+  return windows_ == 1 ? 0 : before + (blocks_here_ - before + 1) / 2;
 }
 
 std::int64_t Reader::rows_of_window() const {

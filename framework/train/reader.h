@@ -54,8 +54,8 @@ class BlockSplit {
 };
 
 // Batches of one split, in an order that is a pure function of (random, row): each epoch permutes the
-// split's blocks (Split::train), takes them in windows of about `window` blocks, and shuffles each
-// window's rows together. Rank r of w takes every w-th block. Where the source says that its rows are
+// split's blocks (Split::train), takes them in windows of at most `window` blocks, and shuffles
+// each window's rows together. Rank r of w takes every w-th block. Where the source says that its rows are
 // independent a window is one block. RowOrder::contexts takes the blocks in the split's own order and
 // leaves rows as they are.
 class Reader {

@@ -68,7 +68,7 @@ def kill_often(program, recipe, base, straight, seconds, kills, cache):
             for part in [killed / "runs", *([killed / cache] if cache else [])]:
                 part.rename(done / part.name)
     run(program, recipe, killed, cache)
-    a, b = next((straight / "runs").iterdir()), next((killed / "runs").iterdir())
+    a, b = (next(folder.glob("runs/*/manifest.json")).parent for folder in (straight, killed))
     names = compare(a, b)
     leftovers = [p for p in b.rglob("*") if ".tmp" in p.name]
     if leftovers:

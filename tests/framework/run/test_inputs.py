@@ -38,6 +38,16 @@ class ChangedInputs(BadDay):
         self.assertEqual(self.manifest()["status"], "done")
         self.assertEqual(len(list((self.folder / "runs").glob("*.replaced-1/report.html"))), 1)
 
+    def test_refused_when_saffron_is_another_build(self):
+        self.saffron()
+        file = next((self.folder / "runs").glob("*/manifest.json"))
+        manifest = json.loads(file.read_text())
+        manifest["libraries"]["libsaffron_host.so"] = "0" * 64
+        file.write_text(json.dumps(manifest))
+        self.refused_and_untouched(INPUT, "another build of Saffron: libsaffron_host.so changed",
+                                   "--fresh")
+        self.assertIn("done already", self.saffron("--trust-revisions"))
+
     def test_seen_behind_an_old_time(self):
         """Of equal size and with its time set back: the remembered digest must not stand."""
         self.saffron()

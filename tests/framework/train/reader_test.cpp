@@ -68,12 +68,12 @@ std::set<std::int64_t> blocks_of(const std::vector<std::int64_t>& rows) {
 }
 
 TEST(Reader, AWindowMixesTheRowsOfItsBlocks) {
-  // Nine blocks in windows of at most four: three windows of three.
+  // Nine blocks in windows of at most four: the last two share five.
   Reader reader = reader_of(90, 10, 0, {.window = 4});
   std::multiset<std::int64_t> seen;
-  for (int window = 0; window < 3; ++window) {
-    const auto rows = take(reader, 30, 7);
-    EXPECT_EQ(blocks_of(rows).size(), 3u);
+  for (const std::size_t blocks : {4, 3, 2}) {
+    const auto rows = take(reader, static_cast<std::int64_t>(10 * blocks), 7);
+    EXPECT_EQ(blocks_of(rows).size(), blocks);
     EXPECT_GE(blocks_of({rows.begin(), rows.begin() + 10}).size(), 2u);
     seen.insert(rows.begin(), rows.end());
   }
