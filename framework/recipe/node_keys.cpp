@@ -116,9 +116,10 @@ Schema<TrainKeys> TrainKeys::schema() {
       .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(),
              between(1, kMostRows))
       .param("batch", &TrainKeys::batch, "rows of a step", between(1, kMostInBatch))
-      .param("shuffle_blocks", &TrainKeys::shuffle_blocks,
-             "blocks of the source whose rows are shuffled together, where a block's rows are alike",
-             between(1, kMostBlocks))
+      .param(
+          "shuffle_blocks", &TrainKeys::shuffle_blocks,
+          "blocks of the source whose rows are shuffled together, where a block's rows are alike",
+          between(1, kMostBlocks))
       .param("optimizer", &TrainKeys::optimizer, "how parameters are stepped")
       .param("schedule", &TrainKeys::schedule, "of the learning rate, in shares of the steps")
       .param("seed", &TrainKeys::seed, kSeedDoc, non_negative())

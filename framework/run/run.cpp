@@ -98,7 +98,8 @@ class Session {
     if (!earlier.is_null()) {
       refuse_change(earlier.at("inputs"), inputs, "other input files");
       if (!request_.trust_revisions) {
-        refuse_change(without_places(earlier.at("plugins")), without_places(plugins), "other plugins");
+        refuse_change(without_places(earlier.at("plugins")), without_places(plugins),
+                      "other plugins");
         refuse_change(earlier.at("libraries"), libraries, "another build of Saffron");
       }
       if (earlier.at("status") == Value("done") && outputs_are_there(earlier)) return false;

@@ -22,7 +22,8 @@ constexpr const char* kStartOver = "start over with --fresh (what is there is ke
 // What a manifest must have for a run to be resumed.
 void check_manifest(const Value& manifest) {
   for (const char* key : {"status", "started"}) (void)manifest.at(key).as_string();
-  for (const char* key : {"inputs", "plugins", "libraries", "environment"}) (void)manifest.at(key).as_table();
+  for (const char* key : {"inputs", "plugins", "libraries", "environment"})
+    (void)manifest.at(key).as_table();
   (void)manifest.at("resumed").as_list();
   if (manifest.at("status") == Value("done")) (void)manifest.at("outputs").as_table();
 }

@@ -93,7 +93,7 @@ class Reader {
   Options options_;
   std::int64_t blocks_here_ = 0, windows_ = 0;  // of an epoch on this rank; kEndless
   std::int64_t epoch_rows_ = -1;
-  std::int64_t row_ = 0;                             // of the sequence
+  std::int64_t row_ = 0;                              // of the sequence
   std::int64_t epoch_ = 0, window_ = 0, offset_ = 0;  // window in the epoch, row in the window
   bool open_ = false;
   ActivationRows current_;
