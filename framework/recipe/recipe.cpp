@@ -111,4 +111,15 @@ void report_untrained(Recipe& recipe, const NodeSpec& sae) {
                         cat("list it: saes = [\"", sae.name, "\"] in a table [train.NAME]"));
 }
 
+std::vector<std::size_t> members_over(const Recipe& recipe, const TrainGroup& group,
+                                      const RegularizerSpec& regularizer) {
+  std::vector<std::size_t> out;
+  for (const std::string& sae : regularizer.keys.over) {
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+      if (recipe.members[group.members[i]].sae == sae) out.push_back(i);
+    }
+  }
+  return out;
+}
+
 }  // namespace saffron::host

@@ -142,6 +142,11 @@ struct Recipe {
   [[nodiscard]] std::vector<const NodeSpec*> untrained() const;
 };
 
+// Which of a group's members a regularizer stands over, as indices into group.members, in the order of
+// its `over`.
+[[nodiscard]] std::vector<std::size_t> members_over(const Recipe& recipe, const TrainGroup& group,
+                                                    const RegularizerSpec& regularizer);
+
 // The settings alone, problems left aside: decode_recipe reports them.
 [[nodiscard]] Settings decode_settings(const Document& document);
 // Decodes and checks everything that can be known without creating a component.

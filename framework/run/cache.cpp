@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kChangesNamed = 3;
 constexpr const char* kDocument = "key.json";
+constexpr const char* kEnvironment = "environment.json";
 constexpr const char* kFiles = "files.json";  // {name: SHA-256} of the result's files
 
 void differences(const Value& before, const Value& after, const std::string& path,
@@ -58,6 +59,7 @@ Value files_in(const fs::path& folder) {
 std::string damage(const fs::path& folder) {
   try {
     const Value files = from_json(read_text(folder / kFiles), (folder / kFiles).string());
+    if (files.find(kEnvironment) == nullptr) return cat(kEnvironment, " is missing");
     for (const Value::Entry& file : files.as_table()) {
       if (!(Value(sha256_file(folder / file.key)) == file.value)) {
         return (folder / file.key).string() + " is not what was stored";
@@ -119,6 +121,8 @@ ResultCache::Lookup ResultCache::find(const std::string& kind, const std::string
     if (damaged.empty()) {
       lookup.folder = folder;
       lookup.reason = "hit";
+      const fs::path made_in = folder / kEnvironment;
+      lookup.environment = from_json(read_text(made_in), made_in.string());
       return lookup;
     }
     lookup.reason = "the earlier result is damaged";
@@ -138,10 +142,12 @@ ResultCache::Lookup ResultCache::find(const std::string& kind, const std::string
 }
 
 void ResultCache::keep(const std::string& kind, const std::string& node, const Value& document,
+                       const Value& environment,
                        const std::function<void(const fs::path& folder)>& fill) const {
   const std::string key = sha256(to_json(document, JsonStyle::canonical));
   const Staged staged(root_ / kind / cat(key, ".partial-", ::getpid()));
   fill(staged.path());
+  write_file_atomic(staged.path() / kEnvironment, to_json(environment, JsonStyle::pretty) + "\n");
   const Value files = files_in(staged.path());
   write_file_atomic(staged.path() / kDocument, to_json(document, JsonStyle::pretty) + "\n");
   write_file_atomic(staged.path() / kFiles, to_json(files, JsonStyle::pretty) + "\n");

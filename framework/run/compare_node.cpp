@@ -131,24 +131,16 @@ Value compare(RunState& run, const NodeSpec& node) {
 Value run_compare_node(RunState& run, const NodeSpec& node) {
   run.progress.begin("comparing " + node.name);
   const Value document = run.identity.compare(node);
-  std::optional<ResultCache::Lookup> lookup;
-  if (run.cache != nullptr) {
-    lookup = run.cache->find("compare", node.path(), document);
-    if (lookup->folder) {
-      run.progress.say(cat("  ", node.path(), ": from the cache"));
-      const fs::path file = *lookup->folder / "result.json";
-      return from_json(read_text(file), file.string());
-    }
-    logging::info(cat(node.path(), ": ", lookup->reason));
+  if (const auto folder = run.find_cached("compare", node.path(), document)) {
+    const fs::path file = *folder / "result.json";
+    return from_json(read_text(file), file.string());
   }
   Value result = compare(run, node);
   run.progress.end();
   run.progress.say(cat("  compared ", node.name));
-  if (run.cache != nullptr) {
-    run.cache->keep("compare", node.path(), document, [&](const fs::path& folder) {
-      write_file_atomic(folder / "result.json", to_json(result) + "\n");
-    });
-  }
+  run.keep("compare", node.path(), document, [&](const fs::path& folder) {
+    write_file_atomic(folder / "result.json", to_json(result) + "\n");
+  });
   return result;
 }
 

@@ -146,14 +146,35 @@ void Prepared::check() {
       const TrainSpec& train = node.train();
       attempt(node.path(), node.origin, [&] {
         (void)objects_->create<Objective>(train.objective, node.path(), train.seed);
-        for (const RegularizerSpec& r : train.regularizers) {
-          (void)objects_->create<Regularizer>(r.component, node.path() + "." + r.name, train.seed);
-        }
         require_blocks(*objects_, train.source, Split::train);
       });
+      for (const RegularizerSpec& r : train.regularizers) {
+        attempt(cat(node.path(), ".regularizer.", r.name), r.component.origin,
+                [&] { check_regularizer(node, r.name); });
+      }
     }
   }
   problems.throw_errors(document_.sources);
+}
+
+// At every point of the grid, as `vary` may change the SAEs and the regularizer's own parameters.
+void Prepared::check_regularizer(const NodeSpec& train, const std::string& name) {
+  for (const TrainGroup& group : train.train().groups) {
+    for (const RegularizerSpec& r : group.regularizers) {
+      if (r.name != name) continue;
+      const auto regularizer =
+          objects_->create<Regularizer>(r.component, cat(train.path(), ".", r.name), train.seed());
+      const auto* asks = dynamic_cast<const ChecksSaes*>(regularizer.get());
+      std::vector<const TrainedSae*> saes;
+      for (std::size_t i : members_over(recipe_, group, r)) {
+        saes.push_back(objects_->sae(recipe_.members[group.members[i]].name).get());
+      }
+      if (asks == nullptr || saes.empty()) continue;
+      const Place place("regularizer " + r.component.use, cat(train.path(), ".regularizer.", name),
+                        r.component.origin);
+      guard(place, [&] { asks->check(saes); });
+    }
+  }
 }
 
 }  // namespace saffron::host

@@ -39,6 +39,8 @@ class Prepared {
   [[nodiscard]] const std::string& hash() const { return hash_; }
 
  private:
+  void check_regularizer(const NodeSpec& train, const std::string& name);
+
   Document document_;
   std::unique_ptr<Catalog> catalog_;
   Recipe recipe_;

@@ -135,6 +135,17 @@ void add_provenance(ReportDocument& document, Prepared& prepared, const Value& m
     run.rows.emplace_back("resumed " + resumed.at("at").as_string(),
                           change.empty() ? "same environment" : "another environment: " + change);
   }
+  for (const Value& cached : manifest.at("cached").as_list()) {
+    const std::string& result = cached.at("result").as_string();
+    const std::string& change = cached.at("difference").as_string();
+    run.rows.emplace_back(
+        result, cat("from the cache, made in ",
+                    change.empty() ? "the same environment" : "another environment: " + change));
+    if (change.empty()) continue;
+    document.notes.push_back(cat(result,
+                                 " comes from the cache and was made in another environment (",
+                                 change, "): its last digits may differ from those made here."));
+  }
   document.provenance.push_back(std::move(run));
   for (const NodeSpec* node : prepared.recipe().section("model")) {
     const auto model = std::static_pointer_cast<Model>(prepared.objects().node(*node));

@@ -126,6 +126,7 @@ class Session {
     manifest_.set("seed", recipe_.settings.seed);
     manifest_.set("environment", here);
     manifest_.set("resumed", std::move(resumed));
+    manifest_.set("cached", Value::list());
     manifest_.set("inputs", inputs);
     manifest_.set("plugins", plugins);
     manifest_.set("libraries", libraries);
@@ -143,7 +144,9 @@ class Session {
                    .cache = recipe_.settings.cache.empty() ? nullptr : &cache_,
                    .directory = directory_,
                    .metrics = metrics,
-                   .progress = progress_};
+                   .progress = progress_,
+                   .environment = manifest_.at("environment"),
+                   .cached = *manifest_.find("cached")};
     for (const NodeSpec* node : recipe_.section("train")) run_train_node(state, *node);
     Value score = Value::table(), compare = Value::table();
     for (const NodeSpec* node : recipe_.section("score")) {

@@ -7,6 +7,11 @@
 #include "framework/run/progress.h"
 #include "framework/run/run_directory.h"
 
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
 namespace saffron::host {
 
 // What the nodes of one run share while it runs.
@@ -18,6 +23,17 @@ struct RunState {
   RunDirectory& directory;
   MetricsLog& metrics;
   Progress& progress;
+  const Value& environment;
+  Value& cached;  // the manifest's list of what came from the cache
+
+  // The folder of a result made earlier, which is then noted, also where it was made in another
+  // environment; nothing when it has to be made.
+  [[nodiscard]] std::optional<std::filesystem::path> find_cached(const std::string& kind,
+                                                                 const std::string& node,
+                                                                 const Value& document);
+  // Keeps what `fill` writes, where there is a cache.
+  void keep(const std::string& kind, const std::string& node, const Value& document,
+            const std::function<void(const std::filesystem::path& folder)>& fill) const;
 };
 
 // Trains (or takes from the cache) every SAE of the node; afterwards their tensors are bound.

@@ -123,24 +123,16 @@ Report score(RunState& run, const NodeSpec& node) {
 Value run_score_node(RunState& run, const NodeSpec& node) {
   run.progress.begin("scoring " + node.name);
   const Value document = run.identity.score(node);
-  std::optional<ResultCache::Lookup> lookup;
-  if (run.cache != nullptr) {
-    lookup = run.cache->find("score", node.path(), document);
-    if (lookup->folder) {
-      run.progress.say(cat("  ", node.path(), ": from the cache"));
-      const fs::path file = *lookup->folder / "report.json";
-      return from_json(read_text(file), file.string());
-    }
-    logging::info(cat(node.path(), ": ", lookup->reason));
+  if (const auto folder = run.find_cached("score", node.path(), document)) {
+    const fs::path file = *folder / "report.json";
+    return from_json(read_text(file), file.string());
   }
   Value report = to_value(score(run, node));
   run.progress.end();
   run.progress.say(cat("  scored ", node.name));
-  if (run.cache != nullptr) {
-    run.cache->keep("score", node.path(), document, [&](const fs::path& folder) {
-      write_file_atomic(folder / "report.json", to_json(report) + "\n");
-    });
-  }
+  run.keep("score", node.path(), document, [&](const fs::path& folder) {
+    write_file_atomic(folder / "report.json", to_json(report) + "\n");
+  });
   return report;
 }
 

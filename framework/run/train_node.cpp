@@ -91,14 +91,10 @@ class TrainRun {
 
   void sort_out(const TrainGroup& group) {
     Value document = run_.identity.train_group(node_, group);
-    if (run_.cache != nullptr) {
-      const auto lookup =
-          run_.cache->find("train", group_name(node_, run_.recipe, group), document);
-      if (lookup.folder) {
-        load_group(group, *lookup.folder);
-        return;
-      }
-      logging::info(cat(group_name(node_, run_.recipe, group), ": ", lookup.reason));
+    const std::string name = group_name(node_, run_.recipe, group);
+    if (const auto folder = run_.find_cached("train", name, document)) {
+      load_group(group, *folder);
+      return;
     }
     pending_.push_back({&group, std::move(document)});
   }
@@ -112,7 +108,6 @@ class TrainRun {
     for (Value& record : read_metrics(folder / "metrics.jsonl")) {
       cached_lines_.push_back(std::move(record));
     }
-    run_.progress.say(cat("  ", group_name(node_, run_.recipe, group), ": from the cache"));
   }
 
   TrainOptions options() const {
@@ -163,10 +158,8 @@ class TrainRun {
             .random = node_random(seed, spec_.seed, "regularizer").fork(number++),
             .place = Place("regularizer " + r.component.use,
                            node_.path() + ".regularizer." + r.name, r.component.origin)};
-        for (const std::string& sae : r.keys.over) {
-          for (std::size_t m = 0; m < group.members.size(); ++m) {
-            if (run_.recipe.members[group.members[m]].sae == sae) penalty.over.push_back(first + m);
-          }
+        for (std::size_t i : members_over(run_.recipe, group, r)) {
+          penalty.over.push_back(first + i);
         }
         if (penalty.over.empty()) continue;
         penalty.regularizer =
@@ -317,8 +310,8 @@ class TrainRun {
   }
 
   void store(const Pending& pending) {
-    run_.cache->keep("train", group_name(node_, run_.recipe, *pending.group), pending.document,
-                     [&](const fs::path& folder) { fill(folder, *pending.group); });
+    run_.keep("train", group_name(node_, run_.recipe, *pending.group), pending.document,
+              [&](const fs::path& folder) { fill(folder, *pending.group); });
   }
 
   void keep_weights(const TrainGroup& group) {

@@ -37,6 +37,7 @@ Exportable::~Exportable() = default;
 TrainStep::~TrainStep() = default;
 Regularizer::~Regularizer() = default;
 CanonicalCoefficient::~CanonicalCoefficient() = default;
+ChecksSaes::~ChecksSaes() = default;
 Objective::~Objective() = default;
 CanonicalObjective::~CanonicalObjective() = default;
 ScoreBatch::~ScoreBatch() = default;

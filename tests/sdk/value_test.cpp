@@ -1,3 +1,5 @@
+#include "tests/caught.h"
+
 #include <saffron/value.h>
 
 #include <gmock/gmock.h>
@@ -9,19 +11,8 @@
 namespace saffron {
 namespace {
 
+using test::caught;
 using ::testing::HasSubstr;
-
-// What `action` throws: its kind and text.
-template <class Action>
-Error caught(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error("");
-}
 
 Value parse(std::string_view text) { return from_json(text, "a.json"); }
 

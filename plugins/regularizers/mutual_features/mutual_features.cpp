@@ -24,6 +24,13 @@ at::Tensor unit_rows(const at::Tensor& w) {
   return w / w.norm(2, at::IntArrayRef{1}, true).clamp_min(kSmallestNorm);
 }
 
+const ParameterSpec& decoder_of(const TrainedSae& sae) {
+  for (const ParameterSpec& parameter : sae.spec.parameters) {
+    if (parameter.role == Role::decoder && parameter.shape.size() == 2) return parameter;
+  }
+  throw Error(cat("mutual_features: SAE '", sae.name, "' has no decoder [latents, width]"));
+}
+
 }  // namespace
 
 Schema<MutualFeatures::Options> MutualFeatures::schema() {
@@ -53,6 +60,28 @@ double MutualFeatures::ramp_weight(std::int64_t step, std::int64_t ramp) {
 
 double MutualFeatures::reinit_score(const at::Tensor& rates, double target_rate) {
   return ((rates.to(at::kDouble) - target_rate).abs() / target_rate).pow(3).mean().item<double>();
+}
+
+void MutualFeatures::check(const std::vector<const TrainedSae*>& saes) const {
+  if (saes.size() < 2) {
+    throw Error("mutual_features ties several SAEs to each other, but `over` has one")
+        .with_help("name at least two SAEs in `over`");
+  }
+  const std::vector<std::int64_t>& first = decoder_of(*saes.front()).shape;
+  for (const TrainedSae* sae : saes) {
+    const std::vector<std::int64_t>& shape = decoder_of(*sae).shape;
+    if (shape.at(1) != first.at(1)) {
+      throw Error(cat("mutual_features: the decoders of '", saes.front()->name, "' ",
+                      at::IntArrayRef(first), " and '", sae->name, "' ", at::IntArrayRef(shape),
+                      " differ in width"));
+    }
+    if (!options_.reinitialise) continue;
+    static_cast<void>(target_rate(*sae));
+    if (dynamic_cast<const Reinitialisable*>(sae->sae.get()) == nullptr) {
+      throw Error(cat("mutual_features: SAE '", sae->name, "' cannot be drawn anew"))
+          .with_help("set reinitialise = false");
+    }
+  }
 }
 
 double MutualFeatures::target_rate(const TrainedSae& sae) const {
@@ -113,18 +142,9 @@ void MutualFeatures::refuse_equal_starts(const TrainStep& step) {
 }
 
 at::Tensor MutualFeatures::penalty(const TrainStep& step) {
-  if (step.saes() < 2) {
-    throw Error("mutual_features ties several SAEs to each other, but `over` has one")
-        .with_help("name at least two SAEs in `over`");
-  }
   std::vector<at::Tensor> rows;
   for (std::int64_t i = 0; i < step.saes(); ++i) {
     rows.push_back(unit_rows(step.parameter(i, Role::decoder)));
-    if (rows[static_cast<std::size_t>(i)].size(1) != rows[0].size(1)) {
-      throw Error(cat("mutual_features: the decoders of '", step.sae(0).name, "' ", rows[0].sizes(),
-                      " and '", step.sae(i).name, "' ", rows[static_cast<std::size_t>(i)].sizes(),
-                      " differ in width"));
-    }
   }
   if (step.step() == 0) refuse_equal_starts(step);
   const bool solve = step.step() % options_.assign_every == 0;

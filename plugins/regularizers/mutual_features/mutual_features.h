@@ -26,7 +26,7 @@ namespace saffron::plugins {
 //   score = mean_j (|r_j - r0| / r0)^3;  score > reinit_threshold: the whole SAE is drawn anew.
 // A latent that never fires adds at most 1, so this catches codes that collapse onto few latents,
 // not dead ones. The published r0 is 32 / 512 for every k and H; ours is k / H unless given.
-class MutualFeatures final : public Regularizer, public Stateful {
+class MutualFeatures final : public Regularizer, public ChecksSaes, public Stateful {
  public:
   struct Options {
     std::int64_t ramp = 100;
@@ -39,6 +39,8 @@ class MutualFeatures final : public Regularizer, public Stateful {
 
   explicit MutualFeatures(const Options& options) : options_(options) {}
 
+  // Several SAEs, with decoders of one width; for `reinitialise` also k or target_rate.
+  void check(const std::vector<const TrainedSae*>& saes) const override;
   [[nodiscard]] at::Tensor penalty(const TrainStep& step) override;
 
   [[nodiscard]] State save() const override;

@@ -58,13 +58,8 @@ Schema<Activations::Options> Activations::schema() {
              "whether blocks draw their rows from all files, in a pseudo-random order; without it "
              "they follow the files, and the held-out split is of neighbouring rows")
       .param("block_rows", &Options::block_rows, "rows a block", at_least(1))
-      .choice("centre", &Options::centre,
-              "what is subtracted from every row: nothing, or the sample's mean", centring_words())
-      .choice("scale", &Options::scale,
-              "every row is multiplied so that over the sample: the mean norm is sqrt(d) (sqrt_d), "
-              "the mean squared norm is 1 (unit_norm), or the coordinates' mean variance is 1 "
-              "(unit_variance)",
-              scaling_words())
+      .choice("centre", &Options::centre, kCentringDoc, centring_words())
+      .choice("scale", &Options::scale, kScalingDoc, scaling_words())
       .param("normalise_rows", &Options::normalise_rows,
              "rows drawn from the files to estimate centre and scale", at_least(1))
       .check([](const Options& o) {

@@ -63,13 +63,8 @@ Schema<ModelActivations::Options> ModelActivations::schema() {
       .param("skip_first", &Options::skip_first,
              "positions dropped at the start of every context, whose activations are unlike others",
              non_negative())
-      .choice("centre", &Options::centre,
-              "what is subtracted from every row: nothing, or the sample's mean", centring_words())
-      .choice("scale", &Options::scale,
-              "every row is multiplied so that over the sample: the mean norm is sqrt(d) (sqrt_d), "
-              "the mean squared norm is 1 (unit_norm), or the coordinates' mean variance is 1 "
-              "(unit_variance)",
-              scaling_words())
+      .choice("centre", &Options::centre, kCentringDoc, centring_words())
+      .choice("scale", &Options::scale, kScalingDoc, scaling_words())
       .param("normalise_contexts", &Options::normalise_contexts,
              "contexts drawn from the dataset to estimate centre and scale", at_least(1))
       .choice(

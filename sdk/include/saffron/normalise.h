@@ -33,7 +33,12 @@ namespace saffron::inline sdk_v1 {
 enum class Centring : std::uint8_t { none, mean };
 enum class Scaling : std::uint8_t { none, sqrt_d, unit_norm, unit_variance };
 
-// For Schema::choice.
+// For Schema::choice: what the parameters `centre` and `scale` say of themselves, and their words.
+inline constexpr const char* kCentringDoc =
+    "what is subtracted from every row: nothing, or the sample's mean";
+inline constexpr const char* kScalingDoc =
+    "every row is multiplied so that over the sample: the mean norm is sqrt(d) (sqrt_d), the mean "
+    "squared norm is 1 (unit_norm), or the coordinates' mean variance is 1 (unit_variance)";
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::pair<std::string, Centring>> centring_words();
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::pair<std::string, Scaling>> scaling_words();
 

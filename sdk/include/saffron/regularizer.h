@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace saffron::inline sdk_v1 {
 
@@ -74,6 +75,15 @@ class SAFFRON_EXPORT CanonicalCoefficient {
  public:
   virtual ~CanonicalCoefficient();
   [[nodiscard]] virtual double canonical_coefficient(double coef, const TrainedSae& sae) const = 0;
+};
+
+// Capability: a regularizer that asks something of the SAEs that it stands over: their number, shapes
+// or powers. check() throws Error (invalid) where they do not fit. The host calls it before anything
+// runs, with the SAEs declared (spec and shape; no tensors yet) in the order of `over`.
+class SAFFRON_EXPORT ChecksSaes {
+ public:
+  virtual ~ChecksSaes();
+  virtual void check(const std::vector<const TrainedSae*>& saes) const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

@@ -34,13 +34,20 @@ Value document(std::int64_t k, const std::string& input) {
   return out;
 }
 
+// An environment.
+Value here(std::int64_t threads) {
+  Value out = Value::table();
+  out.set("threads", threads);
+  return out;
+}
+
 TEST_F(CacheTest, HitsWhatWasCommittedAndSaysWhyItMisses) {
   const ResultCache cache(root);
   const auto empty = cache.find("train", "train.all", document(32, "a"));
   EXPECT_FALSE(empty.folder);
   EXPECT_EQ(empty.reason, "no earlier result");
 
-  cache.keep("train", "train.all", document(32, "a"), [&](const fs::path& folder) {
+  cache.keep("train", "train.all", document(32, "a"), here(2), [&](const fs::path& folder) {
     write_file_atomic(folder / "weights", "w");
     EXPECT_FALSE(cache.find("train", "train.all", document(32, "a")).folder) << "not kept yet";
   });
@@ -48,6 +55,7 @@ TEST_F(CacheTest, HitsWhatWasCommittedAndSaysWhyItMisses) {
   const auto hit = cache.find("train", "train.all", document(32, "a"));
   ASSERT_TRUE(hit.folder);
   EXPECT_EQ(read_text(*hit.folder / "weights"), "w");
+  EXPECT_EQ(hit.environment, here(2));
   EXPECT_EQ(cache.find("train", "train.all", document(64, "a")).reason, "sae.k 32 -> 64");
   EXPECT_EQ(cache.find("train", "train.all", document(64, "b")).reason,
             "sae.k 32 -> 64, input \"a\" -> \"b\"");
@@ -59,7 +67,7 @@ TEST_F(CacheTest, WhatFailsLeavesNothing) {
     write_file_atomic(folder / "weights", "w");
     throw Error(ErrorKind::io, "no space left");
   };
-  EXPECT_THROW(cache.keep("train", "train.all", document(32, "a"), fail), Error);
+  EXPECT_THROW(cache.keep("train", "train.all", document(32, "a"), here(2), fail), Error);
   EXPECT_TRUE(fs::is_empty(root / "train"));
   EXPECT_EQ(cache.find("train", "train.all", document(32, "a")).reason, "no earlier result");
 }
@@ -68,7 +76,7 @@ TEST_F(CacheTest, ADamagedResultIsMadeAgain) {
   const ResultCache cache(root);
   const Value what = document(32, "a");
   const auto fill = [](const fs::path& folder) { write_file_atomic(folder / "weights", "w"); };
-  cache.keep("train", "train.all", what, fill);
+  cache.keep("train", "train.all", what, here(2), fill);
   const fs::path folder = *cache.find("train", "train.all", what).folder;
   const auto damage_with = [&](const std::string& name, const std::optional<std::string>& content) {
     fs::remove(folder / name);
@@ -76,11 +84,12 @@ TEST_F(CacheTest, ADamagedResultIsMadeAgain) {
     const auto damaged = cache.find("train", "train.all", what);
     EXPECT_FALSE(damaged.folder) << name;
     EXPECT_EQ(damaged.reason, "the earlier result is damaged");
-    cache.keep("train", "train.all", what, fill);
+    cache.keep("train", "train.all", what, here(2), fill);
     EXPECT_TRUE(cache.find("train", "train.all", what).folder) << name;
   };
   damage_with("weights", "v");
   damage_with("weights", std::nullopt);
+  damage_with("environment.json", std::nullopt);
   damage_with("files.json", "{");
   damage_with("files.json", "[]");
   damage_with("files.json", std::nullopt);
@@ -89,7 +98,7 @@ TEST_F(CacheTest, ADamagedResultIsMadeAgain) {
 // The index of what was last asked for only explains a miss.
 TEST_F(CacheTest, ADamagedIndexDoesNoHarm) {
   const ResultCache cache(root);
-  cache.keep("train", "train.all", document(32, "a"), [](const fs::path&) {});
+  cache.keep("train", "train.all", document(32, "a"), here(2), [](const fs::path&) {});
   for (const auto& entry : fs::directory_iterator(root / "train" / "latest")) {
     write_file_atomic(entry.path(), "{");
   }

@@ -78,6 +78,31 @@ class ChangedInputs(BadDay):
         self.assertEqual(self.snapshot(), before)
 
 
+class Wiring(BadDay):
+    def test_a_regularizer_refuses_its_saes_before_anything_is_made(self):
+        table = '{ use = "mutual_features", over = ["topk"], coef = 1.0 }'
+        before = sorted(self.folder.rglob("*"))
+        self.refused(RECIPE, "train.all.regularizer.pair", "`over` has one", "name at least two",
+                     options=("--set", f"train.all.regularizer.pair={table}"))
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+
+class OtherEnvironments(BadDay):
+    def test_a_cached_result_says_that_it_was_made_in_another(self):
+        self.saffron()
+        self.assertEqual(self.manifest()["cached"], [])
+        for runs, threads, difference in (("same", 1, ""), ("other", 2, "threads 1 -> 2")):
+            self.saffron("--runs", runs, "--set", f"threads={threads}")
+            (run,) = (self.folder / runs).glob("bad_days-*")
+            cached = json.loads((run / "manifest.json").read_text())["cached"]
+            self.assertEqual([entry["difference"] for entry in cached], 4 * [difference])
+            self.assertEqual(cached[-1]["result"], "compare.epic")
+            notes = json.loads((run / "report.json").read_text())["notes"]
+            self.assertEqual([note for note in notes if "another environment (threads" in note],
+                             notes if difference else [])
+            self.assertEqual(len(notes), 4 if difference else 0)
+
+
 class Manifests(BadDay):
     def test_damaged(self):
         self.saffron()

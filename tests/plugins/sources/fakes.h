@@ -1,5 +1,9 @@
 #pragma once
 
+#include "tests/caught.h"
+#include "tests/identical.h"
+#include "tests/temporary_folder.h"
+
 #include <saffron/context.h>
 #include <saffron/dataset.h>
 #include <saffron/error.h>
@@ -9,9 +13,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -146,41 +148,8 @@ class LogRecord final : public LogSink {
   std::map<LogLevel, std::vector<std::string>> lines;
 };
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "saffron-source-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw Error(ErrorKind::io, "cannot make a temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-template <class Action>
-Error caught(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error("");
-}
-
-// Shape, dtype and every bit.
-inline bool identical(const at::Tensor& a, const at::Tensor& b) {
-  if (a.defined() != b.defined()) return false;
-  if (!a.defined()) return true;
-  if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
-  const at::Tensor x = a.contiguous(), y = b.contiguous();
-  return x.nbytes() == 0 || std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
-}
+using test::caught;
+using test::identical;
+using test::TemporaryFolder;
 
 }  // namespace saffron::source_test

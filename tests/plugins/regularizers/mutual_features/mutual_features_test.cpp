@@ -46,6 +46,12 @@ double penalty_of(const std::vector<at::Tensor>& decoders, std::int64_t at_step 
   return MutualFeatures(options).penalty(step).item<double>();
 }
 
+void check(const FakeTrainStep& step, const Options& options = {}) {
+  std::vector<const TrainedSae*> saes;
+  for (std::int64_t i = 0; i < step.saes(); ++i) saes.push_back(&step.sae(i));
+  MutualFeatures(options).check(saes);
+}
+
 TEST(MutualFeatures, ZeroForTheSameFeaturesInAnyOrderAndScale) {
   const at::Tensor a = gaussian(1, 30);
   const at::Tensor scale = Random(2).uniform_rows(0, 30, 1, at::kDouble) * 3 + 0.1;
@@ -202,7 +208,7 @@ TEST(MutualFeatures, TargetRateNeedsKOrAValue) {
   FakeTrainStep step(5, 1000);
   fill_codes(step);
   step.member(0).sae.spec.max_active.reset();
-  EXPECT_THROW((void)MutualFeatures({.reinitialise = true}).penalty(step), Error);
+  EXPECT_THROW(check(step, {.reinitialise = true}), Error);
   MutualFeatures given({.reinitialise = true, .target_rate = 0.25});
   (void)given.penalty(step);
   EXPECT_EQ(step.reinitialised.size(), 1u);
@@ -227,9 +233,17 @@ TEST(MutualFeatures, RefusesSaesThatStartFromTheSameWeights) {
 }
 
 TEST(MutualFeatures, NeedsSeveralSaesOfOneWidth) {
-  EXPECT_THROW((void)penalty_of({gaussian(1, 4)}), Error);
-  EXPECT_THROW((void)penalty_of({gaussian(1, 4)}, 0), Error);
-  EXPECT_THROW((void)penalty_of({gaussian(1, 4, 5), gaussian(1, 4, 6)}), Error);
+  const auto refuses = [](const std::vector<at::Tensor>& decoders) {
+    FakeTrainStep step;
+    fill(step, decoders);
+    EXPECT_THROW(check(step), Error);
+  };
+  refuses({gaussian(1, 4)});
+  refuses({gaussian(1, 4, 5), gaussian(1, 4, 6)});
+  FakeTrainStep fits;
+  fill(fits, {gaussian(1, 4, 5), gaussian(1, 7, 5)});
+  EXPECT_NO_THROW(check(fits));
+  EXPECT_THROW(check(fits, {.reinitialise = true, .target_rate = 0.1}), Error);  // it cannot be
 }
 
 }  // namespace
