@@ -34,7 +34,8 @@ function(saffron_add_plugin name)
       "$ORIGIN/../..;${SAFFRON_TORCH_ROOT}/lib")
     install(TARGETS ${target} LIBRARY DESTINATION lib/saffron/plugins)
   endif()
-  if(SAFFRON_SANITIZE)  # sanitizer runtimes stay undefined in shared libraries
-    target_link_options(${target} PRIVATE -Wl,-z,undefs)
+  if(SAFFRON_SANITIZE)  # a plugin has the sanitizers of its host, which brings their runtimes
+    target_compile_options(${target} PRIVATE -fsanitize=${SAFFRON_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${SAFFRON_SANITIZE} -Wl,-z,undefs)
   endif()
 endfunction()
