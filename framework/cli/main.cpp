@@ -21,6 +21,9 @@
 
 namespace {
 
+constexpr const char* kNoMemory =
+    "error: there is not enough memory; `saffron plan` says how much a recipe takes\n";
+
 constexpr const char* kAbout =
     R"(Saffron: experiments on sparse autoencoders and on reward functions.
 
@@ -35,7 +38,8 @@ which plugins they come from. A first session:
 
 constexpr const char* kFooter =
     R"(Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the recipe has errors, 4 a plugin failed,
-5 an input is missing or damaged, 6 busy, 130 stopped on request (run it again to resume).)";
+5 a file has changed, is damaged or cannot be written, 6 busy, 130 stopped on request (run it
+again to resume).)";
 
 int exit_code(saffron::ErrorKind kind) {
   switch (kind) {
@@ -106,10 +110,15 @@ int main(int argc, char** argv) {
     std::cerr << "error: " << error.path1().string() << ": " << error.code().message() << "\n";
     code = exit_code(saffron::ErrorKind::io);
   } catch (const std::bad_alloc&) {
-    std::cerr << "error: there is not enough memory; `saffron plan` says how much a recipe takes\n";
+    std::cerr << kNoMemory;
     code = 1;
   } catch (const c10::Error& error) {
-    std::cerr << "error: " << error.what_without_backtrace() << "\n";
+    const std::string_view what = error.what_without_backtrace();
+    if (what.find("allocat") != what.npos) {
+      std::cerr << kNoMemory;
+    } else {
+      std::cerr << "error: " << what << "\n";
+    }
     code = 1;
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";

@@ -74,10 +74,15 @@ void add_plugin_commands(CLI::App& app, int& code) {
 
   auto* inspect = app.add_subcommand("inspect", "Show a component: what it does, its parameters");
   add_path(inspect);
-  inspect->add_option("kind", request->kind, "e.g. sae, source, scorer; none lists everything");
+  inspect->add_option("kind", request->kind,
+                      "e.g. sae, source, scorer, or train for a train node's keys; none lists "
+                      "everything");
   inspect->add_option("name", request->name, "e.g. topk, or org.saffron.topk::topk");
   inspect->add_flag("--json", request->json, "as JSON");
   inspect->callback([request] {
+    if (request->name.empty() && request->kind == "train") {
+      return print(host::describe_train(), request->json, host::train_text);
+    }
     if (request->name.empty()) return list_kind(*request);
     const Catalog catalog = catalog_of(*request);
     print(host::inspect_component(catalog.find(request->kind, request->name)), request->json,

@@ -71,6 +71,9 @@ void add_recipe_commands(CLI::App& app, int& code, const std::string& command_li
     const host::RunResult result = host::run_recipe(*request);
     if (result.already_done) {
       std::cerr << "This run is done already; --fresh starts over.\n";
+      if (!result.changed_since.empty()) {
+        std::cerr << "It was made with " << result.changed_since << ".\n";
+      }
     }
     std::cout << "report: " << (result.directory / "report.html").string() << "\n";
     code = 0;

@@ -17,18 +17,24 @@ struct CleanRequest {
 };
 
 void clean(const CleanRequest& request) {
-  const auto found = host::removable(request.runs, request.cache, request.cache_too);
+  const host::Cleaning found = host::removable(request.runs, request.cache, request.cache_too);
+  for (const std::string& remark : found.remarks) std::cout << remark << "\n";
+  if (found.items.empty()) {
+    std::cout << "nothing to remove\n";
+    return;
+  }
   double megabytes = 0;
-  for (const host::Removable& item : found) {
+  for (const host::Removable& item : found.items) {
     const double size = static_cast<double>(item.bytes) / 1e6;
     megabytes += size;
     std::cout << std::fixed << std::setprecision(1) << std::setw(10) << size << " MB  " << item.what
               << "  " << item.path.string() << "\n";
     if (request.yes) std::filesystem::remove_all(item.path);
   }
-  std::cout << (request.yes ? "removed " : "would remove ") << found.size() << " items, "
-            << std::fixed << std::setprecision(1) << megabytes << " MB"
-            << (request.yes || found.empty() ? "" : "; --yes removes them") << "\n";
+  const std::size_t count = found.items.size();
+  std::cout << (request.yes ? "removed " : "would remove ") << count
+            << (count == 1 ? " item, " : " items, ") << std::fixed << std::setprecision(1)
+            << megabytes << " MB" << (request.yes ? "" : "; --yes removes them") << "\n";
 }
 
 }  // namespace

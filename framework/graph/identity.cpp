@@ -200,13 +200,20 @@ Value Identity::libraries() {
 Value Identity::plugins() {
   Value out = Value::table();
   const auto add = [&](const std::string& kind, const std::string& id) {
-    const LoadedPlugin& plugin = catalog_.load(kind, id).plugin();
-    Value entry = Value::table();
-    entry.set("file", plugin.file.path.string());
-    entry.set("version", plugin.file.version);
-    entry.set("sha256", plugin.digest);
-    entry.set("build", plugin.descriptor->build_tag);
-    out.set(plugin.file.id, std::move(entry));
+    const Component component = catalog_.load(kind, id);
+    const LoadedPlugin& plugin = component.plugin();
+    if (out.find(plugin.file.id) == nullptr) {
+      Value entry = Value::table();
+      entry.set("file", plugin.file.path.string());
+      entry.set("version", plugin.file.version);
+      entry.set("sha256", plugin.digest);
+      entry.set("build", plugin.descriptor->build_tag);
+      entry.set("revisions", Value::table());
+      out.set(plugin.file.id, std::move(entry));
+    }
+    out.find(plugin.file.id)
+        ->find("revisions")
+        ->set(cat(kind, "/", id), static_cast<std::int64_t>(component.revision()));
   };
   each_use([&](const ComponentUse& use) {
     if (use.id.empty()) return;

@@ -109,7 +109,6 @@ std::vector<std::int64_t> Objects::streams_of(const std::vector<std::string>& na
       std::string known;
       for (const StreamInfo& s : streams) known += cat(known.empty() ? "" : ", ", s.name);
       throw Error(ErrorKind::recipe, what)
-          .within("sae." + member.sae)
           .at(member.component.origin)
           .with_help(cat("the streams of '", source_part, "' are: ", known));
     };
@@ -166,6 +165,11 @@ std::shared_ptr<BlockCache> Objects::blocks(const std::string& name) {
   auto cache = std::make_shared<BlockCache>(std::move(made),
                                             endless ? kEndlessBlockBytes : kBlockBytes, place);
   return blocks_.emplace(name, std::move(cache)).first->second;
+}
+
+std::int64_t Objects::window(const TrainSpec& train) {
+  const std::int64_t steps = (train.rows + train.batch - 1) / train.batch;
+  return window_blocks(train.shuffle_blocks, steps * train.batch, blocks(train.source)->info());
 }
 
 BlockSplit Objects::split(const std::string& name) {

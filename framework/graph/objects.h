@@ -44,6 +44,8 @@ class Objects {
   // Blocks of a source, shared by all who read it, and its split.
   [[nodiscard]] std::shared_ptr<BlockCache> blocks(const std::string& source);
   [[nodiscard]] BlockSplit split(const std::string& source);
+  // Blocks that a train node shuffles together.
+  [[nodiscard]] std::int64_t window(const TrainSpec& train);
 
   [[nodiscard]] const Recipe& recipe() const { return recipe_; }
   [[nodiscard]] const Catalog& catalog() const { return catalog_; }

@@ -3,6 +3,7 @@
 #include "framework/loader/load.h"
 #include "framework/loader/plugin_catalog.h"
 #include "framework/recipe/kinds.h"
+#include "framework/recipe/node_keys.h"
 
 namespace saffron::host {
 namespace {
@@ -119,6 +120,18 @@ Value describe(const Component& component) {
   out.set("file", Value(plugin.file.path.string()));
   out.set("sha256", Value(plugin.digest));
   out.set("tag", tag_value(plugin.file.tag));
+  return out;
+}
+
+Value describe_train() {
+  const Kind& kind = *kind_of_section("train");
+  Value out = Value::table();
+  out.set("section", Value(kind.section));
+  out.set("summary", Value(kind.meaning));
+  out.set("table", Value(cat('[', kind.section, ".NAME]")));
+  out.set("keys", describe_all(own_params(kind.section)));
+  out.set("regularizer_table", Value(table_header("regularizer")));
+  out.set("regularizer_keys", describe_all(own_params("regularizer")));
   return out;
 }
 

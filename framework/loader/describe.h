@@ -15,6 +15,9 @@ namespace saffron::host {
 [[nodiscard]] Value describe(const ParamInfo& param);
 // One component: what it is, its parameters, its kind's own keys, the file that it is from.
 [[nodiscard]] Value describe(const Component& component);
+// [train.NAME], the one table of a recipe that uses no component: its keys, and those that every
+// regularizer in it has.
+[[nodiscard]] Value describe_train();
 // A plugin's components, each with its summary.
 [[nodiscard]] Value describe(const LoadedPlugin& plugin);
 // Every file looked at, and why it was or was not taken. Loads nothing.
@@ -22,6 +25,8 @@ namespace saffron::host {
 
 // `saffron inspect`, after gst-inspect-1.0, from describe(Component).
 [[nodiscard]] std::string component_text(const Value& description);
+// The same, from describe_train().
+[[nodiscard]] std::string train_text(const Value& description);
 // `saffron plugins`, from describe(Catalog). Components have a summary where the listing has one.
 [[nodiscard]] std::string catalog_text(const Value& listing);
 

@@ -114,11 +114,12 @@ std::string flags_text(const Value& description) {
   return out;
 }
 
-// The least that a recipe must say: `use` and what is required.
+// The least that a recipe must say: `use`, where there is a component, and what is required.
 std::string example_text(const Value& description) {
   const std::string table = get(description, "table");
-  if (table.empty()) return cat("{ use = \"", get(description, "name"), "\" }");
-  std::string out = cat(table, "  use = \"", get(description, "name"), '"');
+  const std::string name = get(description, "name");
+  if (table.empty()) return cat("{ use = \"", name, "\" }");
+  std::string out = name.empty() ? table : cat(table, "  use = \"", name, '"');
   for (const char* list : {"params", "keys"}) {
     for (const Value& param : list_of(description, list)) {
       if (is_true(param, "required")) out += cat("  ", get(param, "name"), " = ...");
@@ -150,6 +151,17 @@ std::string component_text(const Value& description) {
     out += cat("  construct:  ", get(*construct, "message"), '\n');
   }
   return out;
+}
+
+std::string train_text(const Value& description) {
+  const Row header{"key", "type", "default", "range", "meaning"};
+  std::vector<Row> keys{header}, regularizer_keys{header};
+  add_rows(list_of(description, "keys"), "", keys);
+  add_rows(list_of(description, "regularizer_keys"), "", regularizer_keys);
+  return cat(get(description, "section"), "  (no component: a table of the recipe)\n  ",
+             get(description, "summary"), "\n\n", table_text(keys), "\n  every ",
+             get(description, "regularizer_table"), " has beside its component's parameters\n",
+             table_text(regularizer_keys), "\n  recipe:     ", example_text(description), '\n');
 }
 
 namespace {

@@ -160,8 +160,10 @@ Recipe decode_recipe(const Document& document, ComponentCatalog& catalog) {
     }
   }
   expand_grids(recipe, decoder);
+  check_replaced(recipe, decoder);
   recipe.problems = joined(document, recipe.problems);
   check_references(recipe);
+  warn_replaced(recipe, document.sources);
   return recipe;
 }
 

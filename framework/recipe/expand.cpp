@@ -189,7 +189,10 @@ class Expander {
     const Value* own = written.find("seed");
     Value* seed = table.find("seed");
     if (varied && own != nullptr && own->is_int() && seed->is_int()) {
-      *seed = Value(seed->as_int() + own->as_int()).with_origin(seed->origin());
+      // Unsigned, as two seeds near 2^63 may meet; a seed is not negative.
+      const std::uint64_t sum =
+          static_cast<std::uint64_t>(seed->as_int()) + static_cast<std::uint64_t>(own->as_int());
+      *seed = Value(static_cast<std::int64_t>(sum & INT64_MAX)).with_origin(seed->origin());
     }
     return table;
   }

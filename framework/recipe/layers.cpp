@@ -1,15 +1,19 @@
 #include "framework/recipe/layers.h"
 
+#include "framework/recipe/kinds.h"
 #include "framework/recipe/node_keys.h"
 #include "framework/recipe/toml_reader.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <system_error>
 
 namespace saffron::host {
 namespace {
@@ -40,32 +44,49 @@ std::string dotted(const std::vector<std::string>& path, const std::string& key)
   return out + key;
 }
 
-void merge(Value& base, Value over, std::vector<std::string>& path,
-           std::vector<std::string>& dropped) {
+// A section and its nodes are tables in every layer: `sae.student = 3` would leave nothing of it.
+bool must_stay_table(const std::vector<std::string>& path, const std::string& key) {
+  return path.size() <= 1 && kind_of_section(path.empty() ? key : path[0]) != nullptr;
+}
+
+// `vary = {}` leaves out the grid of the layers below, as no key of a table could.
+bool clears_grid(const std::vector<std::string>& path, const Value::Entry& entry) {
+  return path.size() == 2 && path[0] == "train" && entry.key == "vary" &&
+         entry.value.as_table().empty();
+}
+
+void merge(Value& base, Value over, std::vector<std::string>& path, Document& document) {
   if (component_changes(base, over)) {
     const std::vector<std::string> kept = kept_keys(path);
     std::erase_if(base.as_table(), [&](const Value::Entry& entry) {
       if (std::find(kept.begin(), kept.end(), entry.key) != kept.end()) return false;
-      dropped.push_back(dotted(path, entry.key));
+      document.dropped.push_back(dotted(path, entry.key));
       return true;
     });
     base.with_origin(over.origin());
   }
   for (Value::Entry& entry : over.as_table()) {
     Value* present = base.find(entry.key);
-    if (present != nullptr && present->is_table() && entry.value.is_table()) {
+    const bool table = present != nullptr && present->is_table();
+    if (table && entry.value.is_table() && !clears_grid(path, entry)) {
       path.push_back(entry.key);
-      merge(*present, std::move(entry.value), path, dropped);
+      merge(*present, std::move(entry.value), path, document);
       path.pop_back();
+    } else if (table && !entry.value.is_table() && must_stay_table(path, entry.key)) {
+      const std::string place = dotted(path, entry.key);
+      document.problems.error(entry.value.origin(), place,
+                              cat("expected table, got ", entry.value.type_name()),
+                              cat(place, " is a table of keys: write ", place,
+                                  path.empty() ? ".NAME" : "", ".KEY = VALUE"));
     } else {
       base.set(entry.key, std::move(entry.value), std::move(entry.key_origin));
     }
   }
 }
 
-void merge_root(Value& base, Value over, std::vector<std::string>& dropped) {
+void merge_root(Value& base, Value over, Document& document) {
   std::vector<std::string> path;
-  merge(base, std::move(over), path, dropped);
+  merge(base, std::move(over), path, document);
 }
 
 // ---- files and what they extend ----
@@ -117,7 +138,7 @@ class Reader {
     chain_.pop_back();
     parsed.root.erase("extends");
     if (parent.as_table().empty()) return std::move(parsed.root);
-    merge_root(parent, std::move(parsed.root), document_.dropped);
+    merge_root(parent, std::move(parsed.root), document_);
     return parent;
   }
 
@@ -202,12 +223,33 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+template <class Number>
+bool is_out_of_range(std::string_view digits) {
+  Number number{};
+  const char* end = digits.data() + digits.size();
+  const auto [rest, code] = std::from_chars(digits.data(), end, number);
+  return code == std::errc::result_out_of_range && rest == end;
+}
+
+// A number that TOML refuses for its size alone, and not a word.
+bool is_too_large(std::string_view word) {
+  std::string digits(word);
+  std::erase(digits, '_');
+  if (digits.starts_with('+')) digits.erase(0, 1);
+  return is_out_of_range<std::int64_t>(digits) || is_out_of_range<double>(digits);
+}
+
 // The right side: TOML, or else a string, unless it clearly tries to be TOML.
 std::optional<Value> right_side(std::string_view text, const Origin& origin, Problems& problems) {
   TomlValue parsed = parse_toml_value(text, origin.source, origin.column);
   if (parsed.value && parsed.problems.empty()) return std::move(parsed.value);
   const std::string_view word = trim(text);
   const bool structured = !word.empty() && std::string_view("[{\"'").find(word[0]) != word.npos;
+  if (!parsed.value && is_too_large(word)) {
+    problems.error(origin, "", "the number is too large for 64 bits",
+                   "a string of digits stands in quotes");
+    return std::nullopt;
+  }
   if (!parsed.value && !structured && !word.empty()) {
     return Value(word).with_origin(origin);
   }
@@ -251,7 +293,7 @@ void apply_set(Document& document, const std::string& argument, std::size_t numb
     table.set(*part, std::move(*value), start);
     value = std::move(table);
   }
-  merge_root(document.root, std::move(*value), document.dropped);
+  merge_root(document.root, std::move(*value), document);
 }
 
 }  // namespace

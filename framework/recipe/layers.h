@@ -13,14 +13,14 @@ namespace saffron::host {
 // the file that `extends` names (and so on), then the file, then each `--set`, in order.
 //
 // Tables merge by key; lists replace whole. A component whose `use` changes is replaced whole: its
-// old parameters go, the kind's own keys (`reads`, `coef`, ...) stay. Every value and key keeps the
-// position that it came from.
+// old parameters go, the kind's own keys (`reads`, `coef`, ...) stay. An empty `vary` of a train
+// node takes away the grids below it. Every value and key keeps the position that it came from.
 struct Document {
   std::string path;                // as given
   std::vector<std::string> files;  // `path`, then what it extends
   Value root = Value::table();     // without `extends`
   SourceTexts sources;
-  Problems problems;  // unreadable files, syntax errors, bad `--set` arguments
+  Problems problems;  // unreadable files, syntax errors, bad `--set` arguments, a node set to 3
   // Parameters that went when another `use` replaced their component: "sae.student.width".
   std::vector<std::string> dropped;
   bool complete = true;  // false when a file could not be read or parsed

@@ -108,14 +108,6 @@ void set_at(Value& table, const std::vector<std::string>& path, const Value& val
   at->set(path.back(), value, origin);
 }
 
-const Value* find_at(const Value& table, const std::vector<std::string>& path) {
-  const Value* at = &table;
-  for (const std::string& part : path) {
-    at = at != nullptr && at->is_table() ? at->find(part) : nullptr;
-  }
-  return at;
-}
-
 void erase_at(Value& table, const std::vector<std::string>& path) {
   Value* at = &table;
   for (std::size_t i = 0; i + 1 < path.size() && at != nullptr; ++i) {
@@ -203,10 +195,18 @@ Value at_point(const Value& table, const std::vector<const VaryAxis*>& axes,
   return out;
 }
 
+const Value* replaced_by(const VaryAxis& axis, const Value& table) {
+  const Value* at = &table;
+  for (const std::string& part : axis.path) {
+    at = at != nullptr && at->is_table() ? at->find(part) : nullptr;
+  }
+  return at;
+}
+
 void restore_written(Value& resolved, const Value& written,
                      const std::vector<const VaryAxis*>& axes) {
   for (const VaryAxis* axis : axes) {
-    const Value* before = find_at(written, axis->path);
+    const Value* before = replaced_by(*axis, written);
     if (before != nullptr) {
       set_at(resolved, axis->path, *before, before->origin());
       continue;

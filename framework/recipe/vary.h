@@ -32,12 +32,20 @@ void restore_written(Value& resolved, const Value& written,
 // The same for hashing: what a grid replaces has no part in the result.
 void erase_varied(Value& identity, const std::vector<const VaryAxis*>& axes);
 
+// The value of `table` that the axis replaces; nullptr when it has none.
+[[nodiscard]] const Value* replaced_by(const VaryAxis& axis, const Value& table);
+
 // What is wrong with a point, told of the `vary` key where its value comes from there.
 void add_point_problems(const Problems& found, const std::string& train_path,
                         const std::vector<const VaryAxis*>& axes, Problems& problems);
 
 // Makes the members of every SAE and the groups of every train node; decodes the SAEs on the way.
 void expand_grids(Recipe& recipe, ComponentDecoder& decoder);
+
+// What is wrong with the values that a grid replaces: no member has them.
+void check_replaced(Recipe& recipe, ComponentDecoder& decoder);
+// Warns of those that a later layer than the grid gives, in vain. Nothing where there are errors.
+void warn_replaced(Recipe& recipe, const SourceTexts& sources);
 
 // A value as members' names show it: 8, 0.001, 1e-4, relu.
 [[nodiscard]] std::string coordinate_text(const Value& value);

@@ -5,7 +5,9 @@
 #include "framework/run/digests.h"
 #include "framework/run/progress.h"
 
+#include <algorithm>
 #include <iomanip>
+#include <set>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -55,7 +57,8 @@ class Plan {
     }
     const double width = recipe_.settings.dtype == "float64" ? 8 : 4;
     out_ << "memory   about " << bytes_text(width * static_cast<double>(parameters_ + 2 * trained_))
-         << " for parameters and optimiser state\n"
+         << " for parameters and optimiser state, up to " << bytes_text(activations(width))
+         << " for activations\n"
          << "disk     about " << bytes_text(width * static_cast<double>(2 * parameters_))
          << " for weights, "
          << bytes_text(2 * width * static_cast<double>(parameters_ + 2 * trained_))
@@ -70,6 +73,28 @@ class Plan {
       out_ << " " << stream.name << " [" << stream.width << "]";
     }
     out_ << "\n";
+  }
+
+  // Blocks that are kept, and those that are shuffled together.
+  double activations(double width) {
+    double bytes = 0;
+    std::set<std::string> kept;
+    for (const NodeSpec* node : recipe_.section("train")) {
+      const TrainSpec& train = node->train();
+      const auto blocks = prepared_.objects().blocks(train.source);
+      const SourceInfo& info = blocks->info();
+      double row = 0;
+      for (const StreamInfo& stream : prepared_.objects().source(train.source)->streams()) {
+        row += width * static_cast<double>(stream.width);
+      }
+      const double block = row * static_cast<double>(info.block_rows);
+      const double all = static_cast<double>(info.blocks) * block;  // without end: very large
+      if (kept.insert(train.source).second) {
+        bytes += std::min(all, static_cast<double>(blocks->budget()));
+      }
+      bytes += static_cast<double>(prepared_.objects().window(train)) * block;
+    }
+    return bytes;
   }
 
   void train(const NodeSpec& node) {

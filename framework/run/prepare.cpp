@@ -1,6 +1,7 @@
 #include "framework/run/prepare.h"
 
 #include "framework/loader/component.h"
+#include "framework/recipe/kinds.h"
 #include "framework/recipe/resolve.h"
 
 #include <saffron/comparator.h>
@@ -12,6 +13,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <set>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -36,10 +38,9 @@ SearchOptions search_options(const RecipeRequest& request, const Document& docum
   return options;
 }
 
-at::Device device_of(const std::string& name) {
-  if (name == "auto" || name == "cpu") return at::kCPU;
-  throw Error(ErrorKind::recipe, cat("device \"", name, "\" is not available in this build"))
-      .with_help("write device = \"cpu\" or leave it out");
+bool is_data(const NodeSpec& node) {
+  return node.section == "dataset" || node.section == "model" || node.section == "source" ||
+         node.section == "world";
 }
 
 // What `where` says beside the recipe's position and the node's path, which its problem has.
@@ -52,6 +53,24 @@ std::string unsaid(std::string where, const std::string& path, const Origin& ori
     where.resize(where.size() - node.size());
   }
   return where;
+}
+
+// Whether `create` succeeds; adds its error otherwise.
+bool attempt(Problems& problems, const std::string& path, const Origin& origin,
+             const std::function<void()>& create) {
+  try {
+    create();
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    const std::string where = unsaid(error.where(), path, origin);
+    problems.error(origin, path,
+                   where.empty() ? error.message() : cat(where, ": ", error.message()),
+                   error.help());
+  } catch (const std::exception& error) {
+    problems.error(origin, path, error.what());
+  }
+  return false;
 }
 
 void require_blocks(Objects& objects, const std::string& source, Split split) {
@@ -80,46 +99,62 @@ Prepared::Prepared(const RecipeRequest& request)
   PluginCatalog components(*catalog_);
   recipe_ = decode_recipe(document_, components);
   for (const NodeSpec* sae : recipe_.untrained()) report_untrained(recipe_, *sae);
+  if (const std::string& device = recipe_.settings.device; device != "auto" && device != "cpu") {
+    recipe_.problems.error(document_.root.at("device").origin(), "device",
+                           cat("\"", device, "\" is not available in this build"),
+                           "write device = \"cpu\" or leave it out");
+  }
   recipe_.problems.throw_errors(document_.sources);
   for (const Problem& problem : recipe_.problems.list()) {
     if (problem.warning) {
-      logging::warning(cat(problem.origin.text(), ": ", problem.path, ": ", problem.message,
+      logging::warning(cat(problem.origin.text(), ": ",
+                           problem.path.empty() ? "" : problem.path + ": ", problem.message,
                            problem.help.empty() ? "" : " (" + problem.help + ")"));
     }
   }
   host_.seed = recipe_.settings.seed;
-  host_.device = device_of(recipe_.settings.device);
+  host_.device = at::kCPU;
   host_.dtype = recipe_.settings.dtype == "float64" ? at::kDouble : at::kFloat;
   objects_ = std::make_unique<Objects>(recipe_, *catalog_, host_);
   hash_ = sha256(to_json(resolved_value(recipe_), JsonStyle::canonical));
 }
 
 void Prepared::check() {
-  Problems problems;
-  const auto attempt = [&](const std::string& path, const Origin& origin,
-                           const std::function<void()>& create) {
-    try {
-      create();
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::cancelled) throw;
-      const std::string where = unsaid(error.where(), path, origin);
-      problems.error(origin, path,
-                     where.empty() ? error.message() : cat(where, ": ", error.message()),
-                     error.help());
-    } catch (const std::exception& error) {
-      problems.error(origin, path, error.what());
+  for (const auto stage : {&Prepared::check_data, &Prepared::check_saes, &Prepared::check_users}) {
+    Problems problems;
+    (this->*stage)(problems);
+    problems.throw_errors(
+        document_.sources);  // what stands on a broken node would repeat its error
+  }
+}
+
+void Prepared::check_data(Problems& problems) {
+  std::set<std::string> looked_at, broken;
+  const std::function<void(const NodeSpec&)> look = [&](const NodeSpec& node) {
+    if (!looked_at.insert(node.path()).second) return;
+    bool sound = true;
+    for (const Decoded::Reference& reference : node.references) {
+      const std::string_view section = section_of(reference.kind);
+      for (const NodeSpec& other : recipe_.nodes) {
+        // A kind that no section has (tokenizer) is of a node that provides one.
+        if (!is_data(other) || other.name != reference.node) continue;
+        if (!section.empty() && other.section != section) continue;
+        look(other);
+        sound = sound && !broken.contains(other.path());
+      }
+    }
+    if (!sound || !attempt(problems, node.path(), node.origin, [&] { look_into(node); })) {
+      broken.insert(node.path());
     }
   };
   for (const NodeSpec& node : recipe_.nodes) {
-    if (node.section == "dataset" || node.section == "model" || node.section == "source" ||
-        node.section == "world") {
-      attempt(node.path(), node.origin, [&] { (void)objects_->node(node); });
-    }
+    if (is_data(node)) look(node);
   }
-  // What stands on a broken node would only repeat its error.
-  problems.throw_errors(document_.sources);
+}
+
+void Prepared::check_saes(Problems& problems) {
   for (const Member& member : recipe_.members) {
-    attempt("sae." + member.sae, member.component.origin, [&] {
+    attempt(problems, "sae." + member.sae, member.component.origin, [&] {
       const auto sae = objects_->sae(member.name);
       if (dynamic_cast<const Fitted*>(sae->sae.get()) == nullptr) return;
       throw Error(ErrorKind::recipe,
@@ -127,10 +162,12 @@ void Prepared::check() {
                   "cannot do yet");
     });
   }
-  problems.throw_errors(document_.sources);
+}
+
+void Prepared::check_users(Problems& problems) {
   for (const NodeSpec& node : recipe_.nodes) {
     if (node.section == "score") {
-      attempt(node.path(), node.origin, [&] {
+      attempt(problems, node.path(), node.origin, [&] {
         const auto scorer = objects_->create<Scorer>(node.component, node.path(), node.seed());
         const ScorerNeeds needs = scorer->needs();
         if (needs.rows_wanted && !needs.saes.empty()) {
@@ -139,22 +176,31 @@ void Prepared::check() {
         }
       });
     } else if (node.section == "compare") {
-      attempt(node.path(), node.origin, [&] {
+      attempt(problems, node.path(), node.origin, [&] {
         (void)objects_->create<Comparator>(node.component, node.path(), node.seed());
       });
     } else if (node.section == "train") {
       const TrainSpec& train = node.train();
-      attempt(node.path(), node.origin, [&] {
+      attempt(problems, node.path(), node.origin, [&] {
         (void)objects_->create<Objective>(train.objective, node.path(), train.seed);
         require_blocks(*objects_, train.source, Split::train);
       });
       for (const RegularizerSpec& r : train.regularizers) {
-        attempt(cat(node.path(), ".regularizer.", r.name), r.component.origin,
+        attempt(problems, cat(node.path(), ".regularizer.", r.name), r.component.origin,
                 [&] { check_regularizer(node, r.name); });
       }
     }
   }
-  problems.throw_errors(document_.sources);
+}
+
+// Creates a dataset, model, source or world, and asks for what it learns from its data.
+void Prepared::look_into(const NodeSpec& node) {
+  const std::shared_ptr<void> made = objects_->node(node);
+  const Place place(cat(node.section, " ", node.component.use), node.path(), node.origin);
+  if (node.section == "dataset") {
+    guard(place, [&] { (void)std::static_pointer_cast<Dataset>(made)->info(); });
+  }
+  if (node.section == "source") (void)objects_->blocks(node.name)->info();
 }
 
 // At every point of the grid, as `vary` may change the SAEs and the regularizer's own parameters.

@@ -39,6 +39,10 @@ class Prepared {
   [[nodiscard]] const std::string& hash() const { return hash_; }
 
  private:
+  void check_data(Problems& problems);
+  void check_saes(Problems& problems);
+  void check_users(Problems& problems);
+  void look_into(const NodeSpec& node);
   void check_regularizer(const NodeSpec& train, const std::string& name);
 
   Document document_;

@@ -10,6 +10,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <set>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -26,15 +27,6 @@ Value read_report(const std::string& run) {
   return from_json(read_text(file), file.string());
 }
 
-std::int64_t size_of(const fs::path& path) {
-  std::int64_t bytes = 0;
-  if (fs::is_regular_file(path)) return static_cast<std::int64_t>(fs::file_size(path));
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) bytes += static_cast<std::int64_t>(entry.file_size());
-  }
-  return bytes;
-}
-
 std::string only_member(const Recipe& recipe, const std::string& wanted) {
   std::vector<std::string> names;
   for (const Member& member : recipe.members) names.push_back(member.name);
@@ -43,6 +35,54 @@ std::string only_member(const Recipe& recipe, const std::string& wanted) {
   throw Error(wanted.empty() ? "the run has several SAEs; say which with --sae"
                              : cat("the run has no SAE '", wanted, "'"))
       .with_help("it has " + listed(names));
+}
+
+// Plugins that the run used and that are not found without it: those of its --plugin-path.
+struct RunPlugins {
+  std::vector<std::string> files;  // where they still are
+  std::string gone;                // "org.example.hoyer from /home/me/libhoyer.so"; "" when none is
+};
+
+RunPlugins plugins_of(const fs::path& run, const std::vector<std::string>& plugin_path) {
+  RunPlugins out;
+  const fs::path file = run / "manifest.json";
+  if (!fs::exists(file)) return out;
+  SearchOptions options;
+  options.plugin_path = plugin_path;
+  std::set<std::string> known;
+  for (const PluginFile& plugin : scan(options).plugins) known.insert(plugin.id);
+  const Value manifest = from_json(read_text(file), file.string());
+  const fs::path folder = manifest.at("folder").as_string();
+  for (const Value::Entry& plugin : manifest.at("plugins").as_table()) {
+    if (known.contains(plugin.key)) continue;
+    const fs::path path = (folder / plugin.value.at("file").as_string()).lexically_normal();
+    if (!fs::exists(path)) {
+      out.gone += cat(out.gone.empty() ? "" : ", ", plugin.key, " from ", path.string());
+    } else if (path.string().find(':') == std::string::npos) {  // else the recipe names it
+      out.files.push_back(path.string());
+    }
+  }
+  return out;
+}
+
+// The recipe of a run, with the plugins that it had.
+Prepared prepare_again(RecipeRequest recipe, const ExportRequest& request) {
+  const RunPlugins plugins = plugins_of(request.run, request.plugin_path);
+  recipe.plugin_path = request.plugin_path;
+  recipe.plugin_path.insert(recipe.plugin_path.end(), plugins.files.begin(), plugins.files.end());
+  try {
+    return Prepared(recipe);
+  } catch (Error& error) {
+    if (error.kind() != ErrorKind::recipe || plugins.gone.empty()) throw;
+    throw error.with_help(cat("the run had ", plugins.gone,
+                              ", which is not there any more; say with --plugin-path FOLDER where "
+                              "it is"));
+  }
+}
+
+// "folder/" as "folder": formats put names beside it.
+fs::path without_last_slash(const fs::path& folder) {
+  return folder.has_filename() ? folder : folder.parent_path();
 }
 
 }  // namespace
@@ -65,11 +105,10 @@ fs::path export_sae(const ExportRequest& request) {
   const c10::AutoGradMode no_grad(false);
   RecipeRequest recipe;
   recipe.recipe = (fs::path(request.run) / "resolved.toml").string();
-  recipe.plugin_path = request.plugin_path;
   if (!fs::exists(recipe.recipe)) {
     throw Error(ErrorKind::io, "is no run directory: it has no resolved.toml").within(request.run);
   }
-  Prepared prepared(recipe);
+  Prepared prepared = prepare_again(std::move(recipe), request);
   const std::string name = only_member(prepared.recipe(), request.sae);
   const auto trained = prepared.objects().sae(name);
   const fs::path weights = fs::path(request.run) / "saes" / (name + ".safetensors");
@@ -97,36 +136,17 @@ fs::path export_sae(const ExportRequest& request) {
     canonical.input_mean = stored.tensor("input_mean").clone();
     canonical.input_scale = stored.tensor("input_scale").clone();
   }
-  guard(format_place, [&] { format->write(*trained, canonical, request.output); });
-  return request.output;
-}
-
-std::vector<Removable> removable(const fs::path& runs, const fs::path& cache, bool cache_too) {
-  std::vector<Removable> found;
-  if (fs::is_directory(runs)) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(runs)) {
-      if (entry.path().filename().string().find(".replaced-") != std::string::npos) {
-        found.push_back({entry.path(), "replaced run", size_of(entry.path())});
-      }
+  const fs::path output = without_last_slash(request.output);
+  guard(format_place, [&] {
+    try {
+      format->write(*trained, canonical, output.string());
+    } catch (const fs::filesystem_error& refusal) {  // which guard() would lay at the plugin's door
+      throw Error(ErrorKind::io, cat("cannot write the folder: ", refusal.code().message()))
+          .within(output.string())
+          .with_help("name a folder in a place that you may write to");
     }
-  }
-  if (fs::is_directory(cache)) {
-    for (const fs::directory_entry& kind : fs::directory_iterator(cache)) {
-      if (!kind.is_directory()) continue;
-      for (const fs::directory_entry& entry : fs::directory_iterator(kind.path())) {
-        if (entry.path().filename() == "latest") continue;  // the index of what was last asked for
-        const bool partial =
-            entry.path().filename().string().find(".partial-") != std::string::npos;
-        if (partial || cache_too) {
-          found.push_back({entry.path(), partial ? "unfinished cache entry" : "cached result",
-                           size_of(entry.path())});
-        }
-      }
-    }
-  }
-  std::sort(found.begin(), found.end(),
-            [](const Removable& a, const Removable& b) { return a.path < b.path; });
-  return found;
+  });
+  return output;
 }
 
 }  // namespace saffron::host

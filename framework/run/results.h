@@ -26,11 +26,17 @@ std::filesystem::path export_sae(const ExportRequest& request);
 // Something that `saffron clean` can remove.
 struct Removable {
   std::filesystem::path path;
-  std::string what;  // "partial cache entry", "replaced run"
+  std::string what;  // "unfinished cache entry", "replaced run"
   std::int64_t bytes = 0;
 };
-// Partial cache entries and replaced runs; with `cache_too`, every cache entry.
-[[nodiscard]] std::vector<Removable> removable(const std::filesystem::path& runs,
-                                               const std::filesystem::path& cache, bool cache_too);
+struct Cleaning {
+  std::vector<Removable> items;
+  std::vector<std::string> remarks;  // "runs: no such folder", a line each
+};
+// What killed processes left in the cache, and replaced runs; with `cache_too`, every cached result
+// as well. Only what has the names and the files that this program gives is taken for its own; what
+// else lies in those folders is never listed. A folder given as "" is not looked at.
+[[nodiscard]] Cleaning removable(const std::filesystem::path& runs,
+                                 const std::filesystem::path& cache, bool cache_too);
 
 }  // namespace saffron::host

@@ -21,24 +21,30 @@ namespace saffron::host {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kPage = "report.html";
+
 void use_threads(std::int64_t wanted) {
   const auto all = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   at::set_num_threads(wanted > 0 ? static_cast<int>(wanted) : all);
 }
 
-// Error (data) when what an earlier attempt recorded is no longer what is there.
-void refuse_change(const Value& before, const Value& now, const char* what) {
-  const std::string change = describe_change(before, now);
-  if (change.empty()) return;
-  throw Error(ErrorKind::data, cat("this run was started with ", what, ": ", change))
-      .with_help(
-          cat("restore them, or start over with --fresh (the earlier attempt is kept aside)"));
-}
-
-// Plugins without the paths of their files: the same bytes elsewhere are the same plugin.
-Value without_places(Value plugins) {
-  for (Value::Entry& plugin : plugins.as_table()) plugin.value.erase("file");
-  return plugins;
+// What of an earlier attempt's code is another now: "other plugins: ..."; "" where it is the same.
+// The same bytes in another place are the same plugin; with `trust` their components' revisions say.
+std::string code_change(const Value& earlier, Value plugins, const Value& libraries, bool trust) {
+  Value before = earlier.at("plugins");
+  for (Value* side : {&before, &plugins}) {
+    for (Value::Entry& plugin : side->as_table()) {
+      for (const char* key : {"file", "version", "sha256", "build"}) {
+        if (trust || std::string_view(key) == "file") plugin.value.erase(key);
+      }
+    }
+  }
+  if (const std::string change = describe_change(before, plugins); !change.empty()) {
+    return "other plugins: " + change;
+  }
+  if (trust) return "";
+  const std::string change = describe_change(earlier.at("libraries"), libraries);
+  return change.empty() ? "" : "another build of Saffron: " + change;
 }
 
 class Session {
@@ -56,7 +62,7 @@ class Session {
 
   RunResult execute() {
     if (request_.fresh) directory_.start_fresh();
-    if (!open_manifest()) return {directory_.path(), true};
+    if (!open_manifest()) return {directory_.path(), true, changed_since_};
     log_ = make_log(directory_.file("log.txt").string(), request_.verbose);
     set_log_sink(log_.get());
     install_crash_handler(directory_.path().string());
@@ -75,15 +81,44 @@ class Session {
       throw;
     }
     set_log_sink(nullptr);
-    return {directory_.path(), false};
+    return {directory_.path(), false, ""};
   }
 
  private:
-  bool outputs_are_there(const Value& manifest) const {
+  // The first of a finished run's outputs that is gone or not what was written; "" when all are there.
+  // The page can be rendered anew at any time, so it need only be there.
+  std::string missing_output(const Value& manifest) {
     for (const Value::Entry& output : manifest.at("outputs").as_table()) {
-      if (!fs::exists(directory_.file(output.key))) return false;
+      const fs::path file = directory_.file(output.key);
+      if (!fs::is_regular_file(file)) return output.key;
+      if (output.key == kPage) continue;
+      if (!(Value(digests_.of(file)) == output.value)) return output.key;
     }
-    return true;
+    return "";
+  }
+
+  // Error (data) when an unfinished attempt had other inputs or another code; a finished run is what it
+  // is, so that only its inputs count.
+  bool is_done(const Value& earlier, const Value& inputs, const std::string& changed_code) {
+    const auto refuse = [](const std::string& what) {
+      return Error(ErrorKind::data, "this run was started with " + what);
+    };
+    if (const std::string change = describe_change(earlier.at("inputs"), inputs); !change.empty()) {
+      throw refuse("other input files: " + change)
+          .with_help(
+              "restore them, or start over with --fresh (the earlier attempt is kept aside)");
+    }
+    if (earlier.at("status") == Value("done")) {
+      const std::string missing = missing_output(earlier);
+      changed_since_ = changed_code;
+      if (missing.empty()) return true;
+      progress_.say(cat("  ", missing, " is gone or was changed: making it again"));
+    }
+    if (changed_code.empty()) return false;
+    throw refuse(changed_code)
+        .with_help(
+            "start over with --fresh (the earlier attempt is kept aside); where a rebuild "
+            "changes no result, go on with --trust-revisions");
   }
 
   // False when this very run is already done.
@@ -96,13 +131,10 @@ class Session {
     Value resumed = Value::list();
     std::string started = now_text();
     if (!earlier.is_null()) {
-      refuse_change(earlier.at("inputs"), inputs, "other input files");
-      if (!request_.trust_revisions) {
-        refuse_change(without_places(earlier.at("plugins")), without_places(plugins),
-                      "other plugins");
-        refuse_change(earlier.at("libraries"), libraries, "another build of Saffron");
+      if (is_done(earlier, inputs,
+                  code_change(earlier, plugins, libraries, request_.trust_revisions))) {
+        return false;
       }
-      if (earlier.at("status") == Value("done") && outputs_are_there(earlier)) return false;
       resumed = earlier.at("resumed");
       started = earlier.at("started").as_string();
       Value entry = Value::table();
@@ -190,9 +222,13 @@ class Session {
                       to_json(results_document(manifest_, results_), JsonStyle::pretty) + "\n");
     const Value document = report_document(prepared_, manifest_, results_, directory_.path());
     write_file_atomic(directory_.file("report.json"), to_json(document) + "\n");
-    write_file_atomic(directory_.file("report.html"), render_html({document}));
+    write_file_atomic(directory_.file(kPage), render_html({document}));
     Value outputs = Value::table();
-    for (const char* name : {"results.json", "report.json", "report.html", "metrics.jsonl"}) {
+    for (const char* name : {"results.json", "report.json", kPage, "metrics.jsonl"}) {
+      outputs.set(name, sha256_file(directory_.file(name)));
+    }
+    for (const Member& member : recipe_.members) {
+      const std::string name = cat("saes/", member.name, ".safetensors");
       outputs.set(name, sha256_file(directory_.file(name)));
     }
     manifest_.set("outputs", std::move(outputs));
@@ -208,6 +244,7 @@ class Session {
   Progress progress_;
   std::unique_ptr<LogSink> log_;
   Value manifest_, results_ = Value::table();
+  std::string changed_since_;  // the code of a finished run
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ struct RunRequest : RecipeRequest {
 struct RunResult {
   std::filesystem::path directory;
   bool already_done = false;  // nothing was left to do
+  std::string changed_since;  // then: "other plugins: ..." where it was made by other code
 };
 
 // Runs the recipe, or resumes it, or says that it is done. Throws what stops it; the manifest then says

@@ -168,17 +168,10 @@ class TrainRun {
       }
     }
     Reader reader(run_.objects.blocks(spec_.source), run_.objects.split(spec_.source),
-                  node_random(seed, spec_.seed, "training order"), {.window = window()});
+                  node_random(seed, spec_.seed, "training order"),
+                  {.window = run_.objects.window(spec_)});
     return Trainer(std::move(members), std::move(penalties), std::move(reader), options(),
                    run_.objects.host().dtype);
-  }
-
-  // Blocks shuffled together: so many that the run hardly makes a block that it does not read.
-  std::int64_t window() {
-    const std::int64_t in_block = run_.objects.blocks(spec_.source)->info().block_rows;
-    const std::int64_t read = (spec_.rows + in_block - 1) / in_block;
-    const std::int64_t windows = (read + spec_.shuffle_blocks - 1) / spec_.shuffle_blocks;
-    return (read + windows - 1) / windows;
   }
 
   void train(const std::optional<State>& checkpoint) {

@@ -115,6 +115,13 @@ std::int64_t BlockSplit::block(Split split, std::int64_t position) const {
   return static_cast<std::int64_t>(order_(static_cast<std::uint64_t>(place)));
 }
 
+std::int64_t window_blocks(std::int64_t at_most, std::int64_t rows, const SourceInfo& source) {
+  if (source.independent) return 1;
+  const std::int64_t read = (rows + source.block_rows - 1) / source.block_rows;
+  const std::int64_t windows = (read + at_most - 1) / at_most;
+  return (read + windows - 1) / windows;
+}
+
 Reader::Reader(std::shared_ptr<BlockCache> cache, const BlockSplit& split, Random random,
                Options options)
     : cache_(std::move(cache)), split_(split), random_(random), options_(options) {
@@ -127,9 +134,7 @@ Reader::Reader(std::shared_ptr<BlockCache> cache, const BlockSplit& split, Rando
                     " split, too few for ", options_.world, " rank(s)"))
         .with_help("give it more data, a smaller block, or another held_out share");
   }
-  if (options_.order == RowOrder::contexts || cache_->info().independent) {
-    options_.window = 1;
-  }
+  if (options_.order == RowOrder::contexts) options_.window = 1;
   windows_ = all == kEndless ? kEndless : (blocks_here_ + options_.window - 1) / options_.window;
 }
 
@@ -173,6 +178,7 @@ std::int64_t Reader::epoch_rows() {
 
 void Reader::seek(std::int64_t row) {
   open_ = false;
+  current_ = {};
   row_ = row;
   epoch_ = window_ = offset_ = 0;
   std::int64_t left = row;

@@ -22,6 +22,7 @@ class BlockCache {
   const ActivationRows& block(std::int64_t index);
   [[nodiscard]] std::int64_t rows_of(std::int64_t index) const;
   [[nodiscard]] const SourceInfo& info() const;
+  [[nodiscard]] std::int64_t budget() const { return budget_; }  // bytes
 
  private:
   void check(const ActivationRows& rows, std::int64_t index);
@@ -53,10 +54,14 @@ class BlockSplit {
   Permutation order_;
 };
 
+// Blocks to shuffle together, at most `at_most`: so many that a run of `rows` rows hardly makes a block
+// that it does not read; one where the source says that its rows are independent.
+[[nodiscard]] std::int64_t window_blocks(std::int64_t at_most, std::int64_t rows,
+                                         const SourceInfo& source);
+
 // Batches of one split, in an order that is a pure function of (random, row): each epoch permutes the
 // split's blocks (Split::train), takes them in windows of at most `window` blocks, and shuffles
-// each window's rows together. Rank r of w takes every w-th block. Where the source says that its rows are
-// independent a window is one block. RowOrder::contexts takes the blocks in the split's own order and
+// each window's rows together. Rank r of w takes every w-th block. RowOrder::contexts takes the blocks in the split's own order and
 // leaves rows as they are.
 class Reader {
  public:

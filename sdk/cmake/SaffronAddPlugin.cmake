@@ -30,8 +30,9 @@ function(saffron_add_plugin name)
       LIBRARY_OUTPUT_DIRECTORY ${SAFFRON_PLUGIN_OUTPUT_DIRECTORY})
   endif()
   if(NOT arg_OUTPUT_DIRECTORY)
-    set_target_properties(${target} PROPERTIES INSTALL_RPATH
-      "$ORIGIN/../..;${SAFFRON_TORCH_ROOT}/lib")
+    set_target_properties(${target} PROPERTIES
+      BUILD_WITH_INSTALL_RPATH ON  # installing it changes no byte, and so no digest
+      INSTALL_RPATH "$ORIGIN/../..;${SAFFRON_TORCH_ROOT}/lib")
     install(TARGETS ${target} LIBRARY DESTINATION lib/saffron/plugins)
   endif()
   if(SAFFRON_SANITIZE)  # a plugin has the sanitizers of its host, which brings their runtimes

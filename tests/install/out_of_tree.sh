@@ -11,6 +11,9 @@ trap 'rm -rf "$work"' EXIT
 fail() { echo "out_of_tree: $*" >&2; exit 1; }
 
 cmake --install "$build" --prefix "$work/first" > "$work/install.log" || fail "$(cat "$work/install.log")"
+for file in libsaffron_sdk.so libsaffron_host.so saffron/plugins/libtopk.so; do
+  cmp "$build/lib/$file" "$work/first/lib/$file" || fail "installing changed $file, and so cache keys"
+done
 cmake -S "$source/tests/fixtures/out_of_tree" -B "$work/build" \
   -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=$work/first" > "$work/configure.log" 2>&1 \
   || fail "$(cat "$work/configure.log")"

@@ -167,15 +167,21 @@ void SaeLens::write(const TrainedSae& sae, const CanonicalSae& canonical,
   const Weights w = on_raw_activations(canonical);
   fs::path staged = target;
   staged += cat(".partial-", ::getpid());
-  fs::create_directories(staged);
   const auto plain = [](const at::Tensor& t) { return t.to(at::kFloat).contiguous(); };
-  write_safetensors(staged / kWeights, {{"W_enc", plain(w.W_enc)},
-                                        {"b_enc", plain(w.b_enc)},
-                                        {"W_dec", plain(w.W_dec)},
-                                        {"b_dec", plain(w.b_dec)}});
-  write_file_atomic(staged / kConfig,
-                    to_json(config_of(sae, canonical, w), JsonStyle::pretty) + "\n");
-  fs::rename(staged, target);
+  try {
+    fs::create_directories(staged);
+    write_safetensors(staged / kWeights, {{"W_enc", plain(w.W_enc)},
+                                          {"b_enc", plain(w.b_enc)},
+                                          {"W_dec", plain(w.W_dec)},
+                                          {"b_dec", plain(w.b_dec)}});
+    write_file_atomic(staged / kConfig,
+                      to_json(config_of(sae, canonical, w), JsonStyle::pretty) + "\n");
+    fs::rename(staged, target);
+  } catch (...) {
+    std::error_code ignored;  // a full disk must get its room back, whatever else fails
+    fs::remove_all(staged, ignored);
+    throw;
+  }
 }
 
 }  // namespace saffron::plugins

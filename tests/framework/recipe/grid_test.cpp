@@ -143,6 +143,55 @@ TEST(Grid, StreamsMayVary) {
   EXPECT_EQ(read.recipe.expand("b")[1]->keys.predicts, std::vector<std::string>{"acts:x"});
 }
 
+// The warnings of a recipe that extends kTwo with a grid, changed by `child` and `sets`.
+std::string warned(const std::string& child, const std::vector<std::string>& sets) {
+  const Folder folder;
+  folder.write("base.toml", std::string(kTwo) +
+                                "[train.all.regularizer.h]\nuse = \"hoyer\"\nover = [\"b\"]\n"
+                                "coef = 1\n[train.all.vary]\n\"a.k\" = [5, 10]\n"
+                                "\"regularizer.h.coef\" = [0.1]\n\"seed\" = [1, 2]\n");
+  const std::string path = folder.write("child.toml", "extends = \"base.toml\"\n" + child);
+  const Read read = read_file(path, sets);
+  EXPECT_TRUE(read.recipe.problems.ok()) << read.problems();
+  std::string out;
+  for (const Problem& problem : read.recipe.problems.list()) {
+    out += cat(problem.path, ": ", problem.message, "; ", problem.help, '\n');
+  }
+  return out;
+}
+
+TEST(Grid, AValueThatALaterLayerGivesInVainIsAWarning) {
+  EXPECT_EQ(warned("", {"sae.a.k=7"}),
+            "sae.a.k: value 7 has no effect: train.all.vary gives 5, 10; "
+            "--set 'train.all.vary={ \"a.k\" = [7] }' changes it, "
+            "--set 'train.all.vary={}' leaves the grid out\n");
+  EXPECT_EQ(warned("[train.all.regularizer.h]\ncoef = 2.5\n", {}),
+            "train.all.regularizer.h.coef: value 2.5 has no effect: train.all.vary gives 0.1; "
+            "under [train.all], vary = { \"regularizer.h.coef\" = [2.5] } changes it, "
+            "vary = {} leaves the grid out\n");
+}
+
+TEST(Grid, AValueBelowItsGridIsNoWarning) {
+  EXPECT_EQ(warned("", {}), "");
+  EXPECT_EQ(warned("", {"train.all.vary.\"a.width\"=[16]"}), "");
+  EXPECT_EQ(warned("[sae.a]\nk = 7\n[train.all.vary]\n\"a.k\" = [1, 2]\n", {}), "");
+  EXPECT_EQ(warned("", {"sae.a.k=7", "train.all.vary={ \"a.k\" = [7] }"}), "");
+  EXPECT_EQ(warned("", {"train.all.vary={}", "sae.a.k=7"}), "");
+  EXPECT_EQ(warned("", {"sae.a.width=32", "sae.b.l1=1"}), "");
+  EXPECT_EQ(warned("", {"sae.a.seed=3"}), "");  // the grid's seeds are added to it
+}
+
+TEST(Grid, AnEmptyGridLeavesThatOfTheParentOut) {
+  const Folder folder;
+  folder.write("base.toml", std::string(kTwo) + "[train.all.vary]\n\"a.k\" = [5, 10]\n");
+  const std::string path = folder.write(
+      "child.toml", "extends = \"base.toml\"\n[sae.a]\nk = 7\n[train.all]\nvary = {}\n");
+  const Read read = read_file(path);
+  EXPECT_EQ(read.problems(), "");
+  ASSERT_EQ(names(read.recipe.expand("a")), "a");
+  EXPECT_EQ(read.recipe.expand("a")[0]->component.config.at("k").as_int(), 7);
+}
+
 TEST(Grid, NamesShowValuesShortly) {
   EXPECT_EQ(coordinate_text(Value(8)), "8");
   EXPECT_EQ(coordinate_text(Value(1e-4)), "1e-4");

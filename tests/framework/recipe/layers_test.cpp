@@ -163,6 +163,34 @@ TEST(Layers, SetsApplyInOrderOverTheFiles) {
   EXPECT_EQ(student.at("l1").as_int(), 2);
 }
 
+TEST(Layers, AnEmptyGridReplacesTheOneBelowAndOtherGridsMerge) {
+  const Layers layers;
+  const std::string set = "train.all.vary={ \"student.k\" = [1], seed = [2] }";
+  const auto grid = [&](const std::string& text, const std::vector<std::string>& sets) {
+    const Document document = read_document(layers.child("[train.all]\n" + text), sets);
+    EXPECT_EQ(said(document), "");
+    return to_toml(document.root.at("train").at("all").at("vary"));
+  };
+  EXPECT_EQ(grid("vary = { seed = [1] }", {"train.all.vary={}"}), "{}");
+  EXPECT_EQ(grid("vary = { seed = [1] }", {"train.all.vary.\"student.k\"=[3]"}),
+            "{ seed = [1], \"student.k\" = [3] }");
+  EXPECT_EQ(grid("vary = { seed = [1] }", {"train.all.vary={}", set}),
+            "{ \"student.k\" = [1], seed = [2] }");
+  EXPECT_EQ(grid("[train.all.vary]", {set}), "{ \"student.k\" = [1], seed = [2] }");
+  const std::string parent = layers.child("[train.all.vary]\nseed = [1]");
+  const std::string path =
+      layers.folder.write("grandchild.toml", "extends = \"child.toml\"\n[train.all.vary]\n");
+  EXPECT_EQ(to_toml(read_document(parent, {}).root.at("train").at("all").at("vary")),
+            "{ seed = [1] }");
+  EXPECT_EQ(to_toml(read_document(path, {}).root.at("train").at("all").at("vary")), "{}");
+}
+
+TEST(Layers, OtherEmptyTablesTakeNothingAway) {
+  const Layers layers;
+  const Document document = read_document(layers.child(""), {"sae.student.aux={}", "sae={}"});
+  EXPECT_EQ(document.root.at("sae").at("student").at("aux").at("coef").as_real(), 0.5);
+}
+
 TEST(Layers, AnUnreadableFileIsAProblemAndNotAnException) {
   const Document document = read_document("/no/such/recipe.toml", {});
   EXPECT_FALSE(document.complete);

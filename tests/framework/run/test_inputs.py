@@ -38,15 +38,49 @@ class ChangedInputs(BadDay):
         self.assertEqual(self.manifest()["status"], "done")
         self.assertEqual(len(list((self.folder / "runs").glob("*.replaced-1/report.html"))), 1)
 
-    def test_refused_when_saffron_is_another_build(self):
-        self.saffron()
-        file = next((self.folder / "runs").glob("*/manifest.json"))
-        manifest = json.loads(file.read_text())
-        manifest["libraries"]["libsaffron_host.so"] = "0" * 64
+    def manifest_says(self, *path_and_value):
+        """Changes one value of the manifest: what was recorded then is not what is there now."""
+        file = self.run_folder() / "manifest.json"
+        manifest = inner = json.loads(file.read_text())
+        *path, key, value = path_and_value
+        for step in path:
+            inner = inner[step]
+        self.assertIn(key, inner)
+        inner[key] = value
         file.write_text(json.dumps(manifest))
-        self.refused_and_untouched(INPUT, "another build of Saffron: libsaffron_host.so changed",
-                                   "--fresh")
-        self.assertIn("done already", self.saffron("--trust-revisions"))
+
+    def test_another_build_of_saffron(self):
+        self.stop_while_training()
+        self.manifest_says("libraries", "libsaffron_host.so", "0" * 64)
+        self.refused_and_untouched(INPUT, "started with another build of Saffron: "
+                                   "libsaffron_host.so changed", "--fresh", "--trust-revisions")
+        self.saffron("--trust-revisions")
+        self.assert_as_uninterrupted()
+        self.manifest_says("libraries", "libsaffron_host.so", "0" * 64)
+        said = self.saffron()
+        self.assertIn("done already", said)
+        self.assertIn("It was made with another build of Saffron", said)
+
+    def test_another_revision_of_a_plugin(self):
+        self.stop_while_training()
+        self.manifest_says("plugins", "org.saffron.topk", "sha256", "0" * 64)
+        self.refused_and_untouched(INPUT,
+                                   "started with other plugins: org.saffron.topk.sha256 changed")
+        self.manifest_says("plugins", "org.saffron.topk", "revisions", "sae/topk", 7)
+        self.refused(INPUT, "other plugins: org.saffron.topk.revisions.sae/topk 7 -> 1", "--fresh",
+                     options=("--trust-revisions",))
+
+    def test_outputs_that_were_changed_are_made_again(self):
+        self.saffron()
+        for name in ("results.json", "report.html", "metrics.jsonl", "saes/topk.safetensors"):
+            (self.run_folder() / name).unlink()
+            self.assertNotIn("done already", self.saffron())
+            self.assert_as_uninterrupted()
+        for name in ("results.json", "saes/relu.safetensors"):
+            (self.run_folder() / name).write_text("")
+            self.assertNotIn("done already", self.saffron())
+            self.assert_as_uninterrupted()
+        self.assertIn("done already", self.saffron())
 
     def test_seen_behind_an_old_time(self):
         """Of equal size and with its time set back: the remembered digest must not stand."""

@@ -93,13 +93,20 @@ TEST(Reader, ARowStaysWholeInAWindow) {
   }
 }
 
-TEST(Reader, IndependentRowsAreShuffledBlockByBlock) {
-  auto source = std::make_shared<ToySource>(100, 10);
-  source->set_independent();
-  Reader reader(std::make_shared<BlockCache>(source, kMegabyte), BlockSplit(10, 0, Random(4)),
-                Random(5), {.window = 4});
-  EXPECT_EQ(blocks_of(take(reader, 10, 10)).size(), 1u);
-  EXPECT_EQ(source->made, 1);
+TEST(Reader, AWindowHasWhatTheRunReads) {
+  const auto blocks = [](std::int64_t at_most, std::int64_t rows, bool independent = false) {
+    SourceInfo source;
+    source.blocks = 300;
+    source.block_rows = 10;
+    source.independent = independent;
+    return window_blocks(at_most, rows, source);
+  };
+  EXPECT_EQ(blocks(16, 10'000), 16);
+  EXPECT_EQ(blocks(16, 321), 11);  // 33 blocks are three windows of eleven
+  EXPECT_EQ(blocks(16, 95), 10);   // a short run waits for no more than it reads
+  EXPECT_EQ(blocks(16, 1), 1);
+  EXPECT_EQ(blocks(1, 10'000), 1);
+  EXPECT_EQ(blocks(16, 10'000, true), 1);
 }
 
 class ReaderSeek : public testing::TestWithParam<std::int64_t> {};

@@ -37,8 +37,6 @@ class ToySource final : public saffron::Source {
     if (rows_ == saffron::kEndless) return info_.block_rows;
     return std::min(info_.block_rows, rows_ - index * info_.block_rows);
   }
-  // Says that rows of a block are no more alike than any two.
-  void set_independent() { info_.independent = true; }
   int made = 0;
 
  private:
