@@ -213,7 +213,8 @@ Value Identity::plugins() {
     }
     out.find(plugin.file.id)
         ->find("revisions")
-        ->set(cat(kind, "/", id), static_cast<std::int64_t>(component.revision()));
+        ->set(cat(kind, "/", id.substr(id.rfind(':') + 1)),
+              static_cast<std::int64_t>(component.revision()));
   };
   each_use([&](const ComponentUse& use) {
     if (use.id.empty()) return;

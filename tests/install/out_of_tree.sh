@@ -33,7 +33,7 @@ run --plugin-path "$work/build/plugins" \
     --set sae.student.use=soft_threshold --set sae.student.threshold=0.05 \
     --set train.all.regularizer.sparse.use=org.example.mine::hoyer > mine.log \
   || fail "the recipe does not run with the plugin"
-[ "$(ls runs | wc -l)" = 2 ] || fail "expected two runs, got: $(ls runs)"
+[ "$(ls -d runs/*/ | wc -l)" = 2 ] || fail "expected two runs, got: $(ls runs)"
 own=$(grep -l soft_threshold runs/*/resolved.toml) || fail "no run used soft_threshold"
 grep -q '"terms":{"sparse":' "$(dirname "$own")/metrics.jsonl" || fail "the penalty was not applied"
 "$saffron" inspect regularizer hoyer --plugin-path "$work/build/plugins" | grep -q 'Hoyer sparsity' \
