@@ -3,10 +3,10 @@
 #include "framework/run/checkpoint.h"
 
 #include <saffron/io.h>
-#include <saffron/source.h>
+#include <saffron/normalise.h>
 #include <saffron/state.h>
 
-#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 namespace saffron::host {
@@ -14,13 +14,14 @@ namespace fs = std::filesystem;
 namespace {
 
 void add_normalisation(const TrainedSae& sae, NamedTensors& tensors) {
-  const auto* backed = dynamic_cast<const ModelBacked*>(sae.source.get());
-  if (backed == nullptr || sae.reads.size() != 1) return;
-  const at::Tensor zero = at::zeros({1, sae.shape.reads[0].width});
-  const at::Tensor mean = backed->denormalise(sae.reads[0], zero).squeeze(0);
-  const at::Tensor step = backed->denormalise(sae.reads[0], zero + 1).squeeze(0) - mean;
-  tensors.emplace_back("input_mean", mean.contiguous());
-  tensors.emplace_back("input_scale", step.reciprocal().contiguous());
+  const auto* source = dynamic_cast<const Normalised*>(sae.source.get());
+  if (source == nullptr || sae.reads.size() != 1) return;
+  const Normalisation& normalisation = source->normalisation(sae.reads[0]);
+  const std::int64_t width = sae.shape.reads[0].width;
+  tensors.emplace_back("input_mean", normalisation.mean.defined()
+                                         ? normalisation.mean.to(at::kFloat).contiguous()
+                                         : at::zeros({width}));
+  tensors.emplace_back("input_scale", at::full({width}, normalisation.scale, at::kFloat));
 }
 
 }  // namespace

@@ -114,6 +114,8 @@ std::vector<std::pair<std::string, Scaling>> scaling_words() {
           {"unit_variance", Scaling::unit_variance}};
 }
 
+Normalised::~Normalised() = default;
+
 at::Tensor Normalisation::apply(const at::Tensor& raw) const {
   at::Tensor x = mean.defined() ? raw.sub(mean.to(raw.options())) : raw;
   return scale == 1 ? x : x.mul(scale);

@@ -174,7 +174,7 @@ at::Tensor Activations::origin(std::span<const Place> places) const {
   return out;
 }
 
-void Activations::estimate() {
+void Activations::estimate() const {
   if (!normaliser_.wants_sample()) return;
   const std::int64_t all = first_row_.back();
   const Permutation order(context_.random("normalisation"), static_cast<std::uint64_t>(all));
@@ -198,6 +198,11 @@ ActivationRows Activations::block(std::int64_t index) {
   }
   out.origin = origin(places);
   return out;
+}
+
+const Normalisation& Activations::normalisation(std::int64_t stream) const {
+  estimate();
+  return normaliser_.of(stream);
 }
 
 }  // namespace saffron::plugins

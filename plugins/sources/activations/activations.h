@@ -25,7 +25,7 @@ namespace saffron::plugins {
 // So a row's neighbours in a block come from anywhere in the files, however these were written.
 // Mean and scale of each stream are estimated over normalise_rows rows drawn in the same way, when
 // rows are first asked for. A row with a value that is not finite is refused when it is read.
-class Activations final : public Source, public Stateful {
+class Activations final : public Source, public Normalised, public Stateful {
  public:
   struct Options {
     Path path;
@@ -46,6 +46,7 @@ class Activations final : public Source, public Stateful {
   ActivationRows block(std::int64_t index) override;
   std::int64_t rows_of(std::int64_t index) override;
 
+  const Normalisation& normalisation(std::int64_t stream) const override;
   // What centres and scales the rows (normalise.h); empty while it is not estimated.
   State save() const override { return normaliser_.save(); }
   void load(const State& state) override { normaliser_.load(state); }
@@ -58,7 +59,7 @@ class Activations final : public Source, public Stateful {
 
   [[nodiscard]] std::vector<std::int64_t> rows_of_block(std::int64_t index) const;
   [[nodiscard]] std::vector<Place> find(std::span<const std::int64_t> rows) const;
-  void estimate();
+  void estimate() const;
   // [places, width] in the recipe's dtype.
   [[nodiscard]] at::Tensor read(std::size_t stream, std::span<const Place> places) const;
   [[nodiscard]] at::Tensor origin(std::span<const Place> places) const;
@@ -70,7 +71,7 @@ class Activations final : public Source, public Stateful {
   std::vector<std::int64_t> first_context_;  // of each shard
   std::vector<StreamInfo> streams_;
   SourceInfo info_;
-  Normaliser normaliser_;
+  mutable Normaliser normaliser_;  // fitted when first needed
 };
 
 }  // namespace saffron::plugins

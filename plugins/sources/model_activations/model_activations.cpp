@@ -281,4 +281,9 @@ at::Tensor ModelActivations::denormalise(std::int64_t stream, const at::Tensor& 
   return normaliser_.of(stream).undo(x);
 }
 
+const Normalisation& ModelActivations::normalisation(std::int64_t stream) const {
+  estimate();
+  return normaliser_.of(stream);
+}
+
 }  // namespace saffron::plugins

@@ -26,7 +26,10 @@ namespace saffron::plugins {
 // Mean and scale of each site are estimated over normalise_contexts contexts that (seed) draws from
 // the dataset, when rows are first asked for. Raw rows may be kept in files (`cache`): what a file
 // gives and what the model gives are the same bits, so a cache never changes a result.
-class ModelActivations final : public Source, public ModelBacked, public Stateful {
+class ModelActivations final : public Source,
+                               public ModelBacked,
+                               public Normalised,
+                               public Stateful {
  public:
   enum class Precision : std::uint8_t { full, float16, bfloat16 };
   struct Options {
@@ -58,6 +61,7 @@ class ModelActivations final : public Source, public ModelBacked, public Statefu
   at::Tensor normalise(std::int64_t stream, const at::Tensor& raw) const override;
   at::Tensor denormalise(std::int64_t stream, const at::Tensor& x) const override;
 
+  const Normalisation& normalisation(std::int64_t stream) const override;
   // What centres and scales the rows (normalise.h); empty while it is not estimated.
   State save() const override { return normaliser_.save(); }
   void load(const State& state) override { normaliser_.load(state); }

@@ -87,4 +87,13 @@ class SAFFRON_EXPORT Normaliser {
   bool ready_;
 };
 
+// Capability: a source that knows how the raw rows of its streams became x. Files of weights then say
+// so, and exports read and write raw activations.
+class SAFFRON_EXPORT Normalised {
+ public:
+  virtual ~Normalised();
+  // Estimated when it is first needed.
+  [[nodiscard]] virtual const Normalisation& normalisation(std::int64_t stream) const = 0;
+};
+
 }  // namespace saffron::inline sdk_v1
