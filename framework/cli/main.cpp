@@ -37,9 +37,9 @@ which plugins they come from. A first session:
   saffron run recipes/mine.toml        run it; the same command again resumes it)";
 
 constexpr const char* kFooter =
-    R"(Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the recipe has errors, 4 a plugin failed,
-5 a file has changed, is damaged or cannot be written, 6 busy, 130 stopped on request (run it
-again to resume).)";
+    R"(Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the recipe or its inputs have errors,
+4 a plugin failed, 5 a file has changed, is damaged or cannot be written, 6 busy, 130 stopped on
+request (run it again to resume).)";
 
 int exit_code(saffron::ErrorKind kind) {
   switch (kind) {

@@ -120,11 +120,11 @@ Prepared::Prepared(const RecipeRequest& request)
 }
 
 void Prepared::check() {
+  // Stage by stage, as what stands on a broken node would repeat its error.
   for (const auto stage : {&Prepared::check_data, &Prepared::check_saes, &Prepared::check_users}) {
     Problems problems;
     (this->*stage)(problems);
-    problems.throw_errors(
-        document_.sources);  // what stands on a broken node would repeat its error
+    problems.throw_errors(document_.sources);
   }
 }
 
