@@ -1,0 +1,177 @@
+#include <saffron/testing/gradient_checker.h>
+
+#include <saffron/error.h>
+#include <saffron/random.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <sstream>
+#include <utility>
+
+namespace saffron::testing {
+namespace {
+
+constexpr double kShrink = 1.4;
+constexpr std::size_t kSteps = 12;
+constexpr double kSettled = 0.75;  // of all comparisons, at least
+constexpr double kKink = 0.5;      // of the slopes' first distance that is left at the last step
+constexpr std::size_t kShown = 5;
+
+double scale_of(double a, double b) { return std::max({1.0, std::abs(a), std::abs(b)}); }
+
+std::vector<at::Tensor> detached(const std::vector<at::Tensor>& leaves) {
+  std::vector<at::Tensor> out;
+  for (const at::Tensor& leaf : leaves) {
+    if (!leaf.defined() || leaf.scalar_type() != at::kDouble) {
+      throw Error("a gradient is checked in float64, and a leaf is not");
+    }
+    out.push_back(leaf.detach().clone());
+  }
+  return out;
+}
+
+at::Tensor scalar_of(const at::Tensor& result) {
+  if (!result.defined() || result.numel() != 1) {
+    throw Error("a gradient is checked of a scalar, and the function returned something else");
+  }
+  return result;
+}
+
+// "[3, 1]" of a flat index.
+std::string place_of(std::int64_t flat, at::IntArrayRef sizes) {
+  std::string text;
+  for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+    text = cat(flat % *size, text.empty() ? "" : ", ", text);
+    flat /= *size;
+  }
+  return cat('[', text, ']');
+}
+
+}  // namespace
+
+NumericDerivative numeric_derivative(const std::function<double(double)>& f, double h) {
+  std::array<double, kSteps> previous{}, row{}, bend{};
+  const double middle = f(0);
+  NumericDerivative best{0, std::numeric_limits<double>::infinity()};
+  for (std::size_t i = 0; i < kSteps; ++i, h /= kShrink) {
+    const double up = f(h), down = f(-h);
+    bend[i] = std::abs(up - 2 * middle + down) / h;
+    row[0] = (up - down) / (2 * h);
+    double factor = kShrink * kShrink;
+    for (std::size_t j = 1; j <= i; ++j, factor *= kShrink * kShrink) {
+      row[j] = (row[j - 1] * factor - previous[j - 1]) / (factor - 1);
+      const double error =
+          std::max(std::abs(row[j] - row[j - 1]), std::abs(row[j] - previous[j - 1]));
+      if (error < best.error) best = {row[j], error};
+    }
+    previous = row;
+  }
+  // Central differences are blind to a kink at 0 itself: |x| has derivative 0 there for them. Its two
+  // slopes stay apart as h shrinks; those of a smooth function approach each other with h.
+  if (bend.back() > kKink * bend.front()) best.error = std::max(best.error, bend.back());
+  return best;
+}
+
+bool GradientReport::ok() const {
+  return mismatches.empty() && compared > 0 &&
+         static_cast<double>(compared - unresolved) >= kSettled * static_cast<double>(compared);
+}
+
+std::string GradientReport::text() const {
+  if (ok()) return {};
+  std::ostringstream out;
+  out.precision(12);
+  for (std::size_t i = 0; i < std::min(kShown, mismatches.size()); ++i) {
+    const Mismatch& m = mismatches[i];
+    out << (i == 0 ? "" : "\n") << m.where << ": gradient " << m.analytic << ", by differences "
+        << m.numeric << " (within " << m.error << ')';
+  }
+  if (mismatches.size() > kShown) out << "\nand " << mismatches.size() - kShown << " more";
+  if (mismatches.empty()) {
+    out << unresolved << " of " << compared
+        << " derivatives could not be settled: the function is not smooth there";
+  }
+  return out.str();
+}
+
+GradientChecker::GradientChecker(Function f, Options options)
+    : f_(std::move(f)), options_(options) {}
+
+double GradientChecker::value(const std::vector<at::Tensor>& leaves) const {
+  const c10::AutoGradMode no_grad(false);
+  return scalar_of(f_(leaves)).item<double>();
+}
+
+void GradientChecker::compare(const std::vector<at::Tensor>& leaves, std::size_t leaf,
+                              const at::Tensor& direction, double analytic,
+                              const std::string& where, GradientReport& report) const {
+  std::vector<at::Tensor> moved = leaves;
+  const NumericDerivative numeric = numeric_derivative(
+      [&](double offset) {
+        moved[leaf] = leaves[leaf] + offset * direction;
+        return value(moved);
+      },
+      options_.step);
+  ++report.compared;
+  const double scale = scale_of(analytic, numeric.value);
+  const double difference = std::abs(analytic - numeric.value);
+  if (std::isfinite(analytic) && !(numeric.error <= options_.tolerance * scale)) {
+    ++report.unresolved;
+    return;
+  }
+  report.worst = std::max(report.worst, difference / scale);
+  if (!(difference <= options_.tolerance * scale + numeric.error)) {
+    report.mismatches.push_back({where, analytic, numeric.value, numeric.error});
+  }
+}
+
+GradientReport GradientChecker::check(const std::vector<at::Tensor>& leaves) const {
+  const c10::AutoGradMode grad(true);
+  std::vector<at::Tensor> variables = detached(leaves);
+  for (at::Tensor& variable : variables) variable.requires_grad_(true);
+  const at::Tensor result = scalar_of(f_(variables));
+  if (result.requires_grad()) result.backward();
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& variable : variables) gradients.push_back(variable.grad());
+  return check(leaves, gradients);
+}
+
+GradientReport GradientChecker::check(const std::vector<at::Tensor>& leaves,
+                                      const std::vector<at::Tensor>& gradients) const {
+  const std::vector<at::Tensor> at = detached(leaves);
+  GradientReport report;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const at::Tensor gradient = i < gradients.size() && gradients[i].defined()
+                                    ? gradients[i].detach()
+                                    : at::zeros_like(at[i]);
+    if (gradient.sizes() != at[i].sizes()) {
+      throw Error(cat("the gradient of leaf ", i, " has another shape than the leaf"));
+    }
+    const Random random = Random(options_.seed).fork(cat("leaf ", i));
+    const std::int64_t size = at[i].numel();
+    const Permutation order(random.fork("entries"), static_cast<std::uint64_t>(size));
+    for (std::int64_t n = 0; n < std::min(options_.entries, size); ++n) {
+      const auto entry = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(n)));
+      at::Tensor direction = at::zeros_like(at[i]);
+      direction.view(-1)[entry].fill_(1);
+      compare(at, i, direction, gradient.reshape(-1)[entry].item<double>(),
+              cat("leaf ", i, " ", place_of(entry, at[i].sizes())), report);
+    }
+    for (std::int64_t n = 0; n < (size > 0 ? options_.directions : 0); ++n) {
+      at::Tensor direction =
+          random.fork("directions").normal_rows(n, 1, size, at::kDouble).view(at[i].sizes());
+      direction.div_(direction.norm().clamp_min(1e-300));
+      compare(at, i, direction, (gradient * direction).sum().item<double>(),
+              cat("leaf ", i, " along direction ", n), report);
+    }
+  }
+  return report;
+}
+
+}  // namespace saffron::testing
