@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help setup build quickstart test test-asan test-peers bench cuda-kernels install \
+.PHONY: help setup build quickstart test test-asan test-peers bench cuda-kernels docs plugins-out-of-tree install \
         format lint lint-tidy clean
 
 JOBS ?= $(shell nproc)
@@ -44,6 +44,13 @@ bench: build  ## run the benchmarks (BENCH=name for one)
 
 cuda-kernels: setup build/cuda/build.ninja  ## compile the CUDA kernels (needs nvcc; no GPU)
 	cmake --build --preset cuda --parallel $(JOBS) --target saffron_ops_cuda
+
+plugins-out-of-tree: build  ## every plugin on its own against an installed Saffron, and its contract
+	scripts/build_plugins_out_of_tree
+
+docs: build  ## write docs/reference again, from the schemas of the components
+	env -u SAFFRON_PLUGIN_PATH XDG_DATA_HOME=/nonexistent \
+	  build/release/bin/saffron reference -o docs/reference
 
 install: build  ## install below PREFIX (default /usr/local)
 	cmake --install build/release --prefix "$(PREFIX)"

@@ -9,7 +9,9 @@ namespace saffron::cli {
 
 void add_recipe_commands(CLI::App& app, int& code,
                          const std::string& command_line);  // check plan run resolve
-void add_plugin_commands(CLI::App& app, int& code);         // plugins inspect
+void add_plugin_commands(CLI::App& app, int& code);         // plugins inspect schema reference
 void add_result_commands(CLI::App& app, int& code);         // report export clean
+void add_author_commands(CLI::App& app, int& code);         // new-plugin
+void add_test_commands(CLI::App& app, int& code);           // test-plugin
 
 }  // namespace saffron::cli

@@ -88,6 +88,8 @@ int main(int argc, char** argv) {
   saffron::cli::add_recipe_commands(app, code, joined(argc, argv));
   saffron::cli::add_plugin_commands(app, code);
   saffron::cli::add_result_commands(app, code);
+  saffron::cli::add_author_commands(app, code);
+  saffron::cli::add_test_commands(app, code);
 
   const auto log = saffron::host::make_log("", false);
   saffron::set_log_sink(log.get());

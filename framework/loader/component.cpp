@@ -1,5 +1,7 @@
 #include "framework/loader/component.h"
 
+#include <saffron/plugin.h>
+
 #include <string_view>
 
 namespace saffron::host {
@@ -20,7 +22,7 @@ std::shared_ptr<void> Component::create(const Value& config, Services& services,
   saffron_error error{};
   error.size = sizeof error;
   void* made = guard(place, [&] { return row_->create(&config, &services, &error); });
-  if (made == nullptr) throw place.locate(to_error(error));
+  if (made == nullptr) throw place.locate(detail::to_error(error));
   // The object may outlive `place`; a crash in its destructor is still put down to it.
   return {made, [place = this->place(), destroy = row_->destroy](void* object) {
             const CallScope scope(place);

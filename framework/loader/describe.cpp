@@ -2,29 +2,45 @@
 
 #include "framework/loader/load.h"
 #include "framework/loader/plugin_catalog.h"
-#include "framework/recipe/kinds.h"
 #include "framework/recipe/node_keys.h"
+#include "framework/recipe/settings.h"
+
+#include <array>
+#include <utility>
 
 namespace saffron::host {
 namespace {
 
 std::string text(const char* string) { return string == nullptr ? std::string() : string; }
 
-// "int", "list of path", "name of a model": the type in a reader's words.
+constexpr std::array<std::pair<ParamType, std::string_view>, 7> kTypeWords{{
+    {ParamType::boolean, "bool"},
+    {ParamType::integer, "int"},
+    {ParamType::real, "float"},
+    {ParamType::string, "string"},
+    {ParamType::path, "path"},
+    {ParamType::secret, "secret"},
+    {ParamType::table, "table"},
+}};
+constexpr std::string_view kListOf = "list of ", kNode = " node";
+
+// "int", "list of path", "model node", "tokenizer": the type in a reader's words.
 std::string type_text(const ParamInfo& param) {
-  std::string word;
-  switch (param.type) {
-    case ParamType::boolean: word = "bool"; break;
-    case ParamType::integer: word = "int"; break;
-    case ParamType::real: word = "float"; break;
-    case ParamType::string: word = "string"; break;
-    case ParamType::path: word = "path"; break;
-    case ParamType::secret: word = "secret"; break;
-    case ParamType::table: word = "table"; break;
-    case ParamType::reference: word = param.component_kind + " node"; break;
-    case ParamType::component: word = param.component_kind; break;
+  std::string word = param.component_kind;
+  if (param.type == ParamType::reference) word += kNode;
+  for (const auto& [type, text] : kTypeWords) {
+    if (type == param.type) word = text;
   }
-  return param.list ? "list of " + word : word;
+  return param.list ? cat(kListOf, word) : word;
+}
+
+void read_type(std::string_view text, ParamInfo& param) {
+  param.list = text.starts_with(kListOf);
+  if (param.list) text.remove_prefix(kListOf.size());
+  param.type = text.ends_with(kNode) ? ParamType::reference : ParamType::component;
+  for (const auto& [type, word] : kTypeWords) {
+    if (word == text) param.type = type;
+  }
 }
 
 void set_text(Value& table, const char* key, const std::string& content) {
@@ -37,19 +53,34 @@ Value tag_value(const BuildTag& tag) {
   return out;
 }
 
-Value summary_of(const saffron_component& row) {
+Value describe_all(const std::vector<ParamInfo>& params) {
+  Value out = Value::list();
+  for (const ParamInfo& param : params) out.push(describe(param));
+  return out;
+}
+
+// What a component says of itself.
+Value describe_row(const Component& component) {
+  const saffron_component& row = component.row();
   Value out = Value::table();
   out.set("kind", Value(row.kind));
   out.set("name", Value(row.name));
   out.set("interface", Value(row.interface));
   set_text(out, "summary", text(row.summary));
+  out.set("revision", Value(static_cast<std::int64_t>(row.revision)));
+  set_text(out, "doc", text(row.doc));
+  set_text(out, "citation", text(row.citation));
+  out.set("deterministic", Value(component.deterministic()));
+  out.set("needs_cuda", Value(component.has(SAFFRON_COMPONENT_NEEDS_CUDA)));
+  out.set("graph_safe", Value(component.has(SAFFRON_COMPONENT_GRAPH_SAFE)));
+  out.set("params", describe_all(params_of(component)));
   return out;
 }
 
-Value describe_all(const std::vector<ParamInfo>& params) {
-  Value out = Value::list();
-  for (const ParamInfo& param : params) out.push(describe(param));
-  return out;
+// How a recipe or a command writes one of this kind.
+void set_place(Value& out, std::string_view kind) {
+  set_text(out, "table", table_header(kind));
+  set_text(out, "command", std::string(command_of(kind)));
 }
 
 Value describe_file(const PluginFile& file) {
@@ -102,24 +133,69 @@ Value describe(const ParamInfo& param) {
   return out;
 }
 
+ParamInfo param_of(const Value& description) {
+  const auto word = [&](const char* key) {
+    const Value* value = description.find(key);
+    return value == nullptr ? std::string() : value->as_string();
+  };
+  const auto flag = [&](const char* key) { return description.find(key) != nullptr; };
+  ParamInfo out;
+  out.name = word("name");
+  out.doc = word("doc");
+  out.unit = word("unit");
+  out.range = word("range");
+  out.since = word("since");
+  out.alias = word("formerly");
+  out.component_kind = word("kind");
+  read_type(word("type"), out);
+  out.required = flag("required");
+  out.optional = flag("optional");
+  out.hashed = flag("content_is_input");
+  out.unhashed = flag("cannot_change_results");
+  out.hidden = flag("hidden");
+  if (const Value* value = description.find("default")) out.default_value = *value;
+  if (const Value* choices = description.find("choices")) {
+    for (const Value& choice : choices->as_list()) out.choices.push_back(choice.as_string());
+  }
+  if (const Value* fields = description.find("fields")) {
+    for (const Value& field : fields->as_list()) out.fields.push_back(param_of(field));
+  }
+  return out;
+}
+
 Value describe(const Component& component) {
-  const saffron_component& row = component.row();
   const LoadedPlugin& plugin = component.plugin();
-  Value out = summary_of(row);
+  Value out = describe_row(component);
+  out.set("use", Value(component.name()));
   out.set("plugin", Value(plugin.file.id));
   out.set("version", Value(plugin.file.version));
-  out.set("revision", Value(static_cast<std::int64_t>(row.revision)));
-  set_text(out, "doc", text(row.doc));
-  set_text(out, "citation", text(row.citation));
-  out.set("deterministic", Value(component.deterministic()));
-  out.set("needs_cuda", Value(component.has(SAFFRON_COMPONENT_NEEDS_CUDA)));
-  out.set("graph_safe", Value(component.has(SAFFRON_COMPONENT_GRAPH_SAFE)));
-  out.set("params", describe_all(params_of(component)));
   out.set("keys", describe_all(keys_beside(component.kind())));
-  set_text(out, "table", table_header(component.kind()));
+  set_place(out, component.kind());
   out.set("file", Value(plugin.file.path.string()));
   out.set("sha256", Value(plugin.digest));
   out.set("tag", tag_value(plugin.file.tag));
+  return out;
+}
+
+Value describe(const Kind& kind) {
+  Value out = Value::table();
+  out.set("kind", Value(kind.name));
+  out.set("interface", Value(kind.interface));
+  out.set("header", Value(header_of(kind.name)));
+  out.set("summary", Value(kind.meaning));
+  set_place(out, kind.name);
+  out.set("keys", describe_all(keys_beside(kind.name)));
+  Value providers = Value::list();
+  for (const std::string& section : providers_of(kind.name)) providers.push(Value(section));
+  out.set("provided_by", std::move(providers));
+  return out;
+}
+
+Value describe_recipe() {
+  Value out = Value::table();
+  out.set("section", Value("recipe"));
+  out.set("summary", Value("what stands above the first table"));
+  out.set("keys", describe_all(setting_params()));
   return out;
 }
 
@@ -140,7 +216,7 @@ Value describe(const LoadedPlugin& plugin) {
   out.set("sha256", Value(plugin.digest));
   Value components = Value::list();
   for (const saffron_component& row : components_of(*plugin.descriptor)) {
-    components.push(summary_of(row));
+    components.push(describe_row(Component(plugin, row)));
   }
   out.set("components", std::move(components));
   return out;

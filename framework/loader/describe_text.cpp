@@ -1,9 +1,7 @@
 #include "framework/loader/describe.h"
-
-#include "framework/recipe/kinds.h"
+#include "framework/loader/text_table.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 // The texts of describe.h.
@@ -11,216 +9,117 @@
 namespace saffron::host {
 namespace {
 
-constexpr std::size_t kColumns = 5;
-constexpr std::size_t kWidestColumn = 40;
-using Row = std::array<std::string, kColumns>;
-
-std::string get(const Value& table, std::string_view key) {
-  const Value* value = table.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
-}
-
-bool is_true(const Value& table, std::string_view key) {
-  const Value* value = table.find(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-const Value::List& list_of(const Value& table, std::string_view key) {
-  static const Value::List empty;
-  const Value* value = table.find(key);
-  return value != nullptr && value->is_list() ? value->as_list() : empty;
-}
-
-// Width in characters: UTF-8 continuation bytes take no column.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
-std::string padded(const std::string& text, std::size_t width) {
-  const std::size_t used = width_of(text);
-  return text + std::string(width > used ? width - used : 0, ' ');
-}
-
-std::string default_text(const Value& param) {
-  if (is_true(param, "required")) return "required";
-  const Value* value = param.find("default");
-  return value == nullptr ? "-" : to_toml(*value);
-}
-
-std::string range_text(const Value& param) {
-  std::string out = get(param, "range");
-  for (const Value& word : list_of(param, "choices")) {
-    out += cat(out.empty() ? "" : " | ", word.as_string());
-  }
-  const std::string unit = get(param, "unit");
-  if (!unit.empty()) out += cat(out.empty() ? "" : " ", '[', unit, ']');
-  return out;
-}
-
-std::string meaning_text(const Value& param) {
-  std::string out = get(param, "doc");
-  const std::string former = get(param, "formerly");
-  if (!former.empty()) out += cat(" (formerly '", former, "')");
-  return out;
-}
-
-void add_rows(const Value::List& params, const std::string& outer, std::vector<Row>& rows) {
-  for (const Value& param : params) {
-    if (is_true(param, "hidden")) continue;
-    const std::string name = outer + get(param, "name");
-    const auto& fields = list_of(param, "fields");
-    rows.push_back({name, get(param, "type"), fields.empty() ? default_text(param) : "",
-                    range_text(param), meaning_text(param)});
-    add_rows(fields, name + '.', rows);
-  }
-}
-
-std::string table_text(const std::vector<Row>& rows) {
-  std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t c = 0; c + 1 < kColumns; ++c) {
-      widths[c] = std::max(widths[c], std::min(width_of(row[c]), kWidestColumn));
-    }
-  }
-  std::string out;
-  for (const Row& row : rows) {
-    std::string line = "  ";
-    for (std::size_t c = 0; c + 1 < kColumns; ++c) line += padded(row[c], widths[c]) + "  ";
-    line += row[kColumns - 1];
-    line.resize(line.find_last_not_of(' ') + 1);
-    out += line + '\n';
-  }
-  return out;
+// The lines below "recipe:" or, of a kind that no recipe names, "command:".
+std::string usage_text(const Value& description) {
+  const std::string command = text_at(description, "command");
+  if (command.empty()) return labelled("recipe", snippet(description));
+  return labelled("command", {cat(command, ' ', text_at(description, "use"))});
 }
 
 std::string params_text(const Value& description) {
-  std::vector<Row> rows{{"parameter", "type", "default", "range", "meaning"}};
-  add_rows(list_of(description, "params"), "", rows);
-  std::string out = rows.size() == 1 ? std::string("  no parameters\n") : table_text(rows);
-  const auto& keys = list_of(description, "keys");
+  const Value::List& params = list_at(description, "params");
+  const Value::List& keys = list_at(description, "keys");
+  std::string out =
+      params.empty() ? std::string("  no parameters\n") : param_table("parameter", params);
   if (keys.empty()) return out;
-  rows = {{"key", "type", "default", "range", "meaning"}};
-  add_rows(keys, "", rows);
-  return cat(out, "\n  beside them, every ", get(description, "kind"), " has\n", table_text(rows));
-}
-
-std::string flags_text(const Value& description) {
-  std::string out = is_true(description, "deterministic") ? "[deterministic]"
-                                                          : "[not deterministic: never cached]";
-  if (is_true(description, "needs_cuda")) out += " [needs CUDA]";
-  if (is_true(description, "graph_safe")) out += " [graph-safe]";
-  return out;
-}
-
-// The least that a recipe must say: `use`, where there is a component, and what is required.
-std::string example_text(const Value& description) {
-  const std::string table = get(description, "table");
-  const std::string name = get(description, "name");
-  if (table.empty()) return cat("{ use = \"", name, "\" }");
-  std::string out = name.empty() ? table : cat(table, "  use = \"", name, '"');
-  for (const char* list : {"params", "keys"}) {
-    for (const Value& param : list_of(description, list)) {
-      if (is_true(param, "required")) out += cat("  ", get(param, "name"), " = ...");
-    }
-  }
-  return out;
+  return cat(out, "\n  beside them, every ", text_at(description, "kind"), " has\n",
+             param_table("key", keys));
 }
 
 }  // namespace
 
 std::string component_text(const Value& description) {
   const Value* revision = description.find("revision");
-  std::string out = cat(get(description, "name"), "  (", get(description, "kind"), ")   from ",
-                        get(description, "plugin"), ' ', get(description, "version"), "   ",
-                        get(description, "interface"), "   revision ",
-                        revision == nullptr ? "?" : to_toml(*revision), '\n');
-  out += cat("  ", get(description, "summary"), "   ", flags_text(description), '\n');
+  std::string out = cat(text_at(description, "name"), "  (", text_at(description, "kind"),
+                        ")   from ", text_at(description, "plugin"), ' ',
+                        text_at(description, "version"), "   ", text_at(description, "interface"),
+                        "   revision ", revision == nullptr ? "?" : to_toml(*revision), '\n');
+  out += cat("  ", text_at(description, "summary"), "   ", flags_text(description), '\n');
   for (const char* key : {"doc", "citation"}) {
-    const std::string paragraph = get(description, key);
+    const std::string paragraph = text_at(description, key);
     if (!paragraph.empty()) out += cat("  ", paragraph, '\n');
   }
-  out += '\n' + params_text(description);
-  out += cat("\n  recipe:     ", example_text(description), '\n');
   const Value* tag = description.find("tag");
-  out += cat("  file:       ", get(description, "file"), "   sha256 ",
-             get(description, "sha256").substr(0, 12), "   torch ",
-             tag == nullptr ? "?" : get(*tag, "torch"), '\n');
+  out += cat('\n', params_text(description), '\n', usage_text(description));
+  out += labelled("file", {cat(text_at(description, "file"), "   sha256 ",
+                               text_at(description, "sha256").substr(0, 12), "   torch ",
+                               tag == nullptr ? "?" : text_at(*tag, "torch"))});
   if (const Value* construct = description.find("construct")) {
-    out += cat("  construct:  ", get(*construct, "message"), '\n');
+    out += labelled("construct", {text_at(*construct, "message")});
   }
   return out;
 }
 
-std::string train_text(const Value& description) {
-  const Row header{"key", "type", "default", "range", "meaning"};
-  std::vector<Row> keys{header}, regularizer_keys{header};
-  add_rows(list_of(description, "keys"), "", keys);
-  add_rows(list_of(description, "regularizer_keys"), "", regularizer_keys);
-  return cat(get(description, "section"), "  (no component: a table of the recipe)\n  ",
-             get(description, "summary"), "\n\n", table_text(keys), "\n  every ",
-             get(description, "regularizer_table"), " has beside its component's parameters\n",
-             table_text(regularizer_keys), "\n  recipe:     ", example_text(description), '\n');
+std::string section_text(const Value& description) {
+  const std::string inner = text_at(description, "regularizer_table");
+  std::string out =
+      cat(text_at(description, "section"), "  (no component: ", inner.empty() ? "keys" : "a table",
+          " of the recipe)\n  ", text_at(description, "summary"), "\n\n",
+          param_table("key", list_at(description, "keys")));
+  if (!inner.empty()) {
+    out += cat("\n  every ", inner, " has beside its component's parameters\n",
+               param_table("key", list_at(description, "regularizer_keys")));
+  }
+  return cat(out, '\n', labelled("recipe", snippet(description)));
 }
 
 namespace {
 
-struct Listed {
-  std::string name, summary, plugin;
-};
-
 std::string components_text(const Value& listing) {
-  std::map<std::string, std::vector<Listed>> by_kind;
-  std::size_t count = 0, name_width = 0, summary_width = 0;
-  for (const Value& plugin : list_of(listing, "plugins")) {
+  std::map<std::string, std::vector<std::vector<std::string>>> by_kind;
+  std::size_t count = 0;
+  for (const Value& plugin : list_at(listing, "plugins")) {
     if (plugin.find("problem") != nullptr) continue;
-    for (const Value& row : list_of(plugin, "components")) {
-      Listed listed{get(row, "name"), get(row, "summary"),
-                    cat(get(plugin, "id"), ' ', get(plugin, "version"))};
-      name_width = std::max(name_width, width_of(listed.name));
-      summary_width = std::max(summary_width, width_of(listed.summary));
-      by_kind[get(row, "kind")].push_back(std::move(listed));
+    for (const Value& row : list_at(plugin, "components")) {
+      by_kind[text_at(row, "kind")].push_back(
+          {text_at(row, "name"), cat(text_at(plugin, "id"), ' ', text_at(plugin, "version")),
+           text_at(row, "summary")});
       ++count;
     }
   }
+  // All kinds in one table, so that their columns stand under one another.
+  std::vector<std::vector<std::string>> rows;
+  for (auto& [kind, components] : by_kind) {
+    std::sort(components.begin(), components.end());
+    rows.insert(rows.end(), components.begin(), components.end());
+  }
+  const std::string lines = text_table(rows);
   std::string out;
-  for (auto& [kind, rows] : by_kind) {
-    std::sort(rows.begin(), rows.end(),
-              [](const Listed& a, const Listed& b) { return a.name < b.name; });
+  std::size_t at = 0;
+  for (const auto& [kind, components] : by_kind) {
     const Kind* info = find_kind(kind);
     out += cat(kind, info == nullptr ? "" : cat(": ", info->meaning), '\n');
-    for (const Listed& row : rows) {
-      out += cat("  ", padded(row.name, name_width), "  ");
-      if (summary_width > 0) out += padded(row.summary, summary_width) + "  ";
-      out += row.plugin + '\n';
+    for (std::size_t i = 0; i < components.size(); ++i) {
+      const std::size_t end = lines.find('\n', at) + 1;
+      out += lines.substr(at, end - at);
+      at = end;
     }
     out += '\n';
   }
-  return cat(out, count, count == 1 ? " component" : " components", " in ",
-             list_of(listing, "plugins").size(), " plugins\n");
+  return cat(out, counted(count, "component"), " in ",
+             counted(list_at(listing, "plugins").size(), "plugin"), '\n');
 }
 
 }  // namespace
 
 std::string catalog_text(const Value& listing) {
   std::string out = components_text(listing) + "\nsearched\n";
-  for (const Value& place : list_of(listing, "places")) {
-    out += cat("  ", get(place, "path"), "  (", get(place, "reason"),
-               is_true(place, "exists") ? "" : "; not there", ")\n");
+  for (const Value& place : list_at(listing, "places")) {
+    out += cat("  ", text_at(place, "path"), "  (", text_at(place, "reason"),
+               flag_at(place, "exists") ? "" : "; not there", ")\n");
   }
   out += "\nfiles\n";
-  for (const Value& plugin : list_of(listing, "plugins")) {
-    const std::string problem = get(plugin, "problem");
+  for (const Value& plugin : list_at(listing, "plugins")) {
+    const std::string problem = text_at(plugin, "problem");
     out += problem.empty()
-               ? cat("  taken      ", get(plugin, "file"), "  ", get(plugin, "id"), ' ',
-                     get(plugin, "version"), '\n')
-               : cat("  refused    ", get(plugin, "file"), '\n', "             ", problem, '\n');
+               ? cat("  taken      ", text_at(plugin, "file"), "  ", text_at(plugin, "id"), ' ',
+                     text_at(plugin, "version"), '\n')
+               : cat("  refused    ", text_at(plugin, "file"), "\n             ", problem, '\n');
   }
-  for (const Value& file : list_of(listing, "rejected")) {
-    out += cat("  not taken  ", get(file, "file"), "  ", get(file, "problem"), '\n');
+  for (const Value& file : list_at(listing, "rejected")) {
+    out += cat("  not taken  ", text_at(file, "file"), "  ", text_at(file, "problem"), '\n');
   }
-  for (const Value& note : list_of(listing, "notes")) {
+  for (const Value& note : list_at(listing, "notes")) {
     out += cat("  note       ", note.as_string(), '\n');
   }
   return out;

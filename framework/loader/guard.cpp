@@ -18,13 +18,6 @@ bool on_main_thread() {
   return main;
 }
 
-// A C string of a fixed buffer that a plugin filled: never read beyond its end.
-template <std::size_t N>
-std::string text_of(const char (&buffer)[N]) {
-  const std::string_view all(buffer, N);
-  return std::string(all.substr(0, all.find('\0')));
-}
-
 }  // namespace
 
 Place::Place(std::string_view component, std::string_view node, Origin origin)
@@ -36,20 +29,6 @@ Error Place::locate(Error error) const {
       origin_.known() && error.where().find(origin_.source + ':') != std::string::npos;
   if (error.where().find(label_) == std::string::npos) error.within(label_);
   return has_position ? error : error.at(origin_);
-}
-
-Error to_error(const saffron_error& error) {
-  const std::string message = text_of(error.message);
-  const auto kind = error.kind <= static_cast<std::uint32_t>(ErrorKind::internal)
-                        ? static_cast<ErrorKind>(error.kind)
-                        : ErrorKind::plugin;
-  if (message.empty()) {
-    return Error(ErrorKind::plugin, "failed without saying why");
-  }
-  Error out(kind, message);
-  out.within(text_of(error.where));
-  const std::string help = text_of(error.help);
-  return help.empty() ? out : out.with_help(help);
 }
 
 CallScope::CallScope(const Place& place) : scope_(place.label().c_str()), previous_(nullptr) {
@@ -72,7 +51,7 @@ void rethrow_from(const Place& place) {
     saffron_error described{};
     described.size = sizeof described;
     detail::describe_exception(&described);
-    throw place.locate(to_error(described));
+    throw place.locate(detail::to_error(described));
   }
 }
 

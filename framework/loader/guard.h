@@ -29,9 +29,6 @@ class Place {
   Origin origin_;
 };
 
-// What a failing factory wrote, as an Error.
-[[nodiscard]] Error to_error(const saffron_error& error);
-
 // Names the component in log lines and crash reports for as long as the call lasts.
 class CallScope {
  public:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <variant>
 
 namespace saffron::host {
 namespace {
@@ -83,53 +84,91 @@ std::string last_words(const ChildResult& child) {
   return cat("it printed: ", text);
 }
 
+// What a child said, in its order, as far as it came.
 struct Answers {
-  std::optional<Value> description, construct;
+  std::vector<Value> lines;
+  ChildResult child;
 };
 
-Answers ask_child(const PluginFile& file, const std::vector<std::string>& more,
-                  const ChildOptions& options) {
-  std::vector<std::string> arguments{kInspectCommand, file.path.string()};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  const ChildResult child = run_in_child(arguments, options);
+Answers ask_child(std::vector<std::string> arguments, const ChildOptions& options) {
+  arguments.insert(arguments.begin(), kInspectCommand);
   Answers out;
-  std::string_view lines = child.result;
+  out.child = run_in_child(arguments, options);
+  std::string_view lines = out.child.result;
   for (std::size_t end = 0; (end = lines.find('\n')) != std::string_view::npos;
        lines.remove_prefix(end + 1)) {
-    const Value line = from_json(lines.substr(0, end), "child");
-    if (const Value* error = line.find("error")) throw error_of(*error);
-    if (const Value* description = line.find("description")) out.description = *description;
-    if (const Value* made = line.find("construct")) out.construct = *made;
-  }
-  if (!out.description) {
-    Error error(ErrorKind::plugin,
-                cat("plugin '", file.id, "' ", child.what(), " while it was loaded"));
-    if (const std::string words = last_words(child); !words.empty()) error.with_help(words);
-    throw error.within(file.path.string());
-  }
-  if (!out.construct && child.outcome != ChildResult::Outcome::passed) {
-    const bool late = child.outcome == ChildResult::Outcome::timed_out;
-    const std::string words = last_words(child);
-    out.construct =
-        outcome(late ? "timed_out" : "crashed",
-                cat(child.what(), " when it was created", words.empty() ? "" : cat("; ", words)));
+    out.lines.push_back(from_json(lines.substr(0, end), "child"));
   }
   return out;
 }
 
-void answer_for(const std::vector<std::string>& arguments) {
-  const PluginFile file = read_plugin_file(arguments[0]);
-  if (arguments.size() < 3) {
-    answer(one("description", describe(load_plugin(file))));
-    return;
+// The description in an answer. Throws the error that it is instead.
+Value description_in(const Value& line) {
+  if (const Value* error = line.find("error")) throw error_of(*error);
+  return line.at("description");
+}
+
+Error silence_of(const PluginFile& file, const ChildResult& child) {
+  Error error(ErrorKind::plugin,
+              cat("plugin '", file.id, "' ", child.what(), " while it was loaded"));
+  if (const std::string words = last_words(child); !words.empty()) error.with_help(words);
+  return error.within(file.path.string());
+}
+
+Value construct_of(const Answers& answers) {
+  if (answers.lines.size() > 1) {
+    if (const Value* error = answers.lines[1].find("error")) throw error_of(*error);
+    return answers.lines[1].at("construct");
   }
+  const ChildResult& child = answers.child;
+  const bool late = child.outcome == ChildResult::Outcome::timed_out;
+  const std::string words = last_words(child);
+  return outcome(late ? "timed_out" : "crashed",
+                 cat(child.what(), " when it was created", words.empty() ? "" : cat("; ", words)));
+}
+
+// What each file's plugin says of itself, or why it cannot.
+using Told = std::vector<std::variant<Value, Error>>;
+
+Told ask_of_each(const std::vector<const PluginFile*>& files, const ChildOptions& options) {
+  Told out;
+  while (out.size() < files.size()) {
+    std::vector<std::string> arguments{"files"};
+    for (std::size_t i = out.size(); i < files.size(); ++i) {
+      arguments.push_back(files[i]->path.string());
+    }
+    const Answers answers = ask_child(std::move(arguments), options);
+    for (const Value& line : answers.lines) {
+      try {
+        out.emplace_back(description_in(line));
+      } catch (const Error& error) {
+        out.emplace_back(error);
+      }
+    }
+    // One that follows others may have failed for their sake: it comes first in the next child.
+    if (answers.lines.empty()) out.emplace_back(silence_of(*files[out.size()], answers.child));
+  }
+  return out;
+}
+
+void answer_for_files(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    try {
+      answer(one("description", describe(load_plugin(read_plugin_file(path)))));
+    } catch (const Error& error) {
+      answer(one("error", error_value(error)));
+    }
+  }
+}
+
+// `about`: FILE KIND NAME [CONFIG]
+void answer_for_component(const std::vector<std::string>& about) {
   Scan scan;
-  scan.plugins.push_back(file);
+  scan.plugins.push_back(read_plugin_file(about[0]));
   const Catalog catalog(std::move(scan));
-  const Component component = catalog.load(arguments[1], arguments[2]);
+  const Component component = catalog.load(about[1], about[2]);
   answer(one("description", describe(component)));
-  const Value config =
-      arguments.size() > 3 ? from_json(arguments[3], "configuration") : Value::table();
+  const Value config = about.size() > 3 ? from_json(about[3], "configuration") : Value::table();
   answer(one("construct", construct(component, config)));
 }
 
@@ -138,8 +177,15 @@ void answer_for(const std::vector<std::string>& arguments) {
 int inspect_child(const std::vector<std::string>& arguments) {
   constexpr int kUsage = 2;
   if (arguments.empty()) return kUsage;
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   try {
-    answer_for(arguments);
+    if (arguments[0] == "files") {
+      answer_for_files(rest);
+    } else if (arguments[0] == "component" && rest.size() >= 3) {
+      answer_for_component(rest);
+    } else {
+      return kUsage;
+    }
   } catch (const Error& error) {
     if (!send_result(to_json(one("error", error_value(error))) + '\n')) return kUsage;
   }
@@ -148,26 +194,37 @@ int inspect_child(const std::vector<std::string>& arguments) {
 
 Value inspect_component(const Catalog::Entry& entry, const ChildOptions& options,
                         const Value& config) {
-  Answers answers = ask_child(
-      *entry.file, {entry.component->kind, entry.component->name, to_json(config)}, options);
-  Value out = std::move(*answers.description);
-  if (answers.construct) out.set("construct", std::move(*answers.construct));
+  const Answers answers = ask_child({"component", entry.file->path.string(), entry.component->kind,
+                                     entry.component->name, to_json(config)},
+                                    options);
+  if (answers.lines.empty()) throw silence_of(*entry.file, answers.child);
+  Value out = description_in(answers.lines[0]);
+  out.set("construct", construct_of(answers));
   return out;
 }
 
 Value inspect_plugin(const PluginFile& file, const ChildOptions& options) {
-  return *ask_child(file, {}, options).description;
+  auto told = ask_of_each({&file}, options);
+  if (const Error* error = std::get_if<Error>(&told[0])) throw *error;
+  return std::get<Value>(std::move(told[0]));
 }
 
 Value describe_loaded(const Catalog& catalog, const ChildOptions& options) {
   Value listing = describe(catalog);
-  Value::List& rows = listing.find("plugins")->as_list();
+  std::vector<const PluginFile*> files;
+  std::vector<Value*> rows;
+  Value::List& plugins = listing.find("plugins")->as_list();
+  for (std::size_t i = 0; i < plugins.size(); ++i) {
+    if (plugins[i].find("problem") != nullptr) continue;
+    files.push_back(catalog.plugins()[i]);
+    rows.push_back(&plugins[i]);
+  }
+  Told told = ask_of_each(files, options);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].find("problem") != nullptr) continue;
-    try {
-      rows[i] = inspect_plugin(*catalog.plugins()[i], options);
-    } catch (const Error& error) {
-      rows[i].set("problem", Value(error.message()));
+    if (const Error* error = std::get_if<Error>(&told[i])) {
+      rows[i]->set("problem", Value(error->message()));
+    } else {
+      *rows[i] = std::get<Value>(std::move(told[i]));
     }
   }
   return listing;

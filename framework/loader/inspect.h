@@ -12,7 +12,8 @@
 
 namespace saffron::host {
 
-// The hidden subcommand that the child runs: saffron __inspect-child FILE [KIND NAME [CONFIG]].
+// The hidden subcommand that the child runs: saffron __inspect-child files FILE..., or
+// saffron __inspect-child component FILE KIND NAME [CONFIG].
 inline constexpr const char* kInspectCommand = "__inspect-child";
 
 // The child's side; `arguments` are those after the subcommand. Returns the exit code.
@@ -26,8 +27,8 @@ inline constexpr const char* kInspectCommand = "__inspect-child";
 // describe(LoadedPlugin) of one file; throws Error (plugin) when it cannot be loaded.
 [[nodiscard]] Value inspect_plugin(const PluginFile& file, const ChildOptions& options = {});
 
-// describe(Catalog) with every usable plugin loaded, each in a child of its own: components get
-// their summaries, and what fails to load gets a "problem".
+// describe(Catalog) with every usable plugin loaded as describe(LoadedPlugin), and a "problem" for
+// what fails to load. One child loads as many as it survives; another goes on after a crash.
 [[nodiscard]] Value describe_loaded(const Catalog& catalog, const ChildOptions& options = {});
 
 }  // namespace saffron::host

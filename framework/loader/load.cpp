@@ -1,5 +1,6 @@
 #include "framework/loader/load.h"
 
+#include "framework/loader/dynamic_section.h"
 #include "framework/loader/validate.h"
 
 #include <saffron/io.h>
@@ -12,7 +13,6 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
-#include <link.h>
 #include <boost/dll/shared_library.hpp>
 
 #include <atomic>
@@ -20,7 +20,6 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <set>
 
 namespace saffron::host {
 namespace {
@@ -39,23 +38,6 @@ Registry& registry() {
 
 std::atomic<std::size_t> dlopen_calls{0};
 
-// File names of the libraries in this process; for LibTorch's, the sonames.
-std::set<std::string> loaded_sonames() {
-  std::set<std::string> names;
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* out) {
-        const std::filesystem::path path(info->dlpi_name);
-        static_cast<std::set<std::string>*>(out)->insert(path.filename().string());
-        return 0;
-      },
-      &names);
-  return names;
-}
-
-bool is_libtorch(const std::string& soname) {
-  return soname.starts_with("libtorch") || soname.starts_with("libc10");
-}
-
 Error refusal(const PluginFile& file, const std::string& message) {
   return Error(ErrorKind::plugin, cat("plugin '", file.id, "' ", message));
 }
@@ -63,37 +45,22 @@ Error refusal(const PluginFile& file, const std::string& message) {
 // What dlopen would turn into an abort of the whole process: a second LibTorch registers every
 // operator again, and so does a TORCH_LIBRARY; both throw inside static initialisers.
 void check_dynamic_section(const PluginFile& file) {
-  const auto mapped = MappedFile::open(file.path, Access::random);
-  const ElfFile elf(mapped->bytes(), file.path.string());
-  const auto tag = elf.section(SAFFRON_ABI_SECTION);
-  if (!tag || parse_plugin_tag(*tag, file.path).tag_text != file.tag_text) {
-    throw refusal(file, "has changed on disk since it was found")
-        .with_help("run the command again");
+  const DynamicSection section = read_dynamic_section(file);
+  if (!section.foreign_libtorch.empty()) {
+    throw refusal(file, cat("is linked to '", section.foreign_libtorch.front(),
+                            "', which is not this program's LibTorch: "
+                            "two of them in one process abort it"))
+        .with_help("link the plugin to saffron::sdk only (saffron_add_plugin() does)");
   }
-  const auto sonames = loaded_sonames();
-  for (const std::string& needed : elf.needed()) {
-    if (is_libtorch(needed) && !sonames.contains(needed)) {
-      throw refusal(file, cat("is linked to '", needed,
-                              "', which is not this program's LibTorch: "
-                              "two of them in one process abort it"))
-          .with_help("link the plugin to saffron::sdk only (saffron_add_plugin() does)");
-    }
+  if (section.registers_operators) {
+    throw refusal(file,
+                  "registers LibTorch operators (TORCH_LIBRARY): when two libraries "
+                  "register the same one, the process aborts")
+        .with_help("call the functions directly, or wrap them in a torch::autograd::Function");
   }
-  const auto symbols = elf.dynamic_symbols();
-  for (const std::string& symbol : symbols.imported) {
-    if (symbol.starts_with("_ZN5torch7LibraryC")) {
-      throw refusal(file,
-                    "registers LibTorch operators (TORCH_LIBRARY): when two libraries "
-                    "register the same one, the process aborts")
-          .with_help("call the functions directly, or wrap them in a torch::autograd::Function");
-    }
-  }
-  std::string foreign;
-  for (const std::string& symbol : symbols.exported) {
-    if (!symbol.starts_with("saffron_") && foreign.empty()) foreign = symbol;
-  }
-  if (!foreign.empty()) {
-    logging::warning(cat("plugin '", file.id, "' exports symbols of its own, such as '", foreign,
+  if (!section.foreign_exports.empty()) {
+    logging::warning(cat("plugin '", file.id, "' exports symbols of its own, such as '",
+                         section.foreign_exports.front(),
                          "': another library may be bound to them (saffron_add_plugin() hides "
                          "them)"));
   }
@@ -129,13 +96,16 @@ const boost::dll::shared_library& open_library(const PluginFile& file, Registry&
   return loaded.libraries.emplace_back(std::move(library));
 }
 
-const saffron_plugin* call_entry(const PluginFile& file,
+saffron_plugin_entry_fn entry_of(const PluginFile& file,
                                  const boost::dll::shared_library& library) {
   if (!library.has(SAFFRON_ABI_ENTRY)) {
     throw refusal(file, "exports no function " SAFFRON_ABI_ENTRY)
         .with_help("SAFFRON_PLUGIN makes one; a version script of your own must list it");
   }
-  auto& entry = library.get<const saffron_plugin*(std::uint32_t, std::uint32_t)>(SAFFRON_ABI_ENTRY);
+  return &library.get<const saffron_plugin*(std::uint32_t, std::uint32_t)>(SAFFRON_ABI_ENTRY);
+}
+
+const saffron_plugin* call_entry(const PluginFile& file, saffron_plugin_entry_fn entry) {
   const saffron_plugin* plugin = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
   if (plugin == nullptr) {
     throw refusal(file, cat("returned no descriptor: it does not serve plugin ABI ",
@@ -154,6 +124,14 @@ void check_tag(const PluginFile& file) {
   if (!compatible(rows)) throw mismatch_error(file.id, file.path, rows);
 }
 
+saffron_plugin_entry_fn open_plugin(const PluginFile& file) {
+  Registry& loaded = registry();
+  const std::lock_guard lock(loaded.mutex);
+  check_tag(file);
+  check_dynamic_section(file);
+  return entry_of(file, open_library(file, loaded));
+}
+
 const LoadedPlugin& load_plugin(const PluginFile& file) {
   Registry& loaded = registry();
   const std::lock_guard lock(loaded.mutex);
@@ -169,7 +147,7 @@ const LoadedPlugin& load_plugin(const PluginFile& file) {
     const std::string drift = drift_text(compare(file.tag, BuildTag::of_host()));
     if (!drift.empty()) logging::warning(cat("plugin '", file.id, "' was ", drift));
     plugin.digest = sha256_file(file.path);
-    plugin.descriptor = call_entry(file, open_library(file, loaded));
+    plugin.descriptor = call_entry(file, entry_of(file, open_library(file, loaded)));
     check_identity(*plugin.descriptor, file);
     check_descriptor(*plugin.descriptor, file);
   });

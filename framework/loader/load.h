@@ -12,6 +12,10 @@ namespace saffron::host {
 // throws Error (plugin).
 [[nodiscard]] const LoadedPlugin& load_plugin(const PluginFile& file);
 
+// The plugin's entry, after the same refusals and dlopen but before it is called: for who wants to see
+// what it answers (`saffron test-plugin`).
+[[nodiscard]] saffron_plugin_entry_fn open_plugin(const PluginFile& file);
+
 // How often this process has called dlopen for a plugin.
 [[nodiscard]] std::size_t loaded_count();
 

@@ -13,14 +13,18 @@
 #include <cerrno>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
 
 namespace saffron::host {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kResultDescriptor = 3;
-constexpr int kPollMilliseconds = 20;
+constexpr int kPollMilliseconds = 5;
 
 Error os_error(const char* what) {
   return Error(ErrorKind::io, cat("cannot ", what, ": ", std::strerror(errno)));
@@ -52,7 +56,7 @@ class Pipe {
 };
 
 // Between fork and exec only async-signal-safe functions may be called.
-[[noreturn]] void become_child(char* const* argv, int output, int result, pid_t parent) {
+void become_child(int output, int result, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
@@ -72,8 +76,6 @@ class Pipe {
   }
   ::close(moved_result);
   ::close(moved_output);
-  ::execv(argv[0], argv);
-  ::_exit(127);
 }
 
 // Takes what is there to read; closes the pipe at its end.
@@ -89,16 +91,17 @@ void drain(Pipe& pipe, std::string& out, std::size_t limit) {
 
 class Child {
  public:
-  Child(const std::vector<std::string>& arguments, const ChildOptions& options)
-      : options_(options) {
-    std::vector<char*> argv{const_cast<char*>(options.program.c_str())};
-    for (const std::string& argument : arguments)
-      argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
+  // `body` is what the child does; it does not return.
+  template <class Body>
+  Child(const ChildOptions& options, const Body& body) : options_(options) {
     const pid_t parent = ::getpid();
     id_ = ::fork();
     if (id_ < 0) throw os_error("start another process");
-    if (id_ == 0) become_child(argv.data(), output_.write_end(), result_.write_end(), parent);
+    if (id_ == 0) {
+      become_child(output_.write_end(), result_.write_end(), parent);
+      body();
+      ::_exit(127);
+    }
     ::setpgid(id_, id_);  // whichever of the two comes first
     output_.close_write_end();
     result_.close_write_end();
@@ -182,7 +185,25 @@ std::string ChildResult::what() const {
 }
 
 ChildResult run_in_child(const std::vector<std::string>& arguments, const ChildOptions& options) {
-  return Child(arguments, options).wait();
+  std::vector<char*> argv{const_cast<char*>(options.program.c_str())};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  return Child(options, [&] { ::execv(argv[0], argv.data()); }).wait();
+}
+
+ChildResult run_forked(const std::function<void()>& work, const ChildOptions& options) {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  if (std::distance(tasks, {}) > 1) {
+    throw Error(ErrorKind::internal, "a process with threads cannot go on in a fork");
+  }
+  std::fflush(nullptr);  // what is buffered would be written twice
+  Child child(options, [&] {
+    work();
+    std::cout.flush();
+    std::fflush(nullptr);
+    ::_exit(0);
+  });
+  return child.wait();
 }
 
 bool send_result(std::string_view bytes) {

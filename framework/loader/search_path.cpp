@@ -81,11 +81,15 @@ class Scanner {
 
 }  // namespace
 
-fs::path prefix_plugins() {
+fs::path program_prefix() {
   std::error_code problem;
   const fs::path program = fs::read_symlink("/proc/self/exe", problem);
-  if (problem) return {};
-  return program.parent_path().parent_path() / "lib" / "saffron" / "plugins";
+  return problem ? fs::path() : program.parent_path().parent_path();
+}
+
+fs::path prefix_plugins() {
+  const fs::path prefix = program_prefix();
+  return prefix.empty() ? prefix : prefix / "lib" / "saffron" / "plugins";
 }
 
 std::vector<SearchPlace> search_places(const SearchOptions& options) {

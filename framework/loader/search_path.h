@@ -33,7 +33,9 @@ struct SearchOptions {
 };
 
 [[nodiscard]] std::vector<SearchPlace> search_places(const SearchOptions& options);
-// <prefix>/lib/saffron/plugins, from where the running program lies.
+// <prefix> of <prefix>/bin/saffron, from where the running program lies; empty when unknown.
+[[nodiscard]] std::filesystem::path program_prefix();
+// <prefix>/lib/saffron/plugins.
 [[nodiscard]] std::filesystem::path prefix_plugins();
 
 struct Rejected {

@@ -1,10 +1,10 @@
 #include "framework/loader/validate.h"
 
 #include "framework/loader/abi_rows.h"
-#include "framework/loader/range.h"
 #include "framework/recipe/kinds.h"
 
 #include <saffron/plugin.h>
+#include <saffron/range.h>
 
 #include <algorithm>
 #include <set>
@@ -59,7 +59,7 @@ class Checker {
     }
     if (name.empty()) problem("has no name");
     if (!names_.insert(kind + '/' + name).second) problem("is listed twice");
-    if (text(row.summary).empty()) problem("has no summary");
+    if (text(row.summary).empty()) problem("has no summary", true);
     if (row.create == nullptr || row.destroy == nullptr || row.decode == nullptr) {
       problem("lacks a factory function");
     }
@@ -82,20 +82,12 @@ class Checker {
     if (!same) problem("lists other components than the file's section " SAFFRON_ABI_SECTION);
   }
 
-  void finish() const {
-    if (problems_.empty()) return;
-    std::string list;
-    for (std::size_t i = 0; i < std::min(problems_.size(), kMostProblems); ++i) {
-      list += "\n  " + problems_[i];
-    }
-    if (problems_.size() > kMostProblems) {
-      list += cat("\n  and ", problems_.size() - kMostProblems, " more");
-    }
-    refuse(file_, "has a bad descriptor:" + list);
-  }
+  [[nodiscard]] std::vector<DescriptorProblem> problems() const { return problems_; }
 
  private:
-  void problem(const std::string& message) { problems_.push_back(cat(what_, ": ", message)); }
+  void problem(const std::string& message, bool documentation = false) {
+    problems_.push_back({cat(what_, ": ", message), documentation});
+  }
 
   void params(const AbiRows<saffron_param>& rows, const std::string& outer) {
     if (!rows.valid()) return problem("has parameter rows of an unknown size");
@@ -112,7 +104,9 @@ class Checker {
         problem(cat("has two parameters '", outer, row.alias, "'"));
       }
       if (outer.empty()) reserved(name);
-      if (text(row.doc).empty()) problem(cat("parameter '", name, "' has no documentation"));
+      if (text(row.doc).empty()) {
+        problem(cat("parameter '", name, "' has no documentation"), true);
+      }
       param(row, name);
     }
   }
@@ -168,7 +162,7 @@ class Checker {
   const PluginFile& file_;
   std::string what_;
   std::set<std::string> names_, own_keys_;
-  std::vector<std::string> problems_;
+  std::vector<DescriptorProblem> problems_;
 };
 
 }  // namespace
@@ -208,14 +202,28 @@ void check_identity(const saffron_plugin& plugin, const PluginFile& file) {
   }
 }
 
-void check_descriptor(const saffron_plugin& plugin, const PluginFile& file) {
+std::vector<DescriptorProblem> descriptor_problems(const saffron_plugin& plugin,
+                                                   const PluginFile& file) {
   const auto rows = components_of(plugin);
-  if (rows.size() == 0) refuse(file, "has no components");
-  if (!rows.valid()) refuse(file, "has component rows of an unknown size");
+  if (rows.size() == 0) return {{"descriptor: has no components"}};
+  if (!rows.valid()) return {{"descriptor: has component rows of an unknown size"}};
   Checker checker(file);
   checker.same_as_file(plugin);
   for (const saffron_component& row : rows) checker.component(row);
-  checker.finish();
+  return checker.problems();
+}
+
+void check_descriptor(const saffron_plugin& plugin, const PluginFile& file) {
+  const std::vector<DescriptorProblem> problems = descriptor_problems(plugin, file);
+  if (problems.empty()) return;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(problems.size(), kMostProblems); ++i) {
+    list += "\n  " + problems[i].text;
+  }
+  if (problems.size() > kMostProblems) {
+    list += cat("\n  and ", problems.size() - kMostProblems, " more");
+  }
+  refuse(file, "has a bad descriptor:" + list);
 }
 
 }  // namespace saffron::host

@@ -92,9 +92,15 @@ std::string table_header(std::string_view kind) {
   return section.empty() ? std::string() : cat('[', section, ".NAME]");
 }
 
+std::string header_of(std::string_view kind) { return cat("saffron/", kind, ".h"); }
+
 std::vector<std::string> providers_of(std::string_view kind) {
   if (kind == Tokenizer::kKind) return {"model"};
   return {};
+}
+
+std::string_view command_of(std::string_view kind) {
+  return kind == Format::kKind ? "saffron export --format" : "";
 }
 
 std::string with_article(std::string_view noun) {

@@ -37,9 +37,14 @@ struct Kind {
 // How a recipe starts such a table: "[score.NAME]", "[train.NODE.regularizer.NAME]", or "".
 [[nodiscard]] std::string table_header(std::string_view kind);
 
+// The SDK header that declares the kind: "saffron/sae.h".
+[[nodiscard]] std::string header_of(std::string_view kind);
+
 // The sections whose nodes can provide a nested component of this kind, so that a recipe may write
 // the node's name: tokenizer = "lm". Empty when none can.
 [[nodiscard]] std::vector<std::string> providers_of(std::string_view kind);
+// The command that uses a kind which no recipe names: "saffron export --format"; "" for the others.
+[[nodiscard]] std::string_view command_of(std::string_view kind);
 
 // "a model", "an sae".
 [[nodiscard]] std::string with_article(std::string_view noun);

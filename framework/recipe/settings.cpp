@@ -11,24 +11,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kFormat = 1;
-constexpr std::size_t kLongestName = 100;
-
-bool is_device(std::string_view text) {
-  if (text == "auto" || text == "cpu" || text == "cuda") return true;
-  if (!text.starts_with("cuda:")) return false;
-  const std::string_view number = text.substr(5);
-  return !number.empty() && number.size() <= 3 &&
-         std::all_of(number.begin(), number.end(), [](unsigned char c) { return std::isdigit(c); });
-}
-
 // A run's default name: the file's, with what a folder's name should not have replaced.
 std::string name_of_file(const std::string& path) {
   std::string name = fs::path(path).stem().string();
   for (char& c : name) {
     if (c != '.' && !is_plain_name(std::string_view(&c, 1), false)) c = '-';
   }
-  name.resize(std::min(name.size(), kLongestName));
+  name.resize(std::min(name.size(), kLongestRunName));
   while (name.starts_with('.')) name.erase(0, 1);
   return name.empty() ? "run" : name;
 }
@@ -48,17 +37,17 @@ void check_format(const Value& root, Problems& problems) {
   if (format == nullptr) {
     problems.error(root.origin(), "saffron", "missing key",
                    "write saffron = 1 at the top: the format that the recipe is written in");
-  } else if (format->is_int() && format->as_int() != kFormat) {
+  } else if (format->is_int() && format->as_int() != kRecipeFormat) {
     problems.error(format->origin(), "saffron",
                    cat("the recipe is written in format ", format->as_int(),
-                       "; this program reads format ", kFormat));
+                       "; this program reads format ", kRecipeFormat));
   }
 }
 
 void check_words(const Value& root, Problems& problems) {
   const Value* name = root.find("name");
   if (name != nullptr && name->is_string() &&
-      (!is_plain_name(name->as_string(), true) || name->as_string().size() > kLongestName)) {
+      (!is_plain_name(name->as_string(), true) || name->as_string().size() > kLongestRunName)) {
     problems.error(name->origin(), "name", cat("value ", to_toml(*name), " cannot name a folder"),
                    "letters, digits, '_', '-' and '.' are allowed, and no '.' in front");
   }
@@ -85,6 +74,36 @@ bool is_plain_name(std::string_view name, bool dots) {
          std::all_of(name.begin(), name.end(), [dots](unsigned char c) {
            return std::isalnum(c) != 0 || c == '_' || c == '-' || (dots && c == '.');
          });
+}
+
+bool is_device(std::string_view text) {
+  if (text == "auto" || text == "cpu" || text == "cuda") return true;
+  if (!text.starts_with("cuda:")) return false;
+  const std::string_view number = text.substr(5);
+  return !number.empty() && number.size() <= 3 &&
+         std::all_of(number.begin(), number.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+std::vector<ParamInfo> setting_params() {
+  std::vector<ParamInfo> out = Settings::schema().params();
+  for (ParamInfo& info : out) {
+    if (info.name == "saffron") {
+      info.required = true;
+      info.range = cat(kRecipeFormat);
+    } else if (info.name == "name") {
+      info.optional = true;
+    } else {
+      continue;
+    }
+    info.default_value.reset();
+  }
+  ParamInfo extends;
+  extends.name = "extends";
+  extends.doc = "another recipe that this one changes, relative to this file";
+  extends.type = ParamType::path;
+  extends.optional = true;
+  out.push_back(std::move(extends));
+  return out;
 }
 
 Schema<Settings> Settings::schema() {

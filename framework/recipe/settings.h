@@ -3,7 +3,17 @@
 #include "framework/recipe/component_decode.h"
 #include "framework/recipe/recipe.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
 namespace saffron::host {
+
+inline constexpr std::int64_t kRecipeFormat = 1;
+inline constexpr std::size_t kLongestRunName = 100;
+
+// What a recipe may say above its first table. `extends`, which no schema decodes, is among them.
+[[nodiscard]] std::vector<ParamInfo> setting_params();
 
 struct DecodedSettings {
   Settings settings;
@@ -16,5 +26,11 @@ struct DecodedSettings {
 
 // Letters, digits, '_', '-' and, inside, '.': what may name a node (without '.') or a run.
 [[nodiscard]] bool is_plain_name(std::string_view name, bool dots);
+// auto, cpu, cuda or cuda:N.
+[[nodiscard]] bool is_device(std::string_view text);
+// The same as regular expressions, for editors.
+inline constexpr const char* kNodeNamePattern = "^[A-Za-z0-9_-]+$";
+inline constexpr const char* kRunNamePattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$";
+inline constexpr const char* kDevicePattern = "^(auto|cpu|cuda(:[0-9]{1,3})?)$";
 
 }  // namespace saffron::host

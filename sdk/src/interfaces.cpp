@@ -8,6 +8,7 @@
 #include <saffron/judge.h>
 #include <saffron/model.h>
 #include <saffron/objective.h>
+#include <saffron/properties.h>
 #include <saffron/regularizer.h>
 #include <saffron/scorer.h>
 #include <saffron/source.h>
@@ -38,6 +39,8 @@ TrainStep::~TrainStep() = default;
 Regularizer::~Regularizer() = default;
 CanonicalCoefficient::~CanonicalCoefficient() = default;
 ChecksSaes::~ChecksSaes() = default;
+DeclaresPenalty::~DeclaresPenalty() = default;
+PseudoGradients::~PseudoGradients() = default;
 Objective::~Objective() = default;
 CanonicalObjective::~CanonicalObjective() = default;
 ScoreBatch::~ScoreBatch() = default;

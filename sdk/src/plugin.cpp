@@ -68,6 +68,31 @@ void describe_exception(saffron_error* error) noexcept {
 
 namespace {
 
+// A C string of a fixed buffer that a plugin filled: never read beyond its end.
+template <std::size_t N>
+std::string text_of(const char (&buffer)[N]) {
+  const std::string_view all(buffer, N);
+  return std::string(all.substr(0, all.find('\0')));
+}
+
+}  // namespace
+
+Error to_error(const saffron_error& error) {
+  const std::string message = text_of(error.message);
+  const auto kind = error.kind <= static_cast<std::uint32_t>(ErrorKind::internal)
+                        ? static_cast<ErrorKind>(error.kind)
+                        : ErrorKind::plugin;
+  if (message.empty()) {
+    return Error(ErrorKind::plugin, "failed without saying why");
+  }
+  Error out(kind, message);
+  out.within(text_of(error.where));
+  const std::string help = text_of(error.help);
+  return help.empty() ? out : out.with_help(help);
+}
+
+namespace {
+
 // Everything that a descriptor points to. Deques never move their elements.
 class Descriptor {
  public:

@@ -5,6 +5,18 @@
 #include <c10/core/GradMode.h>
 
 namespace saffron::inline sdk_v1 {
+namespace {
+
+// Rows of another dtype than the parameters' would fail inside a product, far from here.
+void require_dtype(const Tensors& parameters, const at::Tensor& x) {
+  for (const auto& [name, tensor] : parameters) {
+    if (x.scalar_type() == tensor.scalar_type()) return;
+    throw Error(cat("the rows are ", c10::toString(x.scalar_type()), ", the parameters ",
+                    c10::toString(tensor.scalar_type())));
+  }
+}
+
+}  // namespace
 
 SimpleSae::~SimpleSae() = default;
 
@@ -25,6 +37,7 @@ const at::Tensor& SimpleSae::p(std::string_view name) const { return parameters_
 const at::Tensor& SimpleSae::buffer(std::string_view name) const { return buffers_[name]; }
 
 std::vector<Codes> SimpleSae::encode(const std::vector<at::Tensor>& inputs) const {
+  require_dtype(parameters_, inputs.at(0));
   const c10::AutoGradMode no_grad(false);
   return {encode_rows(inputs.at(0))};
 }
@@ -42,6 +55,7 @@ std::vector<Forward::Term> SimpleSae::extra_terms(const SaeInput&, const Codes&,
 // The parameters are swapped for detached aliases that require a gradient, so that the graph's leaves
 // are this step's alone and the host's tensors never carry autograd state.
 Forward SimpleSae::forward(const SaeInput& input) {
+  require_dtype(parameters_, input.inputs.at(0));
   Tensors leaves;
   for (const auto& [name, tensor] : parameters_) {
     leaves.set(name, tensor.detach().requires_grad_(true));

@@ -2,6 +2,7 @@
 """Writes the binary files of tests/fuzz/corpus: small and with every part that a parser looks at. The text files beside them are written by hand.
 """
 
+import hashlib
 import json
 import pathlib
 import struct
@@ -92,6 +93,11 @@ def doubles(*values):
 save("plugin_tag/library.so", elf(TAG))
 save("plugin_tag/tag.txt", TAG.encode())
 save("plugin_tag/no_tag.so", elf("").replace(b".saffron.abi", b".saffron.xyz"))
+
+# Bytes that fill descriptors (plugin_descriptor.cpp): nothing, and three draws.
+save("plugin_descriptor/empty", b"")
+for draw in range(3):
+    save(f"plugin_descriptor/draw{draw}", hashlib.shake_256(bytes([draw])).digest(600))
 
 save("gguf/plain.gguf", gguf([("w", (2, 3), 0, struct.pack("<6f", *range(6))),
                               ("half", (4,), 1, bytes(8)), ("bf16", (4,), 30, bytes(8)),

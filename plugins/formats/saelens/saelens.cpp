@@ -12,6 +12,7 @@
 
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 
 namespace saffron::plugins {
 namespace fs = std::filesystem;
@@ -110,6 +111,12 @@ void require_plain(const Value& config, const char* key, const Value& plain,
       .with_help(cat("only ", to_json(plain), " is"));
 }
 
+Error cannot_write(const std::string& folder, const std::error_code& problem) {
+  return Error(ErrorKind::io, cat("cannot write the folder: ", problem.message()))
+      .within(folder)
+      .with_help("name a folder in a place that you may write to");
+}
+
 }  // namespace
 
 bool SaeLens::recognises(const std::string& folder) const {
@@ -169,14 +176,17 @@ void SaeLens::write(const TrainedSae& sae, const CanonicalSae& canonical,
   staged += cat(".partial-", ::getpid());
   const auto plain = [](const at::Tensor& t) { return t.to(at::kFloat).contiguous(); };
   try {
-    fs::create_directories(staged);
+    std::error_code problem;
+    fs::create_directories(staged, problem);
+    if (problem) throw cannot_write(folder, problem);
     write_safetensors(staged / kWeights, {{"W_enc", plain(w.W_enc)},
                                           {"b_enc", plain(w.b_enc)},
                                           {"W_dec", plain(w.W_dec)},
                                           {"b_dec", plain(w.b_dec)}});
     write_file_atomic(staged / kConfig,
                       to_json(config_of(sae, canonical, w), JsonStyle::pretty) + "\n");
-    fs::rename(staged, target);
+    fs::rename(staged, target, problem);
+    if (problem) throw cannot_write(folder, problem);
   } catch (...) {
     std::error_code ignored;  // a full disk must get its room back, whatever else fails
     fs::remove_all(staged, ignored);

@@ -13,15 +13,20 @@
 namespace saffron::inline sdk_v1 {
 
 // What a distance is blind to, and what it promises. Printed with every result.
+//
+//   w12 = max { J1(pi) - J1(pi') : J2(pi') >= J2(pi) } / (max J1 - min J1)
+//
+// is the worst-case regret of going by reward 2 where reward 1 counts (J: expected return).
 struct Certificate {
-  std::string metric;                     // which metrics it speaks of, e.g. "VAL/2-2"
+  std::string metric;                     // the one key that it speaks of: "VAL/2-2"
   std::vector<std::string> needs;         // "transitions", "coverage distribution", "policy"
-  std::vector<std::string> invariant_to;  // "potential shaping", "S'-redistribution", "scaling"
+  std::vector<std::string> invariant_to;  // "potential shaping", "positive scaling",
+                                          // "S'-redistribution"
   bool pseudometric = false;              // symmetric, triangle inequality, d(R, R) = 0
   bool sound = false;                     // bounds worst-case regret: w12 <= U * d
   bool complete = false;                  // w12 >= L * d
   std::optional<double> U, L;             // where known
-  double low = 0, high = 0;               // range of the distance
+  double low = 0, high = 0;               // range of the distance; always said
   std::string covers;  // "all policies of this MDP", "the sampled transitions only"
   std::string caveat;  // what it does not cover; "" for nothing
 };

@@ -22,7 +22,8 @@ struct LatentExamples {
 };
 
 // Says when a latent fires, from examples, and predicts it on contexts that it has not seen. Predictions
-// rank tokens: higher means more likely active. Deterministic explainers need no judge.
+// rank tokens: higher means more likely active. An explanation outlives the examples and their
+// tokenizer. Deterministic explainers need no judge.
 class SAFFRON_EXPORT Explainer {
  public:
   static constexpr const char* kKind = "explainer";

@@ -8,8 +8,9 @@
 namespace saffron::inline sdk_v1 {
 
 // Another library's files for a trained SAE, both ways. write is atomic: a folder that exists is
-// whole. Error (data) with file and tensor for content that does not fit; Error (invalid) for an SAE
-// that the format cannot express.
+// whole, and one that a write could not finish is gone. A bias that is undefined means 0. Error (data)
+// with file and tensor for content that does not fit; Error (invalid) for an SAE that the format cannot
+// express; Error (io) for what the system refuses.
 class SAFFRON_EXPORT Format {
  public:
   static constexpr const char* kKind = "format";

@@ -23,7 +23,7 @@
 //   * struct Options, static auto schema() returning saffron::Schema<Options>,
 //   * a constructor T(const Options&) or T(const Options&, const saffron::Context&).
 // Its kind and interface revision come from the base class. `.cite(...)`, `.describe(...)`,
-// `.revision(n)` and `.not_deterministic()` add to it.
+// `.revision(n)`, `.not_deterministic()`, `.needs_cuda()` and `.graph_safe()` add to it.
 //
 // The macro emits a constant into the section `.saffron.abi` (read by the host before dlopen) and
 // the one exported function, saffron_plugin_entry. It runs no code when the library is loaded.
@@ -66,12 +66,24 @@ struct ComponentSpec {
     c.flags &= ~static_cast<std::uint32_t>(SAFFRON_COMPONENT_DETERMINISTIC);
     return c;
   }
+  [[nodiscard]] constexpr ComponentSpec needs_cuda() const {
+    ComponentSpec c = *this;
+    c.flags |= SAFFRON_COMPONENT_NEEDS_CUDA;
+    return c;
+  }
+  [[nodiscard]] constexpr ComponentSpec graph_safe() const {
+    ComponentSpec c = *this;
+    c.flags |= SAFFRON_COMPONENT_GRAPH_SAFE;
+    return c;
+  }
 };
 
 namespace detail {
 
 // Fills `error` from the exception in flight; used inside a catch (...).
 SAFFRON_EXPORT void describe_exception(saffron_error* error) noexcept;
+// What a failing factory wrote, as an Error.
+[[nodiscard]] SAFFRON_EXPORT Error to_error(const saffron_error& error);
 // The C descriptor of these components; built once and kept for ever.
 SAFFRON_EXPORT const saffron_plugin* make_descriptor(const char* id, const char* version,
                                                      const char* build_tag, std::uint64_t layout,

@@ -31,7 +31,8 @@ class SAFFRON_EXPORT World {
   [[nodiscard]] virtual const WorldInfo& info() const = 0;
 };
 
-// Transitions tau[s, a, s'] = P(s' | s, a), dense or over their support only.
+// Transitions tau[s, a, s'] = P(s' | s, a), dense or over their support only. Rows of terminal states may
+// be all 0.
 struct Transitions {
   std::int64_t states = 0, actions = 0;
   at::Tensor dense;          // float64 [S, A, S], or undefined

@@ -5,6 +5,7 @@
 #include "tests/framework/loader/support.h"
 
 #include <saffron/model.h>
+#include <saffron/plugin.h>
 #include <saffron/regularizer.h>
 
 #include <c10/util/Exception.h>
@@ -178,11 +179,11 @@ TEST(Guard, InnermostComponentIsNamedWithin) {
 
 TEST(ToError, ReadsWhatAPluginWroteWithCare) {
   saffron_error raw{};
-  EXPECT_EQ(to_error(raw).message(), "failed without saying why");
+  EXPECT_EQ(detail::to_error(raw).message(), "failed without saying why");
   std::fill(std::begin(raw.message), std::end(raw.message), 'm');  // no end
   raw.kind = 99;
-  EXPECT_EQ(to_error(raw).message().size(), sizeof raw.message);
-  EXPECT_EQ(to_error(raw).kind(), ErrorKind::plugin);
+  EXPECT_EQ(detail::to_error(raw).message().size(), sizeof raw.message);
+  EXPECT_EQ(detail::to_error(raw).kind(), ErrorKind::plugin);
 }
 
 }  // namespace

@@ -53,9 +53,10 @@ TEST(Describe, ComponentAsText) {
   EXPECT_THAT(text, HasSubstr(">= 0 [steps]"));
   EXPECT_THAT(text, HasSubstr("\n  tail.share  float "));
   EXPECT_THAT(text, HasSubstr("\n  beside them, every regularizer has\n"));
-  EXPECT_THAT(
-      text,
-      HasSubstr("\n  recipe:     [train.NODE.regularizer.NAME]  use = \"hoyer\"  coef = ...\n"));
+  EXPECT_THAT(text, HasSubstr("\n  recipe:     [train.NODE.regularizer.NAME]\n"
+                              "              use  = \"hoyer\"\n"
+                              "              coef = 1.0\n"
+                              "  file:       "));
   EXPECT_THAT(text, HasSubstr("   torch 2."));
 }
 
@@ -64,7 +65,53 @@ TEST(Describe, RequiredParametersAreInTheExample) {
   const std::string text = component_text(describe(catalog.load("regularizer", "referring")));
   EXPECT_THAT(text, HasSubstr("model node"));
   EXPECT_THAT(text, HasSubstr("required"));
-  EXPECT_THAT(text, HasSubstr("use = \"referring\"  model = ...  coef = ...\n"));
+  EXPECT_THAT(text, HasSubstr("use   = \"referring\"\n"
+                              "              model = \"MODEL\"\n"
+                              "              coef  = 1.0\n"));
+}
+
+TEST(Describe, RareMarksOfAComponentAndAParameter) {
+  Value description = hoyer();
+  description.set("deterministic", Value(false));
+  description.set("needs_cuda", Value(true));
+  description.set("graph_safe", Value(true));
+  ParamInfo param;
+  param.name = "k";
+  param.doc = "active latents";
+  param.type = ParamType::integer;
+  param.list = param.optional = true;
+  param.unit = "latents";
+  param.since = "0.2.0";
+  param.alias = "active";
+  ParamInfo hidden = param;
+  hidden.name = "internal";
+  hidden.hidden = true;
+  description.set("params", Value(Value::List{describe(param), describe(hidden)}));
+  const std::string text = component_text(description);
+  EXPECT_THAT(text,
+              HasSubstr("   [not deterministic: never cached] [cuda: needed] [graph safe]\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\n  k          list of int  -        [latents]  active latents (since "
+                        "0.2.0) (formerly 'active')\n"));
+  EXPECT_THAT(text, Not(HasSubstr("internal")));
+}
+
+TEST(Describe, AFormatIsForACommand) {
+  Value description = hoyer();
+  description.set("command", Value("saffron export --format"));
+  EXPECT_THAT(component_text(description),
+              AllOf(HasSubstr("\n  command:    saffron export --format hoyer\n"),
+                    Not(HasSubstr("recipe:"))));
+}
+
+TEST(Describe, TablesWithoutAComponent) {
+  const std::string recipe = section_text(describe_recipe());
+  EXPECT_THAT(recipe, StartsWith("recipe  (no component: keys of the recipe)\n"));
+  EXPECT_THAT(recipe, HasSubstr("\n  extends  path "));
+  EXPECT_THAT(recipe, HasSubstr("\n  recipe:     saffron = 1\n"));
+  const std::string train = section_text(describe_train());
+  EXPECT_THAT(train, HasSubstr("\n  optimizer.lr            float             0.001     > 0 "));
+  EXPECT_THAT(train, HasSubstr("\n  every [train.NODE.regularizer.NAME] has beside "));
 }
 
 TEST(Describe, CatalogueSaysWhyEachFileWasOrWasNotTaken) {

@@ -102,7 +102,25 @@ TEST(Inspect, LoadedListingHasSummariesAndProblems) {
   EXPECT_THAT(plugins[2].at("problem").as_string(), HasSubstr("a different LibTorch"));
 }
 
-TEST(Inspect, TheHiddenCommandIsNotForPeople) { EXPECT_EQ(inspect_child({}), 2); }
+TEST(Inspect, APluginThatFollowsACrashIsAsked) {
+  const Catalog catalog(scan_of(
+      {fixture("crash_on_load"), fixture("good"), fixture("wrong_magic"), fixture("twin")}));
+  const Value listing = describe_loaded(catalog, child_program());
+  const auto& plugins = listing.at("plugins").as_list();
+  ASSERT_EQ(plugins.size(), 4u);
+  EXPECT_THAT(plugins[0].at("problem").as_string(), HasSubstr("crash_on_load' crashed"));
+  EXPECT_EQ(plugins[1].find("problem"), nullptr);
+  EXPECT_EQ(plugins[1].at("components").as_list()[0].at("params").as_list().size(), 6u);
+  EXPECT_THAT(plugins[2].at("problem").as_string(), HasSubstr("its magic number"));
+  EXPECT_EQ(plugins[3].at("components").as_list()[0].at("summary").as_string(),
+            "Another of the same name");
+}
+
+TEST(Inspect, TheHiddenCommandIsNotForPeople) {
+  EXPECT_EQ(inspect_child({}), 2);
+  EXPECT_EQ(inspect_child({"component", "file"}), 2);
+  EXPECT_EQ(inspect_child({"everything"}), 2);
+}
 
 }  // namespace
 }  // namespace saffron::host

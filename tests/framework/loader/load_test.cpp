@@ -1,10 +1,10 @@
 #include "framework/loader/load.h"
 
-#include "framework/loader/range.h"
 #include "framework/loader/validate.h"
 #include "tests/framework/loader/support.h"
 
 #include <saffron/plugin.h>
+#include <saffron/range.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -140,7 +140,8 @@ TEST(Load, DescriptorThatContradictsTheFile) {
             "has a bad descriptor:\n  descriptor: lists other components than the file's section "
             ".saffron.abi");
   EXPECT_THAT(refusal("changed_tag"), HasSubstr("has two build tags:\n  in its section     abi=1"));
-  EXPECT_EQ(refusal("bad_rows"), "has component rows of an unknown size");
+  EXPECT_EQ(refusal("bad_rows"),
+            "has a bad descriptor:\n  descriptor: has component rows of an unknown size");
 }
 
 TEST(Load, BadParametersAreAllReported) {

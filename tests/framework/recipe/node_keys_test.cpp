@@ -19,11 +19,11 @@ TEST(NodeKeys, ATrainNodesKeysAreDescribedWithThoseInIt) {
 }
 
 TEST(NodeKeys, TheTextShowsEveryKeyOfATrainNode) {
-  const std::string text = train_text(describe_train());
+  const std::string text = section_text(describe_train());
   for (const char* word :
        {"rows", "optimizer.lr", "optimizer.weight_decay", "schedule.warmup", "schedule.shape",
         "linear | cosine", "objective", "vary", "coef", "every [train.NODE.regularizer.NAME] has",
-        "[train.NAME]  saes = ...  rows = ...\n"}) {
+        "[train.NAME]\n              saes = [\"SAE\"]\n              rows = 1\n"}) {
     EXPECT_THAT(text, HasSubstr(word));
   }
 }

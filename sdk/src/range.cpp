@@ -1,10 +1,10 @@
-#include "framework/loader/range.h"
+#include <saffron/range.h>
 
 #include <charconv>
 #include <optional>
 #include <string>
 
-namespace saffron::host {
+namespace saffron::inline sdk_v1 {
 namespace {
 
 std::string_view trimmed(std::string_view text) {
@@ -22,7 +22,7 @@ std::optional<double> number(std::string_view text) {
 }
 
 // "[a, b)" and its kin; nullopt when it is none.
-std::optional<bool> in_interval(std::string_view text, double value) {
+std::optional<Bounds> interval(std::string_view text) {
   if (text.size() < 5) return std::nullopt;
   const char open = text.front(), close = text.back();
   const std::size_t comma = text.find(',');
@@ -33,33 +33,43 @@ std::optional<bool> in_interval(std::string_view text, double value) {
   const auto low = number(text.substr(1, comma - 1));
   const auto high = number(text.substr(comma + 1, text.size() - comma - 2));
   if (!low || !high) return std::nullopt;
-  return (open == '[' ? value >= *low : value > *low) &&
-         (close == ']' ? value <= *high : value < *high);
+  return Bounds{*low, *high, open == '(', close == ')'};
 }
 
-bool satisfies(std::string_view comparison, double value) {
+void narrow(Bounds& bounds, std::string_view comparison) {
   for (const std::string_view sign : {">=", "<=", ">", "<"}) {
     if (!comparison.starts_with(sign)) continue;
     const auto bound = number(comparison.substr(sign.size()));
-    if (!bound) return true;
-    if (sign == ">=") return value >= *bound;
-    if (sign == "<=") return value <= *bound;
-    return sign == ">" ? value > *bound : value < *bound;
+    if (!bound) return;
+    const bool open = sign.size() == 1;
+    if (sign[0] == '>' && (*bound > bounds.low || (*bound == bounds.low && open))) {
+      bounds.low = *bound;
+      bounds.low_open = open;
+    }
+    if (sign[0] == '<' && (*bound < bounds.high || (*bound == bounds.high && open))) {
+      bounds.high = *bound;
+      bounds.high_open = open;
+    }
+    return;
   }
-  return true;
 }
 
 }  // namespace
 
-bool in_range(std::string_view range, double value) {
-  range = trimmed(range);
-  if (const auto inside = in_interval(range, value)) return *inside;
-  while (!range.empty()) {
-    const std::size_t comma = range.find(',');
-    if (!satisfies(trimmed(range.substr(0, comma)), value)) return false;
-    range.remove_prefix(comma == std::string_view::npos ? range.size() : comma + 1);
-  }
-  return true;
+bool Bounds::contain(double value) const {
+  return (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
 }
 
-}  // namespace saffron::host
+Bounds bounds_of(std::string_view range) {
+  range = trimmed(range);
+  if (const auto whole = interval(range)) return *whole;
+  Bounds bounds;
+  while (!range.empty()) {
+    const std::size_t comma = range.find(',');
+    narrow(bounds, trimmed(range.substr(0, comma)));
+    range.remove_prefix(comma == std::string_view::npos ? range.size() : comma + 1);
+  }
+  return bounds;
+}
+
+}  // namespace saffron::inline sdk_v1

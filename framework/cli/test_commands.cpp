@@ -1,0 +1,103 @@
+#include "framework/cli/commands.h"
+
+#include "framework/conformance/settings.h"
+#include "framework/conformance/test_plugin.h"
+
+#include <saffron/error.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+namespace saffron::cli {
+namespace {
+
+constexpr int kFailed = 4;  // a plugin failed
+
+struct TestOptions {
+  host::TestRequest request;
+  std::string file, config;
+  int strictness = 0;
+  std::int64_t seed = 0;
+  double timeout = 60;
+  bool list = false, json = false, only_failed = false;
+};
+
+// Where paths in options are relative to: the folder of test-plugin.toml.
+void read_settings(TestOptions& options) {
+  if (!options.config.empty()) {
+    const std::filesystem::path config = std::filesystem::absolute(options.config);
+    options.request.settings = host::read_test_settings(config);
+    std::filesystem::current_path(config.parent_path());
+  }
+  if (options.strictness > 0) options.request.settings.strictness = options.strictness;
+  if (options.seed > 0) options.request.settings.seed = static_cast<std::uint64_t>(options.seed);
+}
+
+// On a terminal the check that runs is shown on one line that goes away.
+void show_progress(const host::TestedCheck& check) {
+  std::cerr << "\r\033[K" << check.subject << ' ' << check.id << std::flush;
+}
+
+int test(TestOptions& options) {
+  if (options.list) {
+    std::cout << host::list_of_checks();
+    return 0;
+  }
+  if (options.file.empty()) throw Error("which plugin? saffron test-plugin FILE.so");
+  options.request.file = std::filesystem::absolute(options.file);
+  options.request.timeout =
+      std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout * 1000));
+  read_settings(options);
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  const host::PluginTest result = terminal ? host::test_plugin(options.request, show_progress)
+                                           : host::test_plugin(options.request);
+  if (terminal) std::cerr << "\r\033[K" << std::flush;
+  std::cout << (options.json ? to_json(host::to_value(result), JsonStyle::pretty) + "\n"
+                             : host::text_of(result, options.only_failed));
+  if (result.passed()) return 0;
+  if (!options.json) {
+    std::cout << "again, with the same draws:  saffron test-plugin " << options.file
+              << " --reproduce " << result.seed
+              << "\nin a debugger:               add --in-process "
+              << "--only ID --component KIND/NAME\n";
+  }
+  return kFailed;
+}
+
+}  // namespace
+
+void add_test_commands(CLI::App& app, int& code) {
+  auto options = std::make_shared<TestOptions>();
+  auto* command = app.add_subcommand(
+      "test-plugin", "Hold a plugin to its contract: every check, each in a process of its own");
+  command->add_option("file", options->file, "the plugin's shared library");
+  command->add_option("--config", options->config,
+                      "test-plugin.toml: options to create components with, checks switched off");
+  command->add_option("--only", options->request.only, "only these checks, by id; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--component", options->request.components,
+                   "only these components, as kind/name; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--strictness", options->strictness,
+                   "1 (crashes and garbage) to 10 (everything); 5 is good enough to share")
+      ->check(CLI::Range(1, 10));
+  command->add_option("--reproduce", options->seed, "the seed of an earlier test")
+      ->check(CLI::Range(1.0, 9e15));
+  command->add_option("--timeout", options->timeout, "seconds that one check may take (default 60)")
+      ->check(CLI::Range(0.05, 86400.0));
+  command->add_flag("--only-failed", options->only_failed, "leave out what passed or was skipped");
+  command->add_flag("--json", options->json, "as JSON");
+  command->add_flag("--in-process", options->request.in_process,
+                    "run in this process, for a debugger; a crash ends it");
+  command->add_flag("--list", options->list, "list every check and what it means");
+  command->callback([options, &code] { code = test(*options); });
+}
+
+}  // namespace saffron::cli

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "framework/loader/elf_tag.h"
+
+#include <saffron/testing/checks.h>
+
+#include <span>
+
+namespace saffron::host {
+
+// What holds of a plugin's file as a whole. Run in a child that has not loaded it.
+struct LibraryCheck {
+  const char* id;
+  const char* sentence;
+  int strictness;
+  bool needed;  // no component is tested where it fails
+  testing::Verdict (*run)(const PluginFile& file);
+};
+[[nodiscard]] std::span<const LibraryCheck> library_checks();
+
+// The check that no other run of the plugin printed to standard output; the runner decides it.
+inline constexpr const char* kSilentStdout = "silent-stdout";
+
+}  // namespace saffron::host

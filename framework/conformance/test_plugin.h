@@ -1,0 +1,57 @@
+#pragma once
+
+#include "framework/loader/elf_tag.h"
+#include "framework/loader/sandbox.h"
+
+#include <saffron/testing/checks.h>
+#include <saffron/value.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+// `saffron test-plugin`: every check of a plugin, each in a child of its own.
+
+namespace saffron::host {
+
+struct TestRequest {
+  std::filesystem::path file;
+  testing::Settings settings;
+  std::vector<std::string> only;        // ids of checks; empty = all of the strictness
+  std::vector<std::string> components;  // "kind/name"; empty = all
+  bool in_process = false;              // for a debugger
+  std::chrono::milliseconds timeout{60'000};
+};
+
+struct TestedCheck {
+  std::string subject;  // "library", or "regularizer/hoyer"
+  std::string id, sentence;
+  testing::Verdict verdict;
+  double seconds = 0;
+};
+
+struct PluginTest {
+  PluginFile file;
+  std::uint64_t seed = 1;
+  int strictness = testing::kDefaultStrictness;
+  std::vector<TestedCheck> checks;
+
+  [[nodiscard]] std::size_t count(testing::Outcome outcome) const;
+  [[nodiscard]] bool passed() const;  // nothing failed or crashed
+};
+
+// Error (plugin) when the file is no plugin for this host; Error (invalid), with near names, for ids
+// and components that do not exist. `done` hears of each check as it ends.
+[[nodiscard]] PluginTest test_plugin(const TestRequest& request,
+                                     const std::function<void(const TestedCheck&)>& done = {});
+
+// {plugin, version, file, seed, strictness, checks: [{subject, id, outcome, message, seconds}], counts}
+[[nodiscard]] Value to_value(const PluginTest& test);
+// One line a check, one block a subject; only those that did not pass when `only_failed`.
+[[nodiscard]] std::string text_of(const PluginTest& test, bool only_failed);
+// Every check by group, with its sentence and strictness.
+[[nodiscard]] std::string list_of_checks();
+
+}  // namespace saffron::host

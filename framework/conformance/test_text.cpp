@@ -1,0 +1,106 @@
+#include "framework/conformance/library_checks.h"
+#include "framework/conformance/test_plugin.h"
+
+#include <saffron/error.h>
+
+#include <algorithm>
+#include <array>
+
+namespace saffron::host {
+namespace {
+
+using testing::Outcome;
+
+constexpr std::array kOutcomes = {Outcome::passed, Outcome::failed, Outcome::crashed,
+                                  Outcome::warning, Outcome::skipped};
+constexpr std::size_t kIdWidth = 36;
+
+std::string padded(std::string text, std::size_t width) {
+  if (text.size() < width) text.resize(width, ' ');
+  return text;
+}
+
+// Later lines of a message stand under its first.
+std::string indented(const std::string& message, std::size_t by) {
+  std::string out;
+  for (const char c : message) {
+    out += c;
+    if (c == '\n') out.append(by, ' ');
+  }
+  return out;
+}
+
+std::string counts(const PluginTest& test) {
+  std::string out;
+  for (const Outcome outcome : kOutcomes) {
+    if (test.count(outcome) == 0) continue;
+    out += cat(out.empty() ? "" : ", ", test.count(outcome), ' ', testing::name_of(outcome));
+  }
+  return out;
+}
+
+std::string row(const char* id, int strictness, const char* sentence) {
+  return cat("  ", padded(id, kIdWidth), strictness, strictness < 10 ? "   " : "  ", sentence,
+             '\n');
+}
+
+}  // namespace
+
+Value to_value(const PluginTest& test) {
+  Value out = Value::table();
+  out.set("plugin", Value(test.file.id));
+  out.set("version", Value(test.file.version));
+  out.set("file", Value(test.file.path.string()));
+  out.set("seed", Value(static_cast<std::int64_t>(test.seed)));
+  out.set("strictness", Value(test.strictness));
+  Value checks = Value::list();
+  for (const TestedCheck& check : test.checks) {
+    Value& one = checks.push(Value::table());
+    one.set("subject", Value(check.subject));
+    one.set("id", Value(check.id));
+    one.set("sentence", Value(check.sentence));
+    one.set("outcome", Value(testing::name_of(check.verdict.outcome)));
+    one.set("message", Value(check.verdict.message));
+    one.set("seconds", Value(check.seconds));
+  }
+  out.set("checks", std::move(checks));
+  Value tally = Value::table();
+  for (const Outcome outcome : kOutcomes) {
+    tally.set(testing::name_of(outcome), Value(static_cast<std::int64_t>(test.count(outcome))));
+  }
+  out.set("counts", std::move(tally));
+  return out;
+}
+
+std::string text_of(const PluginTest& test, bool only_failed) {
+  std::string out = cat(test.file.id, ' ', test.file.version, "   ", test.file.path.string(),
+                        "\nstrictness ", test.strictness, ", seed ", test.seed, '\n');
+  std::string subject;
+  for (const TestedCheck& check : test.checks) {
+    const Outcome outcome = check.verdict.outcome;
+    if (only_failed && (outcome == Outcome::passed || outcome == Outcome::skipped)) continue;
+    if (check.subject != subject) out += cat('\n', subject = check.subject, '\n');
+    const std::string& message =
+        outcome == Outcome::passed ? check.sentence : check.verdict.message;
+    constexpr std::size_t kOutcomeWidth = 9;
+    out += cat("  ", padded(testing::name_of(outcome), kOutcomeWidth), padded(check.id, kIdWidth),
+               ' ', indented(message, kOutcomeWidth + kIdWidth + 3), '\n');
+  }
+  return cat(out, '\n', counts(test), '\n');
+}
+
+std::string list_of_checks() {
+  std::string out = "library\n";
+  for (const LibraryCheck& check : library_checks()) {
+    out += row(check.id, check.strictness, check.sentence);
+  }
+  out += row(kSilentStdout, 1, "nothing of it prints to standard output");
+  std::string group;
+  for (const testing::Check& check : testing::checks()) {
+    if (group != check.group) out += cat('\n', group = check.group, '\n');
+    out += row(check.id, check.strictness, check.sentence);
+  }
+  return out;
+}
+
+}  // namespace saffron::host

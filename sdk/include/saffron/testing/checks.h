@@ -1,0 +1,126 @@
+#pragma once
+
+#include <saffron/abi.h>
+#include <saffron/random.h>
+#include <saffron/schema.h>
+#include <saffron/value.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The conformance kit: what every component promises by being a plugin, as checks that one can run.
+// `saffron test-plugin` runs them, each in a process of its own; testing/conformance.h makes
+// GoogleTest cases of them. Components get a small toy world (testing/toys.h) for what they refer to.
+
+namespace saffron::testing {
+
+enum class Outcome : std::uint8_t { passed, failed, crashed, skipped, warning };
+[[nodiscard]] SAFFRON_EXPORT const char* name_of(Outcome outcome);
+
+struct Verdict {
+  Outcome outcome = Outcome::passed;
+  std::string message;  // why; "" when passed
+};
+
+// A component under test: its declaration, the options that it is tried with, and fresh instances.
+class SAFFRON_EXPORT Subject {
+ public:
+  struct Setup {
+    std::uint64_t seed = 1;  // of the instance's Context
+    at::ScalarType dtype = at::kFloat;
+    at::Device device = at::kCPU;
+  };
+
+  // `options` as a recipe's table without `use`. References that are required and not given refer to
+  // the toy world, as any name given does.
+  Subject(const saffron_component& row, const Value& options, std::uint64_t seed = 1);
+
+  [[nodiscard]] std::string kind() const { return row_->kind; }
+  [[nodiscard]] std::string name() const { return row_->name; }
+  [[nodiscard]] const saffron_component& row() const { return *row_; }
+  [[nodiscard]] const Value& options() const { return options_; }
+  [[nodiscard]] std::span<const saffron_param> params() const {
+    return {row_->params, row_->param_count};
+  }
+  [[nodiscard]] bool deterministic() const {
+    return (row_->flags & SAFFRON_COMPONENT_DETERMINISTIC) != 0;
+  }
+  // The seed of everything that a check draws, by purpose.
+  [[nodiscard]] Random random(std::string_view purpose) const {
+    return Random(seed_).fork(purpose);
+  }
+  // Parameters that have no default, are no references, and are not among the options.
+  [[nodiscard]] const std::vector<std::string>& lacking() const { return lacking_; }
+
+  [[nodiscard]] Decoded decode(const Value& options) const;
+  // The interface's pointer, as a pointer to the kind's interface class. Throws what creating reports.
+  [[nodiscard]] std::shared_ptr<void> create(const Value& options, const Setup& setup) const;
+
+  template <class Kind>
+  [[nodiscard]] std::shared_ptr<Kind> make(const Setup& setup) const {
+    return std::static_pointer_cast<Kind>(create(options_, setup));
+  }
+  template <class Kind>
+  [[nodiscard]] std::shared_ptr<Kind> make() const {
+    return make<Kind>(Setup());
+  }
+  template <class Kind>
+  [[nodiscard]] std::shared_ptr<Kind> make_with(const Value& options) const {
+    return std::static_pointer_cast<Kind>(create(options, Setup()));
+  }
+
+ private:
+  const saffron_component* row_;
+  Value options_;
+  std::uint64_t seed_;
+  std::vector<std::string> lacking_;
+};
+
+struct Check {
+  const char* id;        // "state-roundtrip": never changes, never means something else
+  const char* group;     // "parameters", "component", or the kind that it is for
+  const char* sentence;  // what is true when it passes
+  int strictness;        // 1..10: left out below
+  Verdict (*run)(const Subject& subject);
+};
+
+// "Good enough to share."
+inline constexpr int kDefaultStrictness = 5;
+
+// How a plugin is tested: `test-plugin.toml`, or what a test of one's own says in C++.
+struct SAFFRON_EXPORT Settings {
+  struct Options {
+    std::string component;  // "dataset/text"
+    Value options;
+  };
+  struct Off {
+    std::string what;  // "bfloat16", or for one component "dataset/text bfloat16"
+    std::string reason;
+  };
+  std::vector<Options> options;
+  std::vector<Off> off;
+  int strictness = kDefaultStrictness;
+  std::uint64_t seed = 1;
+
+  // An empty table where nothing is said.
+  [[nodiscard]] Value options_of(std::string_view kind, std::string_view name) const;
+  // Why a check is switched off; "" when it is not.
+  [[nodiscard]] std::string off_reason(std::string_view kind, std::string_view name,
+                                       std::string_view id) const;
+};
+
+// Every check of components, group by group.
+[[nodiscard]] SAFFRON_EXPORT std::span<const Check> checks();
+// Those for components of a kind, in order.
+[[nodiscard]] SAFFRON_EXPORT std::vector<const Check*> checks_for(std::string_view kind);
+// Runs one in this process. What the component throws is its failure. Skipped are checks that lack
+// options, and, but for `defaults-valid` itself, those of a component that its options do not make.
+[[nodiscard]] SAFFRON_EXPORT Verdict run(const Check& check, const Subject& subject);
+
+}  // namespace saffron::testing

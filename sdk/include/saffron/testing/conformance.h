@@ -1,0 +1,113 @@
+#pragma once
+
+#include <saffron/error.h>
+#include <saffron/testing/checks.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// The conformance kit as GoogleTest cases. A test program that is linked with the plugin's own sources
+// (saffron_add_plugin_tests() does that) says once, at file scope:
+//
+//   SAFFRON_CONFORMANCE_TESTS();
+//
+// and has one case a check and component, "Plugin/Conformance.Holds/regularizer_hoyer_scale_degree". Options to
+// create components with and checks to leave out go in as Settings:
+//
+//   SAFFRON_CONFORMANCE_TESTS(.options = {{"dataset/lines", options}},
+//                             .off = {{"bfloat16", "rows are counts"}});
+//
+// These are the functions that `saffron test-plugin` runs, without a process of their own: a crash ends
+// the program, at the line where it happens. Single components are tested with EXPECT_CONFORMS.
+
+extern "C" const saffron_plugin* saffron_plugin_entry(std::uint32_t host_abi_major,
+                                                      std::uint32_t host_abi_minor);
+
+namespace saffron::testing {
+
+// A component of the plugin that this program is linked with, by kind and name.
+[[nodiscard]] inline Subject component(std::string_view kind, std::string_view name,
+                                       const Value& options = Value::table()) {
+  const saffron_plugin* plugin = saffron_plugin_entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
+  for (std::uint32_t i = 0; plugin != nullptr && i < plugin->component_count; ++i) {
+    const saffron_component& row = plugin->components[i];
+    if (kind == row.kind && name == row.name) return Subject(row, options);
+  }
+  throw Error(cat("the plugin has no ", kind, " '", name, "'"));
+}
+
+// Every check of the component's kind, up to a strictness; what fails is listed.
+[[nodiscard]] inline ::testing::AssertionResult conforms(const Subject& subject,
+                                                         int strictness = kDefaultStrictness) {
+  std::string found;
+  for (const Check* check : checks_for(subject.kind())) {
+    if (check->strictness > strictness) continue;
+    const Verdict verdict = run(*check, subject);
+    if (verdict.outcome == Outcome::failed) found += cat("\n  ", check->id, ": ", verdict.message);
+  }
+  if (found.empty()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << subject.kind() << " '" << subject.name() << "':" << found;
+}
+#define EXPECT_CONFORMS(subject) EXPECT_TRUE(::saffron::testing::conforms(subject))
+
+// One case: a component and a check of it.
+struct ConformanceCase {
+  const saffron_component* row;
+  const Check* check;
+  Settings settings;
+};
+
+[[nodiscard]] inline std::vector<ConformanceCase> conformance_cases(const Settings& settings) {
+  std::vector<ConformanceCase> out;
+  const saffron_plugin* plugin = saffron_plugin_entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
+  for (std::uint32_t i = 0; plugin != nullptr && i < plugin->component_count; ++i) {
+    for (const Check* check : checks_for(plugin->components[i].kind)) {
+      if (check->strictness > settings.strictness) continue;
+      out.push_back({&plugin->components[i], check, settings});
+    }
+  }
+  return out;
+}
+
+[[nodiscard]] inline std::string case_name(const ConformanceCase& of) {
+  std::string name = cat(of.row->kind, '_', of.row->name, '_', of.check->id);
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+}
+
+inline void PrintTo(const ConformanceCase& of, std::ostream* out) {
+  *out << of.row->kind << ' ' << of.row->name << ": " << of.check->id;
+}
+
+inline void run_case(const ConformanceCase& of) {
+  const Settings& settings = of.settings;
+  const std::string off = settings.off_reason(of.row->kind, of.row->name, of.check->id);
+  if (!off.empty()) GTEST_SKIP() << "switched off: " << off;
+  const Subject subject(*of.row, settings.options_of(of.row->kind, of.row->name), settings.seed);
+  const Verdict verdict = run(*of.check, subject);
+  if (verdict.outcome == Outcome::skipped) GTEST_SKIP() << verdict.message;
+  if (verdict.outcome == Outcome::failed) {
+    ADD_FAILURE() << of.check->sentence << ": " << verdict.message;
+  }
+}
+
+class Conformance : public ::testing::TestWithParam<ConformanceCase> {};
+
+}  // namespace saffron::testing
+
+#define SAFFRON_CONFORMANCE_TESTS(...)                                                    \
+  namespace saffron::testing {                                                            \
+  TEST_P(Conformance, Holds) { run_case(GetParam()); }                                    \
+  INSTANTIATE_TEST_SUITE_P(Plugin, Conformance,                                           \
+                           ::testing::ValuesIn(conformance_cases(Settings{__VA_ARGS__})), \
+                           [](const auto& given) { return case_name(given.param); });     \
+  }                                                                                       \
+  static_assert(true, "a semicolon follows")

@@ -1,0 +1,265 @@
+#include "testing/checks/groups.h"
+#include "testing/driver.h"
+#include "testing/expect.h"
+
+#include <saffron/error.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <c10/core/DefaultDtype.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+#include <clocale>
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+
+// What holds of every component, whatever its kind.
+
+namespace saffron::testing {
+namespace {
+
+constexpr double kStridedTolerance = 1e-5;  // other kernels may sum in another order
+constexpr double kFloat64Tolerance = 5e-3;  // float32 beside float64
+constexpr double kDeviceTolerance = 1e-3;
+constexpr std::uint64_t kOtherData = 2;
+
+std::unique_ptr<Driver> fresh(const Subject& subject, const Subject::Setup& setup = {}) {
+  return driver_of(subject).drive(subject, setup);
+}
+
+Observed use(Driver& driver, const Variant& variant = {}) {
+  Inputs inputs(variant);
+  return driver.use(inputs);
+}
+
+void need(bool power, const Subject& subject, const char* what) {
+  if (!power) skip(cat("a ", subject.kind(), " ", what));
+}
+
+Verdict deterministic_same_seed(const Subject& subject) {
+  need_deterministic(subject);
+  std::array<Observed, 2> runs;
+  for (Observed& run : runs) {
+    at::manual_seed(1);
+    run = use(*fresh(subject));
+  }
+  const std::string differs = difference(runs[0], runs[1]);
+  if (!differs.empty()) fail(cat("two instances with one seed and one input differ: ", differs));
+  return {};
+}
+
+Verdict ignores_global_rng(const Subject& subject) {
+  const at::Generator& generator = at::globalContext().defaultGenerator(at::kCPU);
+  const at::Tensor before = generator.get_state();
+  const auto driver = fresh(subject);
+  static_cast<void>(use(*driver));
+  if (!identical(before, generator.get_state())) {
+    fail("draws from LibTorch's global generator, or seeds it: take Context::random instead");
+  }
+  return {};
+}
+
+// What compares instances says nothing of one that differs from itself.
+void need_reproducible(const Subject& subject, const Variant& variant = {}) {
+  need_deterministic(subject);
+  if (!difference(use(*fresh(subject), variant), use(*fresh(subject), variant)).empty()) {
+    skip("see deterministic-same-seed");
+  }
+}
+
+Verdict state_roundtrip(const Subject& subject) {
+  const auto straight = fresh(subject);
+  if (straight->stateful() == nullptr) skip("has no state (it is not Stateful)");
+  need_reproducible(subject);
+  static_cast<void>(use(*straight));
+  const auto resumed = fresh(subject);
+  resumed->restore(*straight);
+  const Variant next{.data = kOtherData};
+  const std::string differs = difference(use(*straight, next), use(*resumed, next));
+  if (!differs.empty()) {
+    fail(cat("after save and load into a new instance the next use differs: ", differs));
+  }
+  return {};
+}
+
+Verdict input_not_mutated(const Subject& subject) {
+  const auto driver = fresh(subject);
+  Inputs inputs{Variant()};
+  static_cast<void>(driver->use(inputs));
+  const std::string changed = inputs.changed();
+  if (!changed.empty()) fail(cat("writes to what it was given: ", changed));
+  return {};
+}
+
+Verdict noncontiguous_input(const Subject& subject) {
+  need(driver_of(subject).powers.strided, subject, "is given no tensors of the caller's layout");
+  need_deterministic(subject);
+  const Observed plain = use(*fresh(subject)), strided = use(*fresh(subject), {.strided = true});
+  const std::string differs = difference(plain, strided, kStridedTolerance);
+  if (!differs.empty())
+    fail(cat("the same numbers in another layout give other results: ", differs));
+  return {};
+}
+
+Verdict batch_1_and_odd(const Subject& subject) {
+  need(driver_of(subject).powers.rows, subject, "has no batches");
+  for (const std::int64_t rows : {1, 3, 7}) {
+    const Observed seen = use(*fresh(subject), {.rows = rows});
+    for (const auto& [name, tensor] : seen.tensors) {
+      if (!all_finite(tensor)) fail(cat(name, " is not finite for a batch of ", rows));
+    }
+  }
+  return {};
+}
+
+Verdict float64(const Subject& subject) {
+  need(driver_of(subject).powers.dtype, subject, "has a dtype of its own");
+  need_deterministic(subject);
+  const Observed single = use(*fresh(subject));
+  const Observed full = use(*fresh(subject, {.dtype = at::kDouble}), {.dtype = at::kDouble});
+  for (const auto& [name, tensor] : full.tensors) {
+    if (tensor.scalar_type() == at::kFloat) fail(cat(name, " is float32 for float64 inputs"));
+  }
+  const std::string differs = difference(single, full, kFloat64Tolerance);
+  if (!differs.empty()) fail(cat("float32 and float64 disagree: ", differs));
+  return {};
+}
+
+Verdict bfloat16(const Subject& subject) {
+  need(driver_of(subject).powers.dtype, subject, "has a dtype of its own");
+  try {
+    static_cast<void>(use(*fresh(subject), {.dtype = at::kBFloat16}));
+  } catch (const Error&) {
+    return {};  // refused in words
+  } catch (const std::exception& error) {
+    warn(cat("bfloat16 inputs are neither taken nor refused in words: ",
+             std::string(error.what()).substr(0, 120)));
+  }
+  return {};
+}
+
+Verdict cuda_matches_cpu(const Subject& subject) {
+  need(driver_of(subject).powers.device, subject, "runs where its inputs are");
+  need_deterministic(subject);
+  if (!at::hasCUDA()) skip("no GPU");
+  const Observed cpu = use(*fresh(subject));
+  const Observed cuda = use(*fresh(subject, {.device = at::kCUDA}));
+  const std::string differs = difference(cpu, cuda, kDeviceTolerance);
+  if (!differs.empty()) fail(cat("CPU and GPU disagree: ", differs));
+  return {};
+}
+
+Verdict no_grad_respected(const Subject& subject) {
+  need(driver_of(subject).powers.gradients, subject, "takes part in no graph");
+  const auto driver = fresh(subject);
+  const c10::AutoGradMode no_grad(false);
+  const Observed seen = use(*driver);
+  if (c10::GradMode::is_enabled()) fail("turns gradients on for its caller");
+  for (const auto& [name, tensor] : seen.tensors) {
+    if (tensor.requires_grad()) fail(cat(name, " carries a graph although gradients are off"));
+  }
+  return {};
+}
+
+Verdict two_instances_independent(const Subject& subject) {
+  need_reproducible(subject);
+  const Variant first{}, second{.data = kOtherData};
+  const auto alone = fresh(subject);
+  const Observed alone_first = use(*alone, first), alone_second = use(*alone, second);
+  const auto beside = fresh(subject), other = fresh(subject, {.seed = 2});
+  const Observed beside_first = use(*beside, first);
+  static_cast<void>(use(*other, {.data = 3}));
+  std::string differs = difference(alone_first, beside_first);
+  if (differs.empty()) differs = difference(alone_second, use(*beside, second));
+  if (!differs.empty()) fail(cat("another instance in the process changes its results: ", differs));
+  return {};
+}
+
+Verdict exception_does_not_escape(const Subject& subject) {
+  Value wrong = Value::table();
+  wrong.set("no such parameter", Value::list());
+  try {
+    static_cast<void>(subject.create(wrong, {}));
+  } catch (const Error&) {
+    return {};
+  }
+  fail("creates a component from options that do not decode");
+}
+
+// What belongs to the process and not to a plugin.
+struct Process {
+  int threads = at::get_num_threads();
+  caffe2::TypeMeta dtype = c10::get_default_dtype();
+  bool gradients = c10::GradMode::is_enabled();
+  std::string locale = std::setlocale(LC_ALL, nullptr);
+  std::filesystem::path directory = std::filesystem::current_path();
+  std::array<void (*)(int), 4> handlers{};
+
+  Process() {
+    std::size_t i = 0;
+    for (const int signal : {SIGINT, SIGTERM, SIGSEGV, SIGPIPE}) {
+      struct sigaction action{};
+      ::sigaction(signal, nullptr, &action);
+      handlers[i++] = action.sa_handler;
+    }
+  }
+};
+
+Verdict leaves_process_alone(const Subject& subject) {
+  const Process before;
+  static_cast<void>(use(*fresh(subject)));
+  const Process after;
+  if (before.threads != after.threads) fail("sets the number of threads");
+  if (before.dtype != after.dtype) fail("sets LibTorch's default dtype");
+  if (before.gradients != after.gradients) fail("leaves gradients switched");
+  if (before.locale != after.locale) fail("sets the locale");
+  if (before.directory != after.directory) fail("changes the working directory");
+  if (before.handlers != after.handlers) fail("sets a signal handler");
+  return {};
+}
+
+std::ptrdiff_t threads() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+Verdict no_thread_left(const Subject& subject) {
+  static_cast<void>(use(*fresh(subject)));  // LibTorch's own pools are there from now on
+  const auto before = threads();
+  for (int i = 0; i < 3; ++i) static_cast<void>(use(*fresh(subject)));
+  if (threads() > before) fail("a thread is still there after the component is gone");
+  return {};
+}
+
+constexpr Check kChecks[] = {
+    {"deterministic-same-seed", "component", "same seed and inputs, same bits", 1,
+     deterministic_same_seed},
+    {"ignores-global-rng", "component",
+     "LibTorch's global generator is neither drawn from nor seeded", 1, ignores_global_rng},
+    {"two-instances-independent", "component", "instances in one process do not share state", 1,
+     two_instances_independent},
+    {"state-roundtrip", "component", "save and load into a new instance lose nothing", 1,
+     state_roundtrip},
+    {"input-not-mutated", "component", "what it is given stays as it was", 1, input_not_mutated},
+    {"noncontiguous-input", "component", "tensors of any layout mean the same", 2,
+     noncontiguous_input},
+    {"batch-1-and-odd", "component", "batches of 1, 3 and 7 rows work", 2, batch_1_and_odd},
+    {"float64", "component", "float64 in, float64 out, and near float32", 3, float64},
+    {"no-grad-respected", "component", "no graph is built while gradients are off", 3,
+     no_grad_respected},
+    {"exception-does-not-escape", "component", "bad options are reported, not thrown through C", 1,
+     exception_does_not_escape},
+    {"leaves-process-alone", "component",
+     "threads, dtype, grad mode, locale, directory and signal handlers stay as they were", 4,
+     leaves_process_alone},
+    {"no-thread-left", "component", "no thread outlives the component", 4, no_thread_left},
+    {"cuda-matches-cpu", "component", "a GPU gives the CPU's numbers", 5, cuda_matches_cpu},
+    {"bfloat16", "component", "bfloat16 inputs are taken, or refused in words", 8, bfloat16},
+};
+
+}  // namespace
+
+std::span<const Check> component_checks() { return kChecks; }
+
+}  // namespace saffron::testing

@@ -1,0 +1,230 @@
+#include "testing/checks/groups.h"
+#include "testing/drivers/loss.h"
+#include "testing/expect.h"
+
+#include <saffron/error.h>
+#include <saffron/properties.h>
+
+#include <ATen/TensorOperators.h>
+
+#include <array>
+#include <cmath>
+
+namespace saffron::testing {
+namespace {
+
+constexpr double kTolerance = 1e-6;        // in float64, relative to max(1, |R|)
+constexpr double kLayoutTolerance = 1e-9;  // the same sum in another order
+
+// A regularizer over the toy SAEs that it accepts, in float64.
+class Bench {
+ public:
+  explicit Bench(const Subject& subject) : subject_(subject), toys_(saes_for(subject)) {
+    static_cast<void>(driver_of(subject));
+  }
+
+  [[nodiscard]] std::vector<StepLeaves> leaves() const { return toys_.leaves(inputs_); }
+  // R of a fresh instance.
+  [[nodiscard]] at::Tensor penalty(const std::vector<StepLeaves>& leaves,
+                                   Codes::Layout layout = Codes::Layout::dense) const {
+    return subject_.make<Regularizer>(in_double())->penalty(*toys_.step(leaves, inputs_, layout));
+  }
+  [[nodiscard]] double value(const std::vector<StepLeaves>& leaves,
+                             Codes::Layout layout = Codes::Layout::dense) const {
+    const at::Tensor out = penalty(leaves, layout);
+    need_number(out);
+    return out.item<double>();
+  }
+  [[nodiscard]] std::int64_t saes() const { return static_cast<std::int64_t>(toys_.saes().size()); }
+
+ private:
+  static Subject::Setup in_double() { return {.dtype = at::kDouble}; }
+  const Subject& subject_;
+  ToyStep toys_;
+  mutable Inputs inputs_{{.rows = 12, .dtype = at::kDouble}};
+};
+
+void need_graph(std::vector<StepLeaves>& leaves) {
+  for (StepLeaves& of : leaves) {
+    for (at::Tensor leaf : of.all()) leaf.requires_grad_(true);
+  }
+}
+
+PenaltyProperties declared(const Subject& subject) {
+  const auto regularizer = subject.make<Regularizer>();
+  const auto* declares = dynamic_cast<const DeclaresPenalty*>(regularizer.get());
+  return declares == nullptr ? PenaltyProperties() : declares->penalty_properties();
+}
+
+// Of a regularizer that nothing can be asked about this is the one check that says so aloud.
+Bench bench_or_warning(const Subject& subject) {
+  try {
+    return Bench(subject);
+  } catch (const Finding& finding) {
+    warn(cat("cannot be tried: ", finding.verdict.message));
+  }
+}
+
+Verdict scalar_and_finite(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const Bench bench = bench_or_warning(subject);
+  std::vector<StepLeaves> leaves = bench.leaves();
+  need_graph(leaves);
+  check_scalar_and_finite(bench.penalty(leaves), "penalty");
+  return {};
+}
+
+Verdict gradient_matches(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const Bench bench(subject);
+  check_gradient(
+      [&] {
+        auto regularizer = subject.make<Regularizer>({.dtype = at::kDouble});
+        return [regularizer](const TrainStep& step) { return regularizer->penalty(step); };
+      },
+      bench.saes(), subject.random("gradient").key());
+  return {};
+}
+
+Verdict zero_input_finite(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const Bench bench(subject);
+  std::vector<StepLeaves> leaves = bench.leaves();
+  for (StepLeaves& of : leaves) of.codes = of.codes * 0;
+  need_graph(leaves);
+  const at::Tensor penalty = bench.penalty(leaves);
+  need_number(penalty);
+  if (!all_finite(penalty))
+    fail(cat("the penalty of codes that are all 0 is ", penalty.item<double>()));
+  if (!penalty.requires_grad()) return {};
+  penalty.backward();
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const std::vector<at::Tensor> all = leaves[i].all();
+    for (std::size_t n = 0; n < all.size(); ++n) {
+      if (!all_finite(all[n].grad())) {
+        fail(cat("the gradient in ", leaf_name(n), " is not finite for codes that are all 0"));
+      }
+    }
+  }
+  return {};
+}
+
+Verdict layouts_agree(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
+  const Bench bench(subject);
+  const std::vector<StepLeaves> leaves = bench.leaves();
+  const double dense = bench.value(leaves);
+  for (const auto& [layout, name] :
+       {std::pair{Codes::Layout::topk, "topk"}, {Codes::Layout::csr, "csr"}}) {
+    double other = 0;
+    try {
+      other = bench.value(leaves, layout);
+    } catch (const Finding&) {
+      throw;
+    } catch (const std::exception& error) {
+      fail(cat("codes in the layout ", name,
+               " are not taken: ", std::string(error.what()).substr(0, 160)));
+    }
+    if (std::abs(other - dense) > kLayoutTolerance * std::max(1.0, std::abs(dense))) {
+      fail(cat("the same codes give ", dense, " as dense and ", other, " as ", name));
+    }
+  }
+  return {};
+}
+
+Verdict non_negative(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  if (!declared(subject).non_negative) skip("does not declare that it is non-negative");
+  const Bench bench(subject);
+  for (const double scale : {1.0, -1.0, 1e-3, 0.0}) {
+    std::vector<StepLeaves> leaves = bench.leaves();
+    for (StepLeaves& of : leaves) of.codes = of.codes * scale;
+    const double value = bench.value(leaves);
+    if (value < 0) fail(cat("declares R >= 0 and is ", value, " for codes times ", scale));
+  }
+  return {};
+}
+
+Verdict scale_degree(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
+  const std::optional<double> degree = declared(subject).scale_degree;
+  if (!degree) skip("declares no degree of its scale");
+  const Bench bench(subject);
+  const double one = bench.value(bench.leaves());
+  for (const double c : {0.5, 2.0, 7.0}) {
+    std::vector<StepLeaves> leaves = bench.leaves();
+    for (StepLeaves& of : leaves) of.codes = of.codes * c;
+    const double scaled = bench.value(leaves), expected = std::pow(c, *degree) * one;
+    if (std::abs(scaled - expected) > kTolerance * std::max(1.0, std::abs(expected))) {
+      fail(cat("declares R(c f) = c^", *degree, " R(f): c = ", c, " gives ", scaled, ", not ",
+               expected));
+    }
+  }
+  return {};
+}
+
+Verdict permutation_invariant(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
+  if (!declared(subject).permutation_invariant) skip("does not declare it");
+  const Bench bench(subject);
+  std::vector<StepLeaves> leaves = bench.leaves();
+  const double before = bench.value(leaves);
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    StepLeaves& of = leaves[i];
+    const at::Tensor order = subject.random("permutation")
+                                 .uniform_rows(static_cast<std::int64_t>(i), 1, of.W_dec.size(0))
+                                 .view(-1)
+                                 .argsort(/*stable=*/true, 0);
+    of.codes = of.codes.index_select(1, order);
+    of.W_enc = of.W_enc.index_select(0, order);
+    of.b_enc = of.b_enc.index_select(0, order);
+    of.W_dec = of.W_dec.index_select(0, order);
+  }
+  const double after = bench.value(leaves);
+  if (std::abs(after - before) > kTolerance * std::max(1.0, std::abs(before))) {
+    fail(cat("declares that the order of latents does not matter: ", before, " and, permuted, ",
+             after));
+  }
+  return {};
+}
+
+Verdict declared_range(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const PenaltyProperties properties = declared(subject);
+  if (!properties.low && !properties.high) skip("declares no range");
+  const Bench bench(subject);
+  for (const double scale : {1.0, -1.0, 1e-3, 1e3}) {
+    std::vector<StepLeaves> leaves = bench.leaves();
+    for (StepLeaves& of : leaves) of.codes = of.codes * scale;
+    const double value = bench.value(leaves);
+    if (value < properties.low.value_or(value) - kTolerance ||
+        value > properties.high.value_or(value) + kTolerance) {
+      fail(cat("is ", value, " for codes times ", scale, ", outside its declared range"));
+    }
+  }
+  return {};
+}
+
+constexpr Check kChecks[] = {
+    {"scalar-and-finite", "regularizer", "the penalty is one finite number", 1, scalar_and_finite},
+    {"gradient-matches-finite-difference", "regularizer",
+     "its gradients in codes, reconstructions and parameters are its derivatives", 1,
+     gradient_matches},
+    {"zero-input-finite", "regularizer", "codes that are all 0 give a finite penalty and gradient",
+     2, zero_input_finite},
+    {"layouts-agree", "regularizer", "dense, topk and csr codes mean the same", 5, layouts_agree},
+    {"non-negative", "regularizer", "declared: R >= 0", 3, non_negative},
+    {"scale-degree", "regularizer", "declared: R(c f) = c^degree R(f)", 3, scale_degree},
+    {"permutation-invariant", "regularizer", "declared: the order of latents does not matter", 3,
+     permutation_invariant},
+    {"declared-range", "regularizer", "declared: low <= R <= high", 3, declared_range},
+};
+
+}  // namespace
+
+std::span<const Check> regularizer_checks() { return kChecks; }
+
+}  // namespace saffron::testing

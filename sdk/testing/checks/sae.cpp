@@ -1,0 +1,394 @@
+#include "testing/checks/groups.h"
+#include "testing/drivers/toy_training.h"
+#include "testing/expect.h"
+
+#include <saffron/error.h>
+#include <saffron/properties.h>
+#include <saffron/testing/gradient_checker.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace saffron::testing {
+namespace {
+
+constexpr std::int64_t kRows = 64;
+constexpr int kTrainingSteps = 200;
+constexpr double kRate = 1e-2;
+constexpr double kLittle = 0.05;    // of the error of the mean alone
+constexpr double kLessError = 0.9;  // of the error before, at most, after training
+constexpr double kGradientTolerance = 1e-5;
+constexpr double kTolerance = 1e-4;
+
+void need_driver(const Subject& subject) { static_cast<void>(driver_of(subject)); }
+
+void check_codes(const Codes& codes, const SaeSpec& spec, std::int64_t rows) {
+  if (!codes.defined()) fail("encode returns empty codes");
+  if (codes.rows() != rows) fail(cat("codes of ", rows, " rows have ", codes.rows()));
+  if (codes.latents() != spec.latents) {
+    fail(cat("declares ", spec.latents, " latents, and its codes have ", codes.latents()));
+  }
+  if (codes.layout() != spec.layout) fail("its codes have another layout than it declares");
+}
+
+void check_spec(const SaeSpec& spec) {
+  if (spec.latents <= 0) fail(cat("declares ", spec.latents, " latents"));
+  std::set<std::string> names;
+  for (const ParameterSpec& p : spec.parameters) {
+    if (!names.insert(p.name).second) fail(cat("declares '", p.name, "' twice"));
+    if (p.per_latent && (p.shape.empty() || p.shape[0] != spec.latents)) {
+      fail(cat("'", p.name, "' is per latent, and its first dimension is not the latents"));
+    }
+  }
+  for (const BufferSpec& b : spec.buffers) {
+    if (!names.insert(b.name).second) fail(cat("declares '", b.name, "' twice"));
+  }
+}
+
+Verdict shapes(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining training(subject, {});
+  check_spec(training.spec());
+  const SaeInput input = training.batch(1, kRows);
+  const auto check = [&](const std::vector<Codes>& codes, const std::vector<at::Tensor>& xhat) {
+    for (const Codes& of : codes) check_codes(of, training.spec(), kRows);
+    if (xhat.size() != input.targets.size()) {
+      fail(cat("predicts ", input.targets.size(), " targets, and gives ", xhat.size()));
+    }
+    for (std::size_t t = 0; t < xhat.size(); ++t) {
+      if (xhat[t].sizes() != input.targets[t].sizes() ||
+          xhat[t].scalar_type() != input.targets[t].scalar_type()) {
+        fail(cat("its reconstruction is ", describe(xhat[t]), ", its target ",
+                 describe(input.targets[t])));
+      }
+    }
+  };
+  const std::vector<Codes> codes = training.sae().encode(input.inputs);
+  check(codes, training.sae().decode(codes));
+  if (!training.trainable()) return {};
+  const ToyTraining::Pass pass = training.pass(input);
+  check(pass.forward.codes, pass.forward.reconstructions);
+  for (const auto& [name, gradient] : pass.gradients) {
+    if (!training.parameters().contains(name))
+      fail(cat("has a gradient for '", name, "', which it does not declare"));
+    const at::Tensor& parameter = training.parameters()[name];
+    if (gradient.sizes() != parameter.sizes()) {
+      fail(cat("the gradient of '", name, "' is ", describe(gradient), ", it itself ",
+               describe(parameter)));
+    }
+  }
+  return {};
+}
+
+Verdict decode_of_encode_finite(const Subject& subject) {
+  need_driver(subject);
+  const ToyTraining training(subject, {});
+  for (const double scale : {1.0, 0.0, 1e4}) {
+    std::vector<at::Tensor> inputs = training.batch(1, kRows).inputs;
+    for (at::Tensor& x : inputs) x = x * scale;
+    const std::vector<Codes> codes = training.sae().encode(inputs);
+    for (const Codes& of : codes) {
+      if (!all_finite(of.to_dense())) fail(cat("codes of rows times ", scale, " are not finite"));
+    }
+    for (const at::Tensor& xhat : training.sae().decode(codes)) {
+      if (!all_finite(xhat))
+        fail(cat("the reconstruction of rows times ", scale, " is not finite"));
+    }
+  }
+  return {};
+}
+
+Verdict l0_bound(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining training(subject, {});
+  const std::optional<std::int64_t> bound = training.spec().max_active;
+  if (!bound) skip("declares no bound of L0");
+  const SaeInput input = training.batch(1, kRows);
+  const auto check = [&](const std::vector<Codes>& codes) {
+    for (const Codes& of : codes) {
+      const auto most = of.detach().l0().max().item<std::int64_t>();
+      if (most > *bound) fail(cat("declares at most ", *bound, " active latents, and has ", most));
+    }
+  };
+  check(training.sae().encode(input.inputs));
+  if (training.trainable()) check(training.pass(input).forward.codes);
+  return {};
+}
+
+// The squared error of predicting each target's mean.
+double spread(const SaeInput& input) {
+  double sum = 0;
+  for (const at::Tensor& x : input.targets) {
+    sum += (x - x.mean(0)).square().sum(1).mean().item<double>();
+  }
+  return sum;
+}
+
+Verdict loss_decreases(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining training(subject, {});
+  const SaeInput probe = training.batch(12, kRows);
+  const bool fitted = dynamic_cast<Fitted*>(&training.sae()) != nullptr;
+  if (!fitted && !training.trainable()) skip("has nothing to train");
+  const double before = training.squared_error(probe);
+  if (fitted) {
+    training.fit();
+  } else {
+    for (int step = 0; step < kTrainingSteps; ++step) {
+      const SaeInput input = training.batch(static_cast<std::uint64_t>(step % 8), kRows);
+      training.step(input, training.pass(input), kRate);
+    }
+  }
+  const double after = training.squared_error(probe);
+  // One that starts from the data may be near the best from the start.
+  if (after < kLittle * spread(probe)) return {};
+  if (!(after < kLessError * std::min(before, spread(probe)))) {
+    fail(cat("squared error ", before, " before and ", after, " after ",
+             fitted ? "fitting" : cat(kTrainingSteps, " steps of Adam"),
+             " on the toy features; their mean alone has ", spread(probe)));
+  }
+  return {};
+}
+
+// Two steps; then another instance with the same parameters and buffers goes on as the first does.
+Verdict parameters_registered(const Subject& subject) {
+  need_driver(subject);
+  need_deterministic(subject);
+  ToyTraining first(subject, {});
+  if (dynamic_cast<Stateful*>(&first.sae()) != nullptr) skip("is Stateful: see state-roundtrip");
+  if (!first.trainable()) skip("has nothing to train");
+  for (std::uint64_t data = 1; data <= 2; ++data) {
+    const SaeInput input = first.batch(data, kRows);
+    first.step(input, first.pass(input), kRate);
+  }
+  const ToyTraining::Snapshot checkpoint = first.snapshot();
+  const SaeInput input = first.batch(3, kRows);
+  const auto seen = [&](ToyTraining& training) {
+    Observed out;
+    for (const Codes& codes : training.sae().encode(input.inputs))
+      out.add("codes", codes.to_dense());
+    const ToyTraining::Pass pass = training.pass(input);
+    for (const at::Tensor& xhat : pass.forward.reconstructions) out.add("reconstruction", xhat);
+    for (const auto& [name, gradient] : pass.gradients) out.add("gradient of " + name, gradient);
+    return out;
+  };
+  const Observed straight = seen(first);
+  ToyTraining second(subject, {});
+  second.restore(checkpoint);
+  const std::string differs = difference(straight, seen(second));
+  if (!differs.empty()) {
+    fail(
+        cat("keeps what it learned outside its parameters and buffers: an instance with the same "
+            "ones differs in ",
+            differs));
+  }
+  return {};
+}
+
+// <A, codes> + <B, xhat> + own terms, whose gradients in codes and xhat are A and B.
+class Probe {
+ public:
+  Probe(const Random& random, const SaeSpec& spec, const SaeInput& input) {
+    codes_ =
+        random.fork("codes").normal_rows(0, input.inputs[0].size(0), spec.latents, at::kDouble);
+    for (std::size_t t = 0; t < input.targets.size(); ++t) {
+      targets_.push_back(random.fork("target").fork(t).normal_rows(
+          0, input.targets[t].size(0), input.targets[t].size(1), at::kDouble));
+    }
+  }
+  [[nodiscard]] Upstream upstream(const Forward& forward) const {
+    Upstream out;
+    for (const Codes& codes : forward.codes) out.codes.push_back(on_entries(codes));
+    out.reconstructions = targets_;
+    return out;
+  }
+  [[nodiscard]] at::Tensor value(const Forward& forward) const {
+    at::Tensor sum = at::zeros({}, at::kDouble);
+    for (const Codes& codes : forward.codes) {
+      sum = sum + (codes.values().detach() * on_entries(codes)).sum();
+    }
+    for (std::size_t t = 0; t < targets_.size(); ++t) {
+      sum = sum + (forward.reconstructions[t].detach() * targets_[t]).sum();
+    }
+    for (const Forward::Term& term : forward.terms) sum = sum + term.value * term.weight;
+    return sum;
+  }
+
+ private:
+  // A at the entries that the codes hold, in their shape.
+  [[nodiscard]] at::Tensor on_entries(const Codes& codes) const {
+    if (codes.layout() == Codes::Layout::dense) return codes_;
+    if (codes.layout() == Codes::Layout::topk) return codes_.gather(1, codes.gather_index());
+    at::Tensor out = at::zeros_like(codes.values().detach());
+    const at::Tensor offsets = codes.offsets().to(at::kLong);
+    const auto used = offsets[codes.rows()].item<std::int64_t>();
+    const at::Tensor rows = at::repeat_interleave(offsets.narrow(0, 1, codes.rows()) -
+                                                  offsets.narrow(0, 0, codes.rows()));
+    const at::Tensor flat = rows * codes.latents() + codes.gather_index().narrow(0, 0, used);
+    out.narrow(0, 0, used).copy_(codes_.reshape(-1).index_select(0, flat));
+    return out;
+  }
+
+  at::Tensor codes_;
+  std::vector<at::Tensor> targets_;
+};
+
+Verdict gradient_matches(const Subject& subject) {
+  need_driver(subject);
+  const Subject::Setup setup{.dtype = at::kDouble};
+  ToyTraining training(subject, setup);
+  if (!training.trainable()) skip("has nothing to train");
+  const SaeInput input = training.batch(1, 8);
+  const Probe probe(subject.random("gradient"), training.spec(), input);
+  std::vector<std::string> pseudo;
+  if (const auto* declares = dynamic_cast<const PseudoGradients*>(&training.sae())) {
+    pseudo = declares->pseudo_gradients();
+  }
+  const ToyTraining::Pass pass =
+      training.pass(input, [&](const Forward& forward) { return probe.upstream(forward); });
+  const ToyTraining::Snapshot start = training.snapshot();
+  ToyTraining moved(subject, setup);
+  auto* stateful = dynamic_cast<Stateful*>(&moved.sae());
+  const State state = stateful == nullptr ? State() : stateful->save();
+  for (const ParameterSpec& spec : training.spec().parameters) {
+    if (spec.frozen || std::find(pseudo.begin(), pseudo.end(), spec.name) != pseudo.end()) continue;
+    const GradientChecker checker(
+        [&](const std::vector<at::Tensor>& at) {
+          moved.rewind(start);
+          if (stateful != nullptr) stateful->load(state);
+          at::Tensor(moved.parameters()[spec.name]).copy_(at[0]);
+          return probe.value(moved.sae().forward(input));
+        },
+        {.tolerance = kGradientTolerance,
+         .step = 1e-4,
+         .entries = 16,
+         .seed = subject.random(spec.name).key()});
+    const auto found = pass.gradients.find(spec.name);
+    const GradientReport report =
+        checker.check({training.parameters()[spec.name]},
+                      {found == pass.gradients.end() ? at::Tensor() : found->second});
+    if (!report.ok()) fail(cat(spec.name, ": ", report.text()));
+    moved.restore(start);
+  }
+  return {};
+}
+
+Verdict ranks_merge(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining one(subject, {}), other(subject, {});
+  if (!one.trainable()) skip("has nothing to train");
+  const auto has_same = std::any_of(one.spec().buffers.begin(), one.spec().buffers.end(),
+                                    [](const BufferSpec& b) { return b.merge == Merge::same; });
+  if (!has_same) skip("has no buffer that ranks have in common");
+  const SaeInput a = one.batch(1, kRows), b = other.batch(7, kRows);
+  const ToyTraining::Pass shared = one.pass(a), unused = other.pass(b);
+  one.step(a, shared, kRate);
+  ToyTraining::Pass of_other = unused;
+  of_other.raw = shared.raw;  // ranks step with one gradient, and see rows of their own
+  other.step(b, of_other, kRate);
+  for (const BufferSpec& spec : one.spec().buffers) {
+    if (spec.merge != Merge::same) continue;
+    if (!identical(one.buffers()[spec.name], other.buffers()[spec.name])) {
+      fail(cat("declares that '", spec.name,
+               "' is the same on all ranks, and it depends on a rank's rows"));
+    }
+  }
+  return {};
+}
+
+Verdict reinitialises_what_is_asked(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining training(subject, {});
+  auto* drawn = dynamic_cast<Reinitialisable*>(&training.sae());
+  if (drawn == nullptr) skip("its latents cannot be drawn anew");
+  const Tensors before = training.snapshot().parameters;
+  const at::Tensor latents = at::tensor(std::vector<std::int64_t>{1, 3});
+  drawn->reinitialise(latents, Random(99));
+  bool moved = false;
+  for (const ParameterSpec& spec : training.spec().parameters) {
+    const at::Tensor &now = training.parameters()[spec.name], &then = before[spec.name];
+    if (!all_finite(now)) fail(cat("'", spec.name, "' is not finite afterwards"));
+    at::Tensor others = now.clone();
+    if (spec.per_latent) {
+      moved = moved || !identical(now.index_select(0, latents), then.index_select(0, latents));
+      others.index_copy_(0, latents, then.index_select(0, latents));
+    }
+    if (!identical(others, then))
+      fail(cat("changes '", spec.name, "' of latents that were not asked for"));
+  }
+  if (!moved) fail("the latents asked for are what they were");
+  return {};
+}
+
+at::Tensor activate(const CanonicalSae& sae, const at::Tensor& a) {
+  if (sae.activation == "relu") return a.clamp_min(0);
+  if (sae.activation == "jumprelu") return a * a.gt(sae.threshold).to(a.scalar_type());
+  if (sae.activation != "topk" || !sae.k)
+    skip(cat("no formula for activation '", sae.activation, "'"));
+  const auto [values, indices] = a.topk(*sae.k, 1);
+  return at::zeros_like(a).scatter(1, indices, values.clamp_min(0));
+}
+
+// f = act((x - apply * b_dec) W_enc + b_enc), xhat = f W_dec + b_dec, as CanonicalSae promises.
+Verdict canonical_agrees(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining training(subject, {});
+  const auto* exportable = dynamic_cast<const Exportable*>(&training.sae());
+  if (exportable == nullptr) skip("has no canonical weights");
+  if (training.trainable()) {
+    const SaeInput input = training.batch(1, kRows);
+    training.step(input, training.pass(input), kRate);
+  }
+  const SaeInput input = training.batch(2, kRows);
+  CanonicalSae weights;
+  try {
+    weights = exportable->canonical();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::invalid) throw;
+    skip(cat("these options have no canonical weights: ", error.message()));
+  }
+  const at::Tensor x = input.inputs[0];
+  const at::Tensor shift = weights.b_dec.defined() ? weights.b_dec : at::zeros({x.size(1)});
+  at::Tensor a = (weights.subtract_b_dec ? x - shift : x).mm(weights.W_enc);
+  if (weights.b_enc.defined()) a = a + weights.b_enc;
+  const at::Tensor f = activate(weights, a);
+  const std::vector<Codes> codes = training.sae().encode(input.inputs);
+  double apart = distance(codes[0].to_dense(), f);
+  if (apart > kTolerance) fail(cat("encode and the canonical weights differ by ", apart));
+  apart = distance(training.sae().decode(codes)[0], f.mm(weights.W_dec) + shift);
+  if (apart > kTolerance) fail(cat("decode and the canonical weights differ by ", apart));
+  return {};
+}
+
+constexpr Check kChecks[] = {
+    {"shapes", "sae", "specs, codes, reconstructions and gradients have the shapes declared", 1,
+     shapes},
+    {"decode-of-encode-finite", "sae", "codes and reconstructions of finite rows are finite", 1,
+     decode_of_encode_finite},
+    {"gradient-matches-finite-difference", "sae",
+     "backward gives the derivatives in every parameter (but declared pseudo-gradients)", 2,
+     gradient_matches},
+    {"l0-bound", "sae", "declared: no row has more than max_active latents", 2, l0_bound},
+    {"loss-decreases-on-toy", "sae",
+     "trained, it reconstructs better than before and than a constant", 3, loss_decreases},
+    {"parameters-registered", "sae", "all that it learns is in its parameters and buffers", 2,
+     parameters_registered},
+    {"ranks-merge", "sae", "declared: buffers merged as `same` do not depend on a rank's rows", 4,
+     ranks_merge},
+    {"reinitialises-what-is-asked", "sae", "latents drawn anew leave the others alone", 3,
+     reinitialises_what_is_asked},
+    {"canonical-agrees", "sae", "canonical weights encode and decode as it does", 3,
+     canonical_agrees},
+};
+
+}  // namespace
+
+std::span<const Check> sae_checks() { return kChecks; }
+
+}  // namespace saffron::testing

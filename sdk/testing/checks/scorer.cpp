@@ -1,0 +1,276 @@
+#include "testing/checks/groups.h"
+#include "testing/made.h"
+#include "testing/scoring.h"
+
+#include <saffron/range.h>
+#include <saffron/testing/toys.h>
+
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <set>
+
+namespace saffron::testing {
+namespace {
+
+constexpr double kRounding = 1e-5;    // sums in another order, perhaps in float32
+constexpr double kRangeSlack = 1e-9;  // a cosine may be 1 + 1e-16
+constexpr double kQuality = 1e-6;
+constexpr std::int64_t kBatch = 37;
+
+// What differs, the texts first; "" when the numbers are that near.
+std::string difference(const Report& a, const Report& b, double tolerance) {
+  Observed left, right;
+  for (auto [report, out] : {std::pair{&a, &left}, {&b, &right}}) {
+    const FlatReport parts = flat(*report);
+    out->add("the report's text", parts.text);
+    out->add("the report's numbers", parts.numbers);
+  }
+  return difference(left, right, tolerance);
+}
+
+std::string name_of(const Metric& metric) {
+  return cat("metric '", metric.key, "'", metric.subject.empty() ? "" : " of " + metric.subject);
+}
+
+std::shared_ptr<Scorer> row_scorer(const Subject& subject) {
+  auto scorer = made<Scorer>(subject);
+  if (!scorer->needs().rows_wanted) skip("reads no rows");
+  return scorer;
+}
+
+Verdict needs_name_saes(const Subject& subject) {
+  const auto scorer = row_scorer(subject);
+  const ScorerNeeds needs = scorer->needs();
+  if (needs.saes.empty()) fail("wants rows, but needs().saes is empty: of which source?");
+  for (const TrainedSae* sae : needs.saes) {
+    if (sae == nullptr) fail("needs().saes holds a null pointer");
+    if (sae->source_name != needs.saes.front()->source_name) {
+      fail(cat("needs().saes are of two sources, '", needs.saes.front()->source_name, "' and '",
+               sae->source_name, "'"));
+    }
+  }
+  return {};
+}
+
+Verdict batching_invariant(const Subject& subject) {
+  need_deterministic(subject);
+  const auto scorer = row_scorer(subject);
+  const Scoring scoring(scorer->needs());
+  if (scoring.in_contexts()) skip("reads contexts, whose batches are the source's blocks");
+  const Report one = scoring.report(*scorer, scoring.rows());
+  const Report many = scoring.report(*scorer, kBatch);
+  const std::string differs = difference(one, many, kRounding);
+  if (!differs.empty()) {
+    fail(cat("one batch of ", scoring.rows(), " rows and batches of ", kBatch,
+             " differ: ", differs));
+  }
+  return {};
+}
+
+Verdict merging_invariant(const Subject& subject) {
+  need_deterministic(subject);
+  const c10::AutoGradMode no_grad(false);
+  const auto scorer = row_scorer(subject);
+  const Scoring scoring(scorer->needs());
+  const Scoring::Cuts cuts = scoring.cuts(kBatch);
+  const auto half = cuts.begin() + static_cast<std::ptrdiff_t>(cuts.size() / 2);
+  const auto one = scorer->begin(), first = scorer->begin(), second = scorer->begin();
+  scoring.add(*one, cuts);
+  scoring.add(*first, {cuts.begin(), half});
+  scoring.add(*second, {half, cuts.end()});
+  first->merge(*second);
+  const std::string differs = difference(one->finish(), first->finish(), kRounding);
+  if (!differs.empty()) {
+    fail(cat("two accumulators of half the rows each, merged, and one of all differ: ", differs));
+  }
+  return {};
+}
+
+// As between ranks: values travel as JSON, tensors as bytes.
+State sent(const State& state) {
+  State out;
+  for (const auto& [name, tensor] : state.tensors)
+    out.tensors.set(name, tensor.contiguous().clone());
+  out.values = from_json(to_json(state.values), "state");
+  return out;
+}
+
+Verdict accumulator_state_roundtrip(const Subject& subject) {
+  need_deterministic(subject);
+  const c10::AutoGradMode no_grad(false);
+  const auto scorer = row_scorer(subject);
+  const Scoring scoring(scorer->needs());
+  const Scoring::Cuts cuts = scoring.cuts(kBatch);
+  const auto half = cuts.begin() + static_cast<std::ptrdiff_t>(cuts.size() / 2);
+  const auto straight = scorer->begin(), loaded = scorer->begin();
+  scoring.add(*straight, {cuts.begin(), half});
+  loaded->load(sent(straight->save()));
+  for (Accumulator* accumulator : {straight.get(), loaded.get()}) {
+    scoring.add(*accumulator, {half, cuts.end()});
+  }
+  const std::string differs = difference(straight->finish(), loaded->finish(), kRounding);
+  if (!differs.empty()) {
+    fail(cat("an accumulator that is saved and loaded half-way has another report: ", differs));
+  }
+  return {};
+}
+
+Verdict codes_in_any_layout(const Subject& subject) {
+  need_deterministic(subject);
+  const auto scorer = row_scorer(subject);
+  Scoring scoring(scorer->needs());
+  const Report dense = scoring.report(*scorer, kBatch);
+  for (const auto& [name, layout] :
+       {std::pair{"csr", Codes::Layout::csr}, {"topk", Codes::Layout::topk}}) {
+    scoring.set_layout(layout);
+    const std::string differs = difference(dense, scoring.report(*scorer, kBatch), kRounding);
+    if (!differs.empty()) fail(cat("the same codes as dense and as ", name, " differ: ", differs));
+  }
+  return {};
+}
+
+Report report_of(const Subject& subject) {
+  const auto scorer = made<Scorer>(subject);
+  return Scoring(scorer->needs()).report(*scorer, kBatch);
+}
+
+Verdict metrics_are_defined(const Subject& subject) {
+  for (const Metric& metric : report_of(subject).metrics) {
+    if (metric.key.empty()) fail("a metric has no key");
+    if (metric.definition.empty()) fail(cat(name_of(metric), " has no definition"));
+  }
+  return {};
+}
+
+Verdict metric_keys_unique(const Subject& subject) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const Metric& metric : report_of(subject).metrics) {
+    if (!seen.insert({metric.key, metric.subject}).second)
+      fail(cat(name_of(metric), " comes twice"));
+  }
+  return {};
+}
+
+Verdict declared_range(const Subject& subject) {
+  int seen = 0;
+  for (const Metric& metric : report_of(subject).metrics) {
+    if (!metric.undefined.empty() || !std::isfinite(metric.value)) continue;
+    const double slack = kRangeSlack * std::max(1.0, std::abs(metric.value));
+    ++seen;
+    if (in_range(metric.range, metric.value) || in_range(metric.range, metric.value - slack) ||
+        in_range(metric.range, metric.value + slack)) {
+      continue;
+    }
+    fail(cat(name_of(metric), " is ", metric.value, ", outside of its range ", metric.range));
+  }
+  if (seen == 0) skip("no metric has a value");
+  return {};
+}
+
+// On many rows and on hardly any.
+Verdict undefined_has_reason(const Subject& subject) {
+  const auto scorer = made<Scorer>(subject);
+  const Scoring scoring(scorer->needs());
+  const auto look = [](const Report& report, const char* on) {
+    for (const Metric& metric : report.metrics) {
+      if (std::isfinite(metric.value) || !metric.undefined.empty()) continue;
+      fail(cat(name_of(metric), " is ", metric.value, on, ", and `undefined` does not say why"));
+    }
+  };
+  look(scoring.report(*scorer, kBatch), "");
+  if (!scoring.wants_rows()) return {};
+  const c10::AutoGradMode no_grad(false);
+  const auto few = scorer->begin();
+  scoring.add(*few, {scoring.cuts(1).front()});
+  look(few->finish(), scoring.in_contexts() ? " on one block" : " on one row");
+  return {};
+}
+
+Verdict report_roundtrip(const Subject& subject) {
+  const Value written = to_value(report_of(subject));
+  const Value read = to_value(report_from_value(from_json(to_json(written), "report")));
+  if (!(written == read)) fail("its report, written and read again, is another one");
+  return {};
+}
+
+// The metrics of the scorer on one SAE of the toy world.
+std::vector<Metric> metrics_on(const Subject& subject, const char* sae) {
+  Value options = subject.options();
+  bool named = false;
+  for (const saffron_param& param : subject.params()) {
+    if (param.type != SAFFRON_TYPE_REFERENCE || std::strcmp(param.component_kind, "sae") != 0 ||
+        options.find(param.name) == nullptr) {
+      continue;
+    }
+    Value list = Value::list();
+    list.push(Value(sae));
+    options.set(param.name, (param.flags & SAFFRON_PARAM_LIST) != 0 ? list : Value(sae));
+    named = true;
+  }
+  if (!named) skip("names no SAE among its parameters");
+  const auto scorer = or_skip(subject, [&] { return subject.make_with<Scorer>(options); });
+  return Scoring(scorer->needs()).report(*scorer, kBatch).metrics;
+}
+
+// Metrics of equal keys are compared in order: their subjects are the SAEs' names.
+Verdict perfect_and_null_cases(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const std::vector<Metric> perfect = metrics_on(subject, kPerfectSae);
+  std::multimap<std::string, const Metric*> by_key;
+  const std::vector<Metric> null = metrics_on(subject, kNullSae);
+  for (const Metric& metric : null) by_key.emplace(metric.key, &metric);
+  int compared = 0;
+  for (const Metric& best : perfect) {
+    const auto found = by_key.find(best.key);
+    if (found == by_key.end()) continue;
+    const Metric& worst = *found->second;
+    by_key.erase(found);
+    if (best.better == Better::neither || !best.undefined.empty() || !worst.undefined.empty()) {
+      continue;
+    }
+    ++compared;
+    const double ahead =
+        best.better == Better::higher ? best.value - worst.value : worst.value - best.value;
+    if (ahead >= -kQuality * std::max(1.0, std::abs(best.value))) continue;
+    fail(cat("metric '", best.key, "' (", best.better == Better::higher ? "higher" : "lower",
+             " is better) is ", best.value, " for an SAE that gives every row back, and ",
+             worst.value, " for one that gives their mean"));
+  }
+  if (compared == 0) skip("no metric says which direction is better");
+  return {};
+}
+
+constexpr Check kChecks[] = {
+    {"needs-name-saes", "scorer", "a scorer that wants rows names SAEs of one source", 1,
+     needs_name_saes},
+    {"batching-invariant", "scorer", "one batch and many make one report", 2, batching_invariant},
+    {"merging-invariant", "scorer", "accumulators of two halves, merged, make the report of one", 2,
+     merging_invariant},
+    {"accumulator-state-roundtrip", "scorer", "save and load carry an accumulator elsewhere", 2,
+     accumulator_state_roundtrip},
+    {"codes-in-any-layout", "scorer", "dense, csr and topk codes make one report", 3,
+     codes_in_any_layout},
+    {"metrics-are-defined", "scorer", "every metric has a key and a formula", 3,
+     metrics_are_defined},
+    {"metric-keys-unique", "scorer", "no metric comes twice for one subject", 2,
+     metric_keys_unique},
+    {"declared-range", "scorer", "values are in the range that their metric declares", 3,
+     declared_range},
+    {"undefined-has-reason", "scorer", "a metric without a finite value says why", 3,
+     undefined_has_reason},
+    {"report-roundtrip", "scorer", "the report is well-formed: written and read, it is the same", 1,
+     report_roundtrip},
+    {"perfect-and-null-cases", "scorer",
+     "no metric prefers an SAE that reconstructs the mean to one that reconstructs everything", 4,
+     perfect_and_null_cases},
+};
+
+}  // namespace
+
+std::span<const Check> scorer_checks() { return kChecks; }
+
+}  // namespace saffron::testing

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "testing/drivers/toy_step.h"
+
+#include <saffron/objective.h>
+#include <saffron/regularizer.h>
+
+#include <functional>
+
+// Regularizers and objectives alike: a scalar of a training step.
+
+namespace saffron::testing {
+
+// The scalar of a fresh component for one step.
+using StepLoss = std::function<at::Tensor(const TrainStep& step)>;
+
+// The smallest number of toy SAEs, up to three, that a fresh instance accepts, at its check and in a
+// step. Skips the check where it accepts none: the toy SAEs lack something that it needs.
+[[nodiscard]] std::int64_t saes_for(const Subject& subject);
+
+// What the loss says of the variant's step, and its gradients in all leaves.
+void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Observed& out);
+
+// The checks that both kinds have.
+void check_scalar_and_finite(const at::Tensor& loss, const char* what);
+// Skips the check where there is no one number to speak of.
+void need_number(const at::Tensor& loss);
+// In float64, in every leaf, against finite differences. `fresh` makes a component for each evaluation.
+void check_gradient(const std::function<StepLoss()>& fresh, std::int64_t saes, std::uint64_t seed);
+
+}  // namespace saffron::testing

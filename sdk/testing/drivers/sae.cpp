@@ -1,0 +1,76 @@
+#include "testing/drivers/kinds.h"
+#include "testing/drivers/toy_training.h"
+
+#include <saffron/error.h>
+
+#include <c10/core/GradMode.h>
+
+namespace saffron::testing {
+namespace {
+
+constexpr double kRate = 1e-3;
+
+void observe_codes(const std::string& name, const std::vector<Codes>& codes, Observed& out) {
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    out.add(cat(name, " ", i), codes[i].to_dense());
+  }
+}
+
+class SaeDriver final : public Driver {
+ public:
+  SaeDriver(const Subject& subject, const Subject::Setup& setup) : training_(subject, setup) {}
+
+  // A training step, and then what the SAE is after it.
+  [[nodiscard]] Observed use(Inputs& inputs) override {
+    Observed out;
+    const SaeInput input = training_.batch(inputs.variant().data, inputs.variant().rows, &inputs);
+    if (training_.trainable() && c10::GradMode::is_enabled()) train(input, inputs, out);
+    const std::vector<Codes> codes = training_.sae().encode(input.inputs);
+    observe_codes("codes", codes, out);
+    const std::vector<at::Tensor> xhat = training_.sae().decode(codes);
+    for (std::size_t t = 0; t < xhat.size(); ++t) out.add(cat("reconstruction ", t), xhat[t]);
+    return out;
+  }
+
+  [[nodiscard]] const Stateful* stateful() const override {
+    return dynamic_cast<const Stateful*>(&training_.sae());
+  }
+  void restore(const Driver& other) override {
+    training_.restore(static_cast<const SaeDriver&>(other).training_.snapshot());
+    if (stateful() != nullptr) Driver::restore(other);
+  }
+
+ protected:
+  [[nodiscard]] Stateful* mutable_state() override {
+    return dynamic_cast<Stateful*>(&training_.sae());
+  }
+
+ private:
+  void train(const SaeInput& input, Inputs& inputs, Observed& out) {
+    for (const auto& [name, tensor] : training_.parameters()) inputs.watch(name, tensor);
+    const ToyTraining::Pass pass = training_.pass(input);
+    inputs.settle();  // from here on the optimiser writes to the parameters
+    for (const at::Tensor& x : input.inputs) inputs.watch("an input", x);
+    for (const at::Tensor& x : input.targets) inputs.watch("a target", x);
+    observe_codes("codes in training", pass.forward.codes, out);
+    for (const Forward::Term& term : pass.forward.terms) out.add(term.name, term.value);
+    for (const auto& [name, gradient] : pass.gradients) out.add("gradient of " + name, gradient);
+    training_.step(input, pass, kRate);
+    for (const auto& [name, tensor] : training_.parameters()) out.add(name, tensor.clone());
+    for (const auto& [name, tensor] : training_.buffers()) {
+      const at::Tensor now = tensor.clone();
+      out.add(name, now.is_floating_point() ? now.to(input.inputs[0].scalar_type()) : now);
+    }
+  }
+
+  ToyTraining training_;
+};
+
+}  // namespace
+
+const KindDriver kSaeDriver{
+    Sae::kKind,
+    {.rows = true, .strided = true, .dtype = true, .device = true, .gradients = true},
+    drive<SaeDriver>};
+
+}  // namespace saffron::testing

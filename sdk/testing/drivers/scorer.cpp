@@ -1,0 +1,41 @@
+#include "testing/drivers/kinds.h"
+#include "testing/made.h"
+#include "testing/scoring.h"
+
+#include <c10/core/GradMode.h>
+
+namespace saffron::testing {
+namespace {
+
+constexpr std::size_t kBatches = 4;  // of `rows` rows; contexts come block by block
+
+// A use is a whole report.
+class ScorerDriver final : public DriverOf<Scorer> {
+ public:
+  ScorerDriver(const Subject& subject, const Subject::Setup& setup) : DriverOf(subject, setup) {
+    static_cast<void>(component_->needs());
+  }
+
+  [[nodiscard]] Observed use(Inputs& inputs) override {
+    const c10::AutoGradMode no_grad(false);
+    const Scoring scoring(component_->needs(), inputs.variant().data);
+    const auto accumulator = component_->begin();
+    if (scoring.wants_rows()) {
+      Scoring::Cuts cuts = scoring.cuts(inputs.variant().rows);
+      cuts.resize(std::min(cuts.size(), kBatches));
+      scoring.add(*accumulator, cuts, &inputs);
+    }
+    const FlatReport report = flat(accumulator->finish());
+    Observed out;
+    out.add("the report's text", report.text);
+    out.add("the report's numbers", report.numbers);
+    return out;
+  }
+};
+
+}  // namespace
+
+const KindDriver kScorerDriver = {
+    Scorer::kKind, {.rows = true, .strided = true}, drive_or_skip<ScorerDriver>};
+
+}  // namespace saffron::testing

@@ -1,0 +1,214 @@
+#include "framework/author/new_plugin.h"
+
+#include "framework/author/folder_writer.h"
+#include "framework/recipe/kinds.h"
+#include "tests/framework/loader/support.h"
+
+#include <saffron/io.h>
+
+#include <algorithm>
+#include <fstream>
+#include <regex>
+
+namespace saffron::host {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Contains;
+using testing::error_of;
+using testing::fixture;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::TempFolder;
+
+const Catalog& no_plugins() {
+  static const Catalog catalog{Scan()};
+  return catalog;
+}
+
+std::vector<std::string> files_below(const fs::path& folder) {
+  std::vector<std::string> out;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_directory()) out.push_back(fs::relative(entry.path(), folder).string());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// What is said when NAME of KIND is asked for; checks that nothing was written.
+std::string refusal(const std::string& name, const std::string& kind, const std::string& id = "") {
+  const TempFolder folder;
+  const Error error = error_of([&] {
+    (void)make_plugin({.name = name, .kind = kind, .id = id, .directory = folder.path() / "p"},
+                      no_plugins());
+  });
+  EXPECT_THAT(files_below(folder.path()), IsEmpty());
+  EXPECT_FALSE(fs::exists(folder.path() / "p"));
+  return error.what();
+}
+
+class EveryKind : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(EveryKind, IsMadeWhole) {
+  const TempFolder folder;
+  const MadePlugin made = make_plugin({.name = "two_words",
+                                       .kind = GetParam(),
+                                       .id = "org.test.words",
+                                       .directory = folder.path() / "new"},
+                                      no_plugins());
+  EXPECT_EQ(files_below(folder.path() / "new"), made.files);
+  for (const char* file : {".github/workflows/ci.yml", "CMakeLists.txt", "README.md",
+                           "two_words.cpp", "two_words_test.cpp"}) {
+    EXPECT_THAT(made.files, Contains(file));
+  }
+  const bool shown = GetParam() != "explainer" && GetParam() != "judge";  // by a recipe
+  EXPECT_EQ(made.recipe, shown);
+  EXPECT_EQ(std::count(made.files.begin(), made.files.end(), "two_words.toml"), shown);
+  EXPECT_EQ(made.note, "");
+
+  const std::regex placeholder("@[A-Z_]+@");
+  std::string all;
+  for (const std::string& file : made.files) {
+    const std::string text = read_utf8(folder.path() / "new" / file);
+    EXPECT_FALSE(std::regex_search(text, placeholder)) << file;
+    EXPECT_EQ(text.back(), '\n') << file;
+    all += text;
+  }
+  const std::string source = read_utf8(folder.path() / "new" / "two_words.cpp");
+  EXPECT_THAT(source, HasSubstr("class TwoWords final"));
+  EXPECT_THAT(source, HasSubstr("\"org.test.words\", \"0.1.0\""));
+  EXPECT_THAT(source, HasSubstr("(\"two_words\", "));
+  EXPECT_THAT(source, HasSubstr("// Change first:"));
+  EXPECT_THAT(source,
+              HasSubstr("// What holds for every " + (GetParam() == "sae" ? "SAE" : GetParam())));
+  EXPECT_THAT(all, HasSubstr("SAFFRON_CONFORMANCE_TESTS();"));
+  EXPECT_THAT(all, HasSubstr("find_package(Saffron 0.1 REQUIRED)"));
+}
+
+TEST_P(EveryKind, LinesStayShort) {
+  const TempFolder folder;
+  const MadePlugin made = make_plugin(
+      {.name = "sparse", .kind = GetParam(), .id = "", .directory = folder.path() / "p"},
+      no_plugins());
+  for (const std::string& file : made.files) {
+    std::ifstream stream(folder.path() / "p" / file);
+    for (std::string line; std::getline(stream, line);) {
+      EXPECT_LE(line.size(), file.ends_with(".cpp") ? 100u : 120u) << file << ": " << line;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(NewPlugin, EveryKind, ::testing::ValuesIn(kind_names()),
+                         [](const auto& given) { return given.param; });
+
+TEST(NewPlugin, ClassNames) {
+  EXPECT_EQ(class_name("hoyer"), "Hoyer");
+  EXPECT_EQ(class_name("two_words"), "TwoWords");
+  EXPECT_EQ(class_name("l1_of_2x"), "L1Of2x");
+  EXPECT_EQ(class_name("a__b_"), "AB");
+}
+
+TEST(NewPlugin, RefusesNamesThatAreNoNames) {
+  for (const char* name :
+       {"", "Hoyer", "top-k", "2nd", "_x", "a b", "grün", "a/b", "..", "x@NAME@"}) {
+    EXPECT_THAT(refusal(name, "sae"), HasSubstr("cannot be a plugin's name")) << name;
+  }
+  EXPECT_THAT(refusal("Top-K", "sae"), HasSubstr("for example: top_k"));
+  EXPECT_THAT(refusal("gatedSAE", "sae"), HasSubstr("for example: gated_sae"));
+  EXPECT_THAT(refusal("-", "sae"), HasSubstr("for example: hoyer"));
+  EXPECT_THAT(refusal("class", "sae"), HasSubstr("it is a word of C++ itself"));
+  EXPECT_THAT(refusal("co_yield", "sae"), HasSubstr("for example: my_co_yield"));
+  EXPECT_THAT(refusal("options", "sae"), HasSubstr("struct Options"));
+}
+
+TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
+  const std::string text = refusal("x", "regulariser");
+  EXPECT_THAT(text,
+              HasSubstr("'regulariser' is no kind of component (did you mean 'regularizer'?)"));
+  EXPECT_THAT(text, HasSubstr("'explainer' and 'judge'"));
+  EXPECT_THAT(refusal("x", "../sae"), HasSubstr("is no kind"));
+  EXPECT_THAT(refusal("x", ""), HasSubstr("is no kind"));
+  EXPECT_THAT(refusal("x", "sae", "a\"b"), HasSubstr("cannot be a plugin's id"));
+}
+
+TEST(NewPlugin, LeavesWhatIsThereAlone) {
+  const TempFolder folder;
+  fs::create_directories(folder.path() / "full");
+  std::ofstream(folder.path() / "full" / "mine.txt") << "precious";
+  std::ofstream(folder.path() / "file") << "precious";
+  for (const char* name : {"full", "file"}) {
+    const Error error = error_of([&] {
+      (void)make_plugin({.name = "x", .kind = "sae", .id = "", .directory = folder.path() / name},
+                        no_plugins());
+    });
+    EXPECT_EQ(error.kind(), ErrorKind::io);
+    EXPECT_THAT(error.help(), HasSubstr("--directory DIR")) << name;
+  }
+  EXPECT_EQ(files_below(folder.path()), (std::vector<std::string>{"file", "full/mine.txt"}));
+}
+
+TEST(NewPlugin, TakesAnEmptyFolderAndMakesThoseAbove) {
+  const TempFolder folder;
+  fs::create_directories(folder.path() / "empty");
+  for (const char* name : {"empty/", "a/b/c", "a/b/d/../e/."}) {
+    const MadePlugin made = make_plugin(
+        {.name = "x", .kind = "sae", .id = "", .directory = folder.path() / name}, no_plugins());
+    EXPECT_EQ(files_below((folder.path() / name).lexically_normal()), made.files) << name;
+  }
+  EXPECT_FALSE(fs::exists(folder.path() / "a" / "b" / "d"));
+}
+
+TEST(NewPlugin, NotesANamesakeAndNamesItselfInFull) {
+  const TempFolder folder;
+  const Catalog catalog(testing::scan_of({fixture("good")}));
+  const MadePlugin made = make_plugin(
+      {.name = "hoyer", .kind = "regularizer", .id = "", .directory = folder.path() / "p"},
+      catalog);
+  EXPECT_EQ(made.use, "org.example.hoyer::hoyer");
+  EXPECT_THAT(made.note,
+              HasSubstr("there is a regularizer 'hoyer' already, of 'org.example.good'"));
+  EXPECT_THAT(read_utf8(folder.path() / "p" / "hoyer.toml"),
+              HasSubstr("use = \"org.example.hoyer::hoyer\""));
+  // One's own plugin, built earlier, is no namesake.
+  EXPECT_EQ(make_plugin({.name = "hoyer",
+                         .kind = "regularizer",
+                         .id = "org.example.good",
+                         .directory = folder.path() / "own"},
+                        catalog)
+                .note,
+            "");
+}
+
+TEST(FolderWriter, LeavesNothingWithoutCommit) {
+  const TempFolder folder;
+  fs::create_directories(folder.path() / "empty");
+  for (const char* name : {"above/new", "empty"}) {
+    FolderWriter writer(folder.path() / name);
+    writer.write("a.txt", "a");
+    writer.write("deep/b.txt", "b");
+    EXPECT_THROW(writer.write("a.txt/c.txt", "c"), std::exception);
+  }
+  EXPECT_THAT(files_below(folder.path()), IsEmpty());
+  EXPECT_FALSE(fs::exists(folder.path() / "above"));
+  EXPECT_TRUE(fs::is_empty(folder.path() / "empty"));
+}
+
+TEST(FolderWriter, KeepsWhatCameBetween) {
+  const TempFolder folder;
+  {
+    FolderWriter writer(folder.path() / "above" / "new");
+    writer.write("a.txt", "a");
+    std::ofstream(folder.path() / "above" / "theirs.txt") << "precious";
+  }
+  EXPECT_EQ(files_below(folder.path()), std::vector<std::string>{"above/theirs.txt"});
+}
+
+TEST(ShellWord, QuotesWhatAShellWouldRead) {
+  EXPECT_EQ(shell_word("/opt/saffron-0.1"), "/opt/saffron-0.1");
+  EXPECT_EQ(shell_word("my plugins"), "'my plugins'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
+}  // namespace
+}  // namespace saffron::host

@@ -1,0 +1,57 @@
+#include "framework/conformance/settings.h"
+
+#include "tests/temporary_folder.h"
+
+#include <saffron/error.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace saffron::host {
+namespace {
+
+using ::testing::HasSubstr;
+
+testing::Settings read(const std::string& text) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "test-plugin.toml";
+  std::ofstream(path) << text;
+  return read_test_settings(path);
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    static_cast<void>(read(text));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(TestSettings, OptionsOffAndStrictness) {
+  const testing::Settings settings = read(
+      "strictness = 7\n"
+      "[options.\"dataset/text\"]\nfiles = [\"a.txt\"]\n"
+      "[off]\n\"bfloat16\" = \"counts\"\n\"dataset/text scan\" = \"slow disk\"\n");
+  EXPECT_EQ(settings.strictness, 7);
+  EXPECT_EQ(to_toml(settings.options_of("dataset", "text")), "{ files = [\"a.txt\"] }");
+  EXPECT_EQ(settings.options_of("dataset", "tokens"), Value::table());
+  EXPECT_EQ(settings.off_reason("sae", "relu", "bfloat16"), "counts");
+  EXPECT_EQ(settings.off_reason("dataset", "text", "scan"), "slow disk");
+  EXPECT_EQ(settings.off_reason("dataset", "tokens", "scan"), "");
+}
+
+TEST(TestSettings, EveryMistakeWithItsPlace) {
+  const std::string text = refusal(
+      "strictness = 11\nstrict = true\n[options]\n\"sae/relu\" = 3\n[off]\nfloat64 = \"\"\n");
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:1:14: strictness is an int from 1 to 10, not 11"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:2:1: unknown key 'strict'"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:4:14: [options.\"kind/name\"] is a table"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:6:11: 'float64' is switched off with a reason"));
+  EXPECT_THAT(refusal("strictness = \n"), HasSubstr("test-plugin.toml:1"));
+}
+
+}  // namespace
+}  // namespace saffron::host

@@ -1,0 +1,97 @@
+#include "framework/conformance/test_plugin.h"
+
+#include <saffron/error.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace saffron::host {
+namespace {
+
+using saffron::testing::Outcome;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TestRequest request(std::vector<std::string> only = {"shapes", "scan-time"}) {
+  TestRequest out;
+  out.file = std::filesystem::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/librelu.so";
+  out.only = std::move(only);
+  return out;
+}
+
+std::string refusal(const TestRequest& request) {
+  try {
+    static_cast<void>(test_plugin(request));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(TestPlugin, OnlyWhatIsAskedFor) {
+  const PluginTest test = test_plugin(request());
+  ASSERT_EQ(test.checks.size(), 2U);
+  EXPECT_EQ(test.checks[0].id, "scan-time");
+  EXPECT_EQ(test.checks[1].subject, "sae/relu");
+  EXPECT_EQ(test.count(Outcome::passed), 2U);
+  EXPECT_TRUE(test.passed());
+}
+
+TEST(TestPlugin, NamesThatDoNotExist) {
+  EXPECT_THAT(refusal(request({"shape"})), HasSubstr("there is no check 'shape'"));
+  EXPECT_THAT(refusal(request({"shape"})), HasSubstr("did you mean 'shapes'?"));
+  TestRequest component = request();
+  component.components = {"sae/rely"};
+  EXPECT_THAT(refusal(component), HasSubstr("did you mean 'sae/relu'?"));
+  TestRequest off = request();
+  off.settings.off = {{"sae/relu shapess", "because"}};
+  EXPECT_THAT(refusal(off), HasSubstr("there is no check 'shapess'"));
+  TestRequest file = request();
+  file.file = SAFFRON_SOURCE_DIR "/README.md";
+  EXPECT_THAT(refusal(file), HasSubstr("README.md"));
+}
+
+TEST(TestPlugin, WhatIsSwitchedOffSaysWhy) {
+  TestRequest off = request();
+  off.settings.off = {{"scan-time", "a network disk"}, {"sae/relu shapes", "a reason"}};
+  const PluginTest test = test_plugin(off);
+  EXPECT_EQ(test.count(Outcome::skipped), 2U);
+  EXPECT_EQ(test.checks[0].verdict.message, "switched off: a network disk");
+}
+
+TEST(TestPlugin, LowStrictnessAsksLess) {
+  TestRequest lax = request({}), strict = request({});
+  lax.settings.strictness = 1;
+  EXPECT_LT(test_plugin(lax).checks.size(), test_plugin(strict).checks.size());
+}
+
+TEST(TestPlugin, ReportsAsTextAndJson) {
+  const PluginTest test = test_plugin(request());
+  const std::string text = text_of(test, false);
+  EXPECT_THAT(text, HasSubstr("library\n  passed   scan-time"));
+  EXPECT_THAT(text, HasSubstr("2 passed\n"));
+  EXPECT_THAT(text_of(test, true), Not(HasSubstr("scan-time")));
+  const Value json = to_value(test);
+  EXPECT_EQ(json.at("plugin").as_string(), "org.saffron.relu");
+  EXPECT_EQ(json.at("checks").as_list()[1].at("outcome").as_string(), "passed");
+  EXPECT_EQ(json.at("counts").at("passed").as_int(), 2);
+}
+
+TEST(TestPlugin, InThisProcessItIsTheSame) {
+  TestRequest here = request();
+  here.in_process = true;
+  EXPECT_EQ(test_plugin(here).count(Outcome::passed), 2U);
+}
+
+TEST(TestPlugin, EveryCheckIsListed) {
+  const std::string list = list_of_checks();
+  for (const saffron::testing::Check& check : saffron::testing::checks()) {
+    EXPECT_THAT(list, HasSubstr(check.sentence));
+  }
+  EXPECT_THAT(list, HasSubstr("silent-stdout"));
+}
+
+}  // namespace
+}  // namespace saffron::host

@@ -1,0 +1,179 @@
+#include "framework/conformance/test_plugin.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <set>
+
+// Each deliberately wrong plugin is found out by exactly the check that it is named after.
+
+namespace saffron::host {
+namespace {
+
+namespace fs = std::filesystem;
+using saffron::testing::Outcome;
+using ::testing::HasSubstr;
+
+constexpr int kEverything = 10;
+
+fs::path tests_folder() { return fs::path(SAFFRON_BUILD_DIR) / "tests"; }
+
+PluginTest tested(const fs::path& file, std::vector<std::string> only = {}) {
+  TestRequest request;
+  request.file = file;
+  request.settings.strictness = kEverything;
+  request.only = std::move(only);
+  request.timeout = std::chrono::seconds(120);
+  return test_plugin(request);
+}
+
+bool wrong(const TestedCheck& check) {
+  return check.verdict.outcome != Outcome::passed && check.verdict.outcome != Outcome::skipped;
+}
+
+std::string id_of(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+void print_row(const std::string& subject, const std::string& id, const TestedCheck& check) {
+  std::string message = check.verdict.message.substr(0, check.verdict.message.find('\n'));
+  std::cout << "  " << subject << " -> " << id << " ("
+            << saffron::testing::name_of(check.verdict.outcome) << "): " << message << "\n";
+}
+
+class WrongComponents : public ::testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponents,
+                         ::testing::Values("dataset", "model", "source", "sae", "regularizer",
+                                           "objective", "scorer", "world", "comparator",
+                                           "tokenizer", "format", "explainer", "judge"),
+                         [](const auto& given) { return std::string(given.param); });
+
+TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
+  const PluginTest test =
+      tested(tests_folder() / "wrong" / (std::string("libwrong_") + GetParam() + ".so"));
+  std::map<std::string, std::vector<const TestedCheck*>> found;
+  for (const PluginFile::Component& component : test.file.components) {
+    found[component.kind + '/' + component.name];
+  }
+  for (const TestedCheck& check : test.checks) {
+    if (check.subject == "library") {
+      EXPECT_FALSE(wrong(check)) << check.id << ": " << check.verdict.message;
+    } else if (wrong(check)) {
+      found[check.subject].push_back(&check);
+    }
+  }
+  EXPECT_GE(found.size(), 5U);
+  for (const auto& [subject, checks] : found) {
+    const std::string name = subject.substr(subject.find('/') + 1);
+    std::vector<std::string> ids;
+    for (const TestedCheck* check : checks) {
+      ids.push_back(check->id);
+      print_row(subject, check->id, *check);
+    }
+    const std::vector<std::string> expected = name.starts_with("right")
+                                                  ? std::vector<std::string>()
+                                                  : std::vector<std::string>{id_of(name)};
+    EXPECT_EQ(ids, expected) << subject;
+  }
+}
+
+// Every check of components has a component that it finds, of some kind; of its own kind's group, of that.
+TEST(WrongComponents, ThereIsOneForEveryCheck) {
+  std::set<std::string> covered;  // "sae/shapes"
+  for (const fs::directory_entry& entry : fs::directory_iterator(tests_folder() / "wrong")) {
+    for (const auto& component : read_plugin_file(entry.path()).components) {
+      covered.insert(component.kind + '/' + id_of(component.name));
+      covered.insert("any/" + id_of(component.name));
+    }
+  }
+  for (const saffron::testing::Check& check : saffron::testing::checks()) {
+    if (std::string_view(check.id) == "cuda-matches-cpu") continue;  // needs a GPU
+    const std::string_view group = check.group;
+    const bool any = group == "parameters" || group == "component";
+    EXPECT_TRUE(covered.contains(cat(any ? "any" : group, '/', check.id)))
+        << "no deliberately wrong plugin for " << group << ' ' << check.id;
+  }
+}
+
+class WrongLibraries : public ::testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Checks, WrongLibraries,
+                         ::testing::Values("load_now_local", "entry_idempotent",
+                                           "entry_refuses_future_abi", "descriptor_consistency",
+                                           "docs_complete", "exports_only_entry",
+                                           "starts_no_thread", "scan_time", "silent_stdout"),
+                         [](const auto& given) { return std::string(given.param); });
+
+void expect_only(const PluginTest& test, const std::string& id) {
+  std::vector<std::string> ids;
+  for (const TestedCheck& check : test.checks) {
+    if (!wrong(check)) continue;
+    ids.push_back(check.id);
+    print_row(test.file.id, check.id, check);
+  }
+  EXPECT_EQ(ids, std::vector<std::string>{id});
+}
+
+TEST_P(WrongLibraries, AreFoundOutByExactlyTheirCheck) {
+  expect_only(tested(tests_folder() / "wrong_libraries" /
+                     (std::string("libwrong_library_") + GetParam() + ".so")),
+              id_of(GetParam()));
+}
+
+TEST(WrongLibraries, ThatTheLoaderRefuses) {
+  expect_only(tested(tests_folder() / "plugins" / "libfixture_torch_library.so"),
+              "no-static-torch-registration");
+  expect_only(tested(tests_folder() / "plugins" / "libfixture_two_torches.so"), "single-libtorch");
+}
+
+// A library that aborts inside dlopen: nothing more is asked of it.
+TEST(WrongLibraries, ThatCrashWhenTheyAreLoaded) {
+  const PluginTest test = tested(tests_folder() / "plugins" / "libfixture_crash_on_load.so");
+  EXPECT_EQ(test.count(Outcome::crashed), 1U);
+  EXPECT_EQ(test.count(Outcome::failed), 0U);
+  for (const TestedCheck& check : test.checks) {
+    if (check.id == "load-now-local") {
+      EXPECT_THAT(check.verdict.message, HasSubstr("crashed with SIGABRT"));
+    }
+  }
+}
+
+// Crash, abort, hang, exit and foreign exceptions: the report comes all the same.
+TEST(WrongPlugins, LeaveTheHostRunningToItsReport) {
+  TestRequest request;
+  request.file = tests_folder() / "plugins" / "libfixture_failing.so";
+  request.only = {"defaults-valid", "no-thread-left"};
+  request.timeout = std::chrono::seconds(3);
+  const PluginTest test = test_plugin(request);
+  std::map<std::string, const TestedCheck*> first;
+  for (const TestedCheck& check : test.checks) {
+    if (check.id == "defaults-valid") first[check.subject] = &check;
+    if (check.id == "no-thread-left" && check.subject != "regularizer/chatter") {
+      EXPECT_NE(check.verdict.outcome, Outcome::passed) << check.subject;
+    }
+  }
+  const auto expect = [&](const char* name, Outcome outcome, const char* text) {
+    const TestedCheck* check = first.at(std::string("regularizer/") + name);
+    EXPECT_EQ(check->verdict.outcome, outcome) << name;
+    EXPECT_THAT(check->verdict.message, HasSubstr(text)) << name;
+    print_row(check->subject, check->id, *check);
+  };
+  expect("crash", Outcome::crashed, "crashed with SIGSEGV");
+  expect("abort", Outcome::crashed, "crashed with SIGABRT");
+  expect("hang", Outcome::crashed, "gave no answer within 3 s");
+  expect("exit", Outcome::crashed, "ended the process itself, with code 3");
+  expect("error", Outcome::failed, "the table has 3 columns, not 4");
+  expect("runtime_error", Outcome::failed, "out of luck");
+  expect("int", Outcome::failed, "threw int");
+  expect("own_type", Outcome::failed, "not a std::exception");
+  expect("own_exception", Outcome::failed, "peculiar indeed");
+}
+
+}  // namespace
+}  // namespace saffron::host
