@@ -50,6 +50,8 @@ std::string as_name(std::string_view name) {
   return out;
 }
 
+constexpr std::size_t kLongestName = 64;
+
 void check_name(const std::string& name) {
   const bool fits = !name.empty() && is_lower(name[0]) &&
                     std::all_of(name.begin(), name.end(),
@@ -60,6 +62,10 @@ void check_name(const std::string& name) {
                     "' cannot be a plugin's name: it becomes a component, a file and a "
                     "C++ class, and so has lower-case letters, digits and _, a letter first"))
         .with_help(other.empty() ? "for example: hoyer" : cat("for example: ", other));
+  }
+  if (name.size() > kLongestName) {
+    throw Error(cat("a plugin's name has at most ", kLongestName, " characters, and this one ",
+                    name.size()));
   }
   if (kKeywords.find(cat(' ', name, ' ')) != kKeywords.npos) {
     throw Error(cat("'", name, "' cannot be a plugin's name: it is a word of C++ itself"))
@@ -124,11 +130,23 @@ bool is_word_character(char c) {
   return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-// Whether C++ text has that identifier, outside `//` comments.
+// A line of C++ without what its strings hold and without its `//` comment.
+std::string code_of(std::string_view line) {
+  std::string out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (!quoted && line.substr(i, 2) == "//") break;
+    if (line[i] == '"' && (i == 0 || line[i - 1] != '\\')) quoted = !quoted;
+    out += quoted ? ' ' : line[i];
+  }
+  return out;
+}
+
+// Whether C++ text has that identifier, outside strings and comments.
 bool has_identifier(std::string_view text, std::string_view word) {
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, std::min(end, text.find("//")));
+    const std::string line = code_of(text.substr(0, end));
     for (std::size_t at = line.find(word); at != line.npos; at = line.find(word, at + 1)) {
       const std::size_t after = at + word.size();
       if ((at == 0 || !is_word_character(line[at - 1])) &&

@@ -5,6 +5,8 @@
 
 #include <saffron/error.h>
 
+#include <CLI/Error.hpp>
+
 #include <unistd.h>
 
 #include <filesystem>
@@ -46,7 +48,6 @@ int test(TestOptions& options) {
     std::cout << host::list_of_checks();
     return 0;
   }
-  if (options.file.empty()) throw Error("which plugin? saffron test-plugin FILE.so");
   options.request.file = std::filesystem::absolute(options.file);
   options.request.timeout =
       std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout * 1000));
@@ -97,7 +98,10 @@ void add_test_commands(CLI::App& app, int& code) {
   command->add_flag("--in-process", options->request.in_process,
                     "run in this process, for a debugger; a crash ends it");
   command->add_flag("--list", options->list, "list every check and what it means");
-  command->callback([options, &code] { code = test(*options); });
+  command->callback([options, &code] {
+    if (options->file.empty() && !options->list) throw CLI::RequiredError("file");
+    code = test(*options);
+  });
 }
 
 }  // namespace saffron::cli

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <vector>
 
 namespace saffron::host {
 namespace {
@@ -14,6 +16,7 @@ using testing::Outcome;
 constexpr std::array kOutcomes = {Outcome::passed, Outcome::failed, Outcome::crashed,
                                   Outcome::warning, Outcome::skipped};
 constexpr std::size_t kIdWidth = 36;
+constexpr std::size_t kListWidth = 40;
 
 std::string padded(std::string text, std::size_t width) {
   if (text.size() < width) text.resize(width, ' ');
@@ -40,7 +43,7 @@ std::string counts(const PluginTest& test) {
 }
 
 std::string row(const char* id, int strictness, const char* sentence) {
-  return cat("  ", padded(id, kIdWidth), strictness, strictness < 10 ? "   " : "  ", sentence,
+  return cat("  ", padded(id, kListWidth), strictness, strictness < 10 ? "   " : "  ", sentence,
              '\n');
 }
 
@@ -95,10 +98,18 @@ std::string list_of_checks() {
     out += row(check.id, check.strictness, check.sentence);
   }
   out += row(kSilentStdout, 1, "nothing of it prints to standard output");
-  std::string group;
+  // In the order in which the groups begin; `destroy-without-use` runs early, and stands with its own.
+  std::vector<std::string> groups;
   for (const testing::Check& check : testing::checks()) {
-    if (group != check.group) out += cat('\n', group = check.group, '\n');
-    out += row(check.id, check.strictness, check.sentence);
+    if (std::find(groups.begin(), groups.end(), check.group) == groups.end()) {
+      groups.emplace_back(check.group);
+    }
+  }
+  for (const std::string& group : groups) {
+    out += cat('\n', group, '\n');
+    for (const testing::Check& check : testing::checks()) {
+      if (group == check.group) out += row(check.id, check.strictness, check.sentence);
+    }
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/properties.h>
 #include <saffron/regularizer.h>
 
 namespace saffron::plugins {
@@ -14,7 +15,7 @@ namespace saffron::plugins {
 //   growing decoders gains nothing (differentiable in the decoder too).
 //
 // Canonical coefficient: coef / s.
-class L1 final : public Regularizer, public CanonicalCoefficient {
+class L1 final : public Regularizer, public CanonicalCoefficient, public DeclaresPenalty {
  public:
   enum class Convention : std::uint8_t { sum_per_row, mean_over_latents, divided_by_width };
   struct Options {
@@ -27,6 +28,13 @@ class L1 final : public Regularizer, public CanonicalCoefficient {
 
   [[nodiscard]] at::Tensor penalty(const TrainStep& step) override;
   [[nodiscard]] double canonical_coefficient(double coef, const TrainedSae& sae) const override;
+  [[nodiscard]] PenaltyProperties penalty_properties() const override {
+    return {.non_negative = true,
+            .scale_degree = 1,
+            .permutation_invariant = true,
+            .low = std::nullopt,
+            .high = std::nullopt};
+  }
 
  private:
   [[nodiscard]] double divisor(const TrainedSae& sae) const;

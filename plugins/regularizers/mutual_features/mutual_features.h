@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/properties.h>
 #include <saffron/regularizer.h>
 #include <saffron/schema.h>
 #include <saffron/state.h>
@@ -26,7 +27,10 @@ namespace saffron::plugins {
 //   score = mean_j (|r_j - r0| / r0)^3;  score > reinit_threshold: the whole SAE is drawn anew.
 // A latent that never fires adds at most 1, so this catches codes that collapse onto few latents,
 // not dead ones. The published r0 is 32 / 512 for every k and H; ours is k / H unless given.
-class MutualFeatures final : public Regularizer, public ChecksSaes, public Stateful {
+class MutualFeatures final : public Regularizer,
+                             public ChecksSaes,
+                             public DeclaresPenalty,
+                             public Stateful {
  public:
   struct Options {
     std::int64_t ramp = 100;
@@ -42,6 +46,14 @@ class MutualFeatures final : public Regularizer, public ChecksSaes, public State
   // Several SAEs, with decoders of one width; for `reinitialise` also k or target_rate.
   void check(const std::vector<const TrainedSae*>& saes) const override;
   [[nodiscard]] at::Tensor penalty(const TrainStep& step) override;
+
+  [[nodiscard]] PenaltyProperties penalty_properties() const override {
+    return {.non_negative = true,
+            .scale_degree = 0,
+            .permutation_invariant = true,
+            .low = 0,
+            .high = 2};
+  }
 
   [[nodiscard]] State save() const override;
   void load(const State& state) override;

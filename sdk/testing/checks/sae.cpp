@@ -1,13 +1,11 @@
 #include "testing/checks/groups.h"
+#include "testing/checks/sae_gradient.h"
 #include "testing/drivers/toy_training.h"
 #include "testing/expect.h"
 
 #include <saffron/error.h>
-#include <saffron/properties.h>
-#include <saffron/testing/gradient_checker.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -23,7 +21,6 @@ constexpr int kTrainingSteps = 200;
 constexpr double kRate = 1e-2;
 constexpr double kLittle = 0.05;    // of the error of the mean alone
 constexpr double kLessError = 0.9;  // of the error before, at most, after training
-constexpr double kGradientTolerance = 1e-5;
 constexpr double kTolerance = 1e-4;
 
 void need_driver(const Subject& subject) { static_cast<void>(driver_of(subject)); }
@@ -191,94 +188,6 @@ Verdict parameters_registered(const Subject& subject) {
   return {};
 }
 
-// <A, codes> + <B, xhat> + own terms, whose gradients in codes and xhat are A and B.
-class Probe {
- public:
-  Probe(const Random& random, const SaeSpec& spec, const SaeInput& input) {
-    codes_ =
-        random.fork("codes").normal_rows(0, input.inputs[0].size(0), spec.latents, at::kDouble);
-    for (std::size_t t = 0; t < input.targets.size(); ++t) {
-      targets_.push_back(random.fork("target").fork(t).normal_rows(
-          0, input.targets[t].size(0), input.targets[t].size(1), at::kDouble));
-    }
-  }
-  [[nodiscard]] Upstream upstream(const Forward& forward) const {
-    Upstream out;
-    for (const Codes& codes : forward.codes) out.codes.push_back(on_entries(codes));
-    out.reconstructions = targets_;
-    return out;
-  }
-  [[nodiscard]] at::Tensor value(const Forward& forward) const {
-    at::Tensor sum = at::zeros({}, at::kDouble);
-    for (const Codes& codes : forward.codes) {
-      sum = sum + (codes.values().detach() * on_entries(codes)).sum();
-    }
-    for (std::size_t t = 0; t < targets_.size(); ++t) {
-      sum = sum + (forward.reconstructions[t].detach() * targets_[t]).sum();
-    }
-    for (const Forward::Term& term : forward.terms) sum = sum + term.value * term.weight;
-    return sum;
-  }
-
- private:
-  // A at the entries that the codes hold, in their shape.
-  [[nodiscard]] at::Tensor on_entries(const Codes& codes) const {
-    if (codes.layout() == Codes::Layout::dense) return codes_;
-    if (codes.layout() == Codes::Layout::topk) return codes_.gather(1, codes.gather_index());
-    at::Tensor out = at::zeros_like(codes.values().detach());
-    const at::Tensor offsets = codes.offsets().to(at::kLong);
-    const auto used = offsets[codes.rows()].item<std::int64_t>();
-    const at::Tensor rows = at::repeat_interleave(offsets.narrow(0, 1, codes.rows()) -
-                                                  offsets.narrow(0, 0, codes.rows()));
-    const at::Tensor flat = rows * codes.latents() + codes.gather_index().narrow(0, 0, used);
-    out.narrow(0, 0, used).copy_(codes_.reshape(-1).index_select(0, flat));
-    return out;
-  }
-
-  at::Tensor codes_;
-  std::vector<at::Tensor> targets_;
-};
-
-Verdict gradient_matches(const Subject& subject) {
-  need_driver(subject);
-  const Subject::Setup setup{.dtype = at::kDouble};
-  ToyTraining training(subject, setup);
-  if (!training.trainable()) skip("has nothing to train");
-  const SaeInput input = training.batch(1, 8);
-  const Probe probe(subject.random("gradient"), training.spec(), input);
-  std::vector<std::string> pseudo;
-  if (const auto* declares = dynamic_cast<const PseudoGradients*>(&training.sae())) {
-    pseudo = declares->pseudo_gradients();
-  }
-  const ToyTraining::Pass pass =
-      training.pass(input, [&](const Forward& forward) { return probe.upstream(forward); });
-  const ToyTraining::Snapshot start = training.snapshot();
-  ToyTraining moved(subject, setup);
-  auto* stateful = dynamic_cast<Stateful*>(&moved.sae());
-  const State state = stateful == nullptr ? State() : stateful->save();
-  for (const ParameterSpec& spec : training.spec().parameters) {
-    if (spec.frozen || std::find(pseudo.begin(), pseudo.end(), spec.name) != pseudo.end()) continue;
-    const GradientChecker checker(
-        [&](const std::vector<at::Tensor>& at) {
-          moved.rewind(start);
-          if (stateful != nullptr) stateful->load(state);
-          at::Tensor(moved.parameters()[spec.name]).copy_(at[0]);
-          return probe.value(moved.sae().forward(input));
-        },
-        {.tolerance = kGradientTolerance,
-         .step = 1e-4,
-         .entries = 16,
-         .seed = subject.random(spec.name).key()});
-    const auto found = pass.gradients.find(spec.name);
-    const GradientReport report =
-        checker.check({training.parameters()[spec.name]},
-                      {found == pass.gradients.end() ? at::Tensor() : found->second});
-    if (!report.ok()) fail(cat(spec.name, ": ", report.text()));
-    moved.restore(start);
-  }
-  return {};
-}
-
 Verdict ranks_merge(const Subject& subject) {
   need_driver(subject);
   ToyTraining one(subject, {}), other(subject, {});
@@ -373,7 +282,7 @@ constexpr Check kChecks[] = {
      decode_of_encode_finite},
     {"gradient-matches-finite-difference", "sae",
      "backward gives the derivatives in every parameter (but declared pseudo-gradients)", 2,
-     gradient_matches},
+     sae_gradient_matches},
     {"l0-bound", "sae", "declared: no row has more than max_active latents", 2, l0_bound},
     {"loss-decreases-on-toy", "sae",
      "trained, it reconstructs better than before and than a constant", 3, loss_decreases},

@@ -121,6 +121,14 @@ TEST(NewPlugin, RefusesNamesThatAreNoNames) {
   EXPECT_THAT(refusal("options", "sae"), HasSubstr("struct Options"));
 }
 
+// The template's class would meet a struct or a `using` of its own name.
+TEST(NewPlugin, RefusesClassesThatTheTemplateHas) {
+  EXPECT_THAT(refusal("counts", "scorer"), HasSubstr("uses Counts for something else"));
+  EXPECT_THAT(refusal("trained_sae", "scorer"), HasSubstr("uses TrainedSae for something else"));
+  EXPECT_THAT(refusal("error", "format"), HasSubstr("choose another name"));
+  EXPECT_THAT(refusal(std::string(65, 'a'), "sae"), HasSubstr("at most 64 characters"));
+}
+
 TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
   const std::string text = refusal("x", "regulariser");
   EXPECT_THAT(text,

@@ -21,11 +21,15 @@ TEST(ToySource, EmbeddingsAreSumsOfPlantedFeatures) {
                            at::ones({ToyModel::kFeatures}), 1e-5, 1e-6));
 }
 
-TEST(ToySae, FindsMostOfWhatIsPlanted) {
-  const auto sae = toy_sae();
-  const at::Tensor x = sae->source->block(0).streams[0];
-  const at::Tensor xhat = sae->sae->decode(sae->sae->encode({x}))[0];
-  EXPECT_LT((x - xhat).square().sum().item<double>(), x.square().sum().item<double>());
+double unexplained(const TrainedSae& sae) {
+  const at::Tensor x = sae.source->block(0).streams[0];
+  const at::Tensor xhat = sae.sae->decode(sae.sae->encode({x}))[0];
+  return ((x - xhat).square().sum() / (x - x.mean(0)).square().sum()).item<double>();
+}
+
+TEST(ToySae, PerfectAndNullAreWhatTheySay) {
+  EXPECT_LT(unexplained(*toy_perfect_sae()), 1e-10);
+  EXPECT_NEAR(unexplained(*toy_null_sae()), 1, 0.1);
 }
 
 // J[b, o, i] against differences along each row: Df(x_b) in_rows[i], seen by out_rows[o].

@@ -112,9 +112,9 @@ class SAFFRON_EXPORT ToySource final : public Source, public ModelBacked, public
     const std::string& name = "toy", std::uint64_t seed = 1,
     std::shared_ptr<Source> source = nullptr);
 
-// Two more over stream 0, which the toy world has under these names, and between which a measure of SAEs must not be in doubt: one gives every row
-// back, by its planted features and coefficients; the other gives their mean, whatever the row, with
-// as many active latents, always the same.
+// Two more over stream 0, which the toy world has under these names, and between which a measure of
+// SAEs must not be in doubt: one gives every row back, by its planted features and coefficients; the
+// other gives their mean, whatever the row, with as many active latents, always the same.
 inline constexpr const char* kPerfectSae = "perfect";
 inline constexpr const char* kNullSae = "null";
 [[nodiscard]] SAFFRON_EXPORT std::shared_ptr<TrainedSae> toy_perfect_sae(

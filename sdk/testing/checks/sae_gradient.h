@@ -1,0 +1,10 @@
+#pragma once
+
+#include <saffron/testing/checks.h>
+
+namespace saffron::testing {
+
+// backward() against finite differences, in every parameter but declared pseudo-gradients.
+[[nodiscard]] Verdict sae_gradient_matches(const Subject& subject);
+
+}  // namespace saffron::testing
