@@ -2,6 +2,7 @@
 
 #include "framework/conformance/settings.h"
 #include "framework/conformance/test_plugin.h"
+#include "framework/graph/host_context.h"
 
 #include <saffron/error.h>
 
@@ -52,6 +53,7 @@ int test(TestOptions& options) {
   options.request.timeout =
       std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout * 1000));
   read_settings(options);
+  host::catch_interrupts();  // the children's temporary folder goes with an orderly end
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
   const host::PluginTest result = terminal ? host::test_plugin(options.request, show_progress)
                                            : host::test_plugin(options.request);

@@ -2,6 +2,7 @@
 
 #include "framework/conformance/child.h"
 #include "framework/conformance/library_checks.h"
+#include "framework/graph/host_context.h"
 #include "framework/loader/abi_rows.h"
 #include "framework/loader/load.h"
 
@@ -95,6 +96,7 @@ class Runner {
   }
 
   Ran ran(const Work& work) const {
+    if (interrupted()) throw Error(ErrorKind::cancelled, "stopped on request");
     return request_.in_process ? run_here(work) : run_in_fork(work, request_.timeout);
   }
 
