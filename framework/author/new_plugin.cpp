@@ -108,10 +108,10 @@ fs::path template_folder(const std::string& kind) {
 using Words = std::vector<std::pair<std::string_view, std::string>>;
 
 std::string filled_in(std::string text, const Words& words) {
-  for (const auto& [placeholder, word] : words) {
-    for (std::size_t at = text.find(placeholder); at != text.npos;
-         at = text.find(placeholder, at + word.size())) {
-      text.replace(at, placeholder.size(), word);
+  for (const auto& [marker, word] : words) {
+    for (std::size_t at = text.find(marker); at != text.npos;
+         at = text.find(marker, at + word.size())) {
+      text.replace(at, marker.size(), word);
     }
   }
   return text;

@@ -73,18 +73,18 @@ std::string assignments(const std::vector<std::pair<std::string, std::string>>& 
   return out;
 }
 
-std::string placeholder(const ParamInfo& param);
+std::string example_value(const ParamInfo& param);
 
 std::vector<std::pair<std::string, std::string>> required_keys(
     const std::vector<ParamInfo>& params) {
   std::vector<std::pair<std::string, std::string>> out;
   for (const ParamInfo& param : params) {
-    if (param.required) out.emplace_back(param.name, placeholder(param));
+    if (param.required) out.emplace_back(param.name, example_value(param));
   }
   return out;
 }
 
-std::string item_placeholder(const ParamInfo& param) {
+std::string example_item(const ParamInfo& param) {
   const auto quoted = [](std::string_view word) { return to_toml(Value(word)); };
   switch (param.type) {
     case ParamType::boolean: return "true";
@@ -101,8 +101,8 @@ std::string item_placeholder(const ParamInfo& param) {
   return providers.empty() ? "{ use = \"NAME\" }" : quoted(capitals(providers[0]));
 }
 
-std::string placeholder(const ParamInfo& param) {
-  const std::string item = item_placeholder(param);
+std::string example_value(const ParamInfo& param) {
+  const std::string item = example_item(param);
   return param.list ? cat('[', item, ']') : item;
 }
 

@@ -66,11 +66,11 @@ TEST_P(EveryKind, IsMadeWhole) {
   EXPECT_EQ(std::count(made.files.begin(), made.files.end(), "two_words.toml"), shown);
   EXPECT_EQ(made.note, "");
 
-  const std::regex placeholder("@[A-Z_]+@");
+  const std::regex marker("@[A-Z_]+@");
   std::string all;
   for (const std::string& file : made.files) {
     const std::string text = read_utf8(folder.path() / "new" / file);
-    EXPECT_FALSE(std::regex_search(text, placeholder)) << file;
+    EXPECT_FALSE(std::regex_search(text, marker)) << file;
     EXPECT_EQ(text.back(), '\n') << file;
     all += text;
   }

@@ -39,6 +39,21 @@ TEST(TestPlugin, OnlyWhatIsAskedFor) {
   EXPECT_TRUE(test.passed());
 }
 
+// Whether anything prints shows only where everything runs: all of it does, and one line is recorded.
+TEST(TestPlugin, SilenceAloneIsStillListenedFor) {
+  TestRequest chatty = request({"silent-stdout"});
+  chatty.file = std::filesystem::path(SAFFRON_BUILD_DIR) /
+                "tests/wrong_libraries/libwrong_library_silent_stdout.so";
+  const PluginTest test = test_plugin(chatty);
+  ASSERT_EQ(test.checks.size(), 1U);
+  EXPECT_EQ(test.checks[0].verdict.outcome, Outcome::failed);
+  EXPECT_THAT(test.checks[0].verdict.message, HasSubstr("printed 'step"));
+}
+
+TEST(TestPlugin, ChecksThatNothingHereHasAreAnError) {
+  EXPECT_THAT(refusal(request({"row-out-of-range-refused"})), HasSubstr("has these checks"));
+}
+
 TEST(TestPlugin, NamesThatDoNotExist) {
   EXPECT_THAT(refusal(request({"shape"})), HasSubstr("there is no check 'shape'"));
   EXPECT_THAT(refusal(request({"shape"})), HasSubstr("did you mean 'shapes'?"));
