@@ -31,9 +31,11 @@ import time
 COMMAND_SECONDS = 600
 TOLERANCE = 0.1
 NUMBER = re.compile(r"(?<![\w.:/-])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w:/]|\.\d)")
-# What a reader does not have set, or what would make a compilation look cheap.
+# What a reader does not have set, or what would make a compilation look cheap. The last four are of
+# a make that this runs under: one in another prints the folders that it enters.
 NOT_THE_READERS = ("SAFFRON_PLUGIN_PATH", "CMAKE_PREFIX_PATH", "CMAKE_CXX_COMPILER_LAUNCHER",
-                   "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE", "CXXFLAGS", "LDFLAGS", "MAKEFLAGS")
+                   "CMAKE_GENERATOR", "CMAKE_BUILD_TYPE", "CXXFLAGS", "LDFLAGS",
+                   "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL")
 
 
 class Wrong(Exception):
