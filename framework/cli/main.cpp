@@ -13,10 +13,13 @@
 
 #include <c10/util/Exception.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -73,9 +76,8 @@ std::string suggestion(const CLI::App& app, int argc, char** argv) {
   return saffron::host::did_you_mean(argv[1], names);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+// Parses the command line and obeys it.
+int run(int argc, char** argv) {
   CLI::App app(kAbout);
   app.name("saffron");
   app.footer(kFooter);
@@ -128,4 +130,17 @@ int main(int argc, char** argv) {
   }
   saffron::set_log_sink(nullptr);
   return code;
+}
+
+}  // namespace
+
+// What a command says is buffered, by C's stdout alone: whether it could be written shows at the
+// end.
+int main(int argc, char** argv) {
+  const int code = run(argc, argv);
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::cout) return code;
+  const std::string why = errno == 0 ? "" : ": " + std::generic_category().message(errno);
+  std::cerr << "error: cannot write to standard output" << why << "\n";
+  return code == 0 ? exit_code(saffron::ErrorKind::io) : code;
 }

@@ -1,5 +1,6 @@
 #include "framework/cli/commands.h"
 
+#include "framework/author/new_plugin.h"
 #include "framework/conformance/settings.h"
 #include "framework/conformance/test_plugin.h"
 #include "framework/graph/host_context.h"
@@ -44,6 +45,19 @@ void show_progress(const host::TestedCheck& check) {
   std::cerr << "\r\033[K" << check.subject << ' ' << check.id << std::flush;
 }
 
+// The command that does the same once more.
+std::string again(const TestOptions& options, const host::PluginTest& result) {
+  std::string out =
+      cat("saffron test-plugin ", host::shell_word(options.file), " --reproduce ", result.seed);
+  if (options.strictness > 0) out += cat(" --strictness ", options.strictness);
+  if (!options.config.empty()) out += cat(" --config ", host::shell_word(options.config));
+  for (const std::string& id : options.request.only) out += cat(" --only ", host::shell_word(id));
+  for (const std::string& component : options.request.components) {
+    out += cat(" --component ", host::shell_word(component));
+  }
+  return out;
+}
+
 int test(TestOptions& options) {
   if (options.list) {
     std::cout << host::list_of_checks();
@@ -58,12 +72,12 @@ int test(TestOptions& options) {
   const host::PluginTest result = terminal ? host::test_plugin(options.request, show_progress)
                                            : host::test_plugin(options.request);
   if (terminal) std::cerr << "\r\033[K" << std::flush;
-  std::cout << (options.json ? to_json(host::to_value(result), JsonStyle::pretty) + "\n"
-                             : host::text_of(result, options.only_failed));
+  std::cout << (options.json
+                    ? to_json(host::to_value(result, options.only_failed), JsonStyle::pretty) + "\n"
+                    : host::text_of(result, options.only_failed));
   if (result.passed()) return 0;
   if (!options.json) {
-    std::cout << "again, with the same draws:  saffron test-plugin " << options.file
-              << " --reproduce " << result.seed
+    std::cout << "again, with the same draws:  " << again(options, result)
               << "\nin a debugger:               add --in-process "
               << "--only ID --component KIND/NAME\n";
   }

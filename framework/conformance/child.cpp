@@ -5,6 +5,8 @@
 #include <saffron/error.h>
 #include <saffron/value.h>
 
+#include <ATen/Parallel.h>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -101,6 +103,8 @@ Ran run_in_fork(const Work& work, std::chrono::milliseconds timeout) {
   options.timeout = timeout;
   const ChildResult child = run_forked(
       [&] {
+        // What checks compute is small; more threads would wait for each other on a busy machine.
+        at::set_num_threads(1);
         if (!send_result(to_json(to_value(run_here(work))))) ::_exit(1);
       },
       options);

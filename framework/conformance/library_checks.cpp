@@ -34,12 +34,31 @@ Verdict loaded(const PluginFile& file) {
   return check(file, open_plugin(file));
 }
 
-// The same for what looks at the descriptor; that there is one is descriptor-consistency's business.
-template <Verdict (*check)(const PluginFile&, const saffron_plugin&)>
+// The descriptor, or a failure that says why there is none.
+struct Answer {
+  const saffron_plugin* plugin = nullptr;
+  Verdict failure;
+};
+
+Answer ask(saffron_plugin_entry_fn entry) {
+  Answer out;
+  try {
+    out.plugin = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
+    out.failure = failed("the entry returns no descriptor: a schema of it is wrong");
+  } catch (const std::exception& error) {
+    out.failure = failed(cat("the entry throws: ", error.what()));
+  } catch (...) {
+    out.failure = failed("the entry throws something that is not a std::exception");
+  }
+  return out;
+}
+
+// For what looks at the descriptor; that there is one is descriptor-consistency's business.
+template <Verdict (*check)(const PluginFile&, saffron_plugin_entry_fn, const saffron_plugin&)>
 Verdict described(const PluginFile& file, saffron_plugin_entry_fn entry) {
-  const saffron_plugin* plugin = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
-  if (plugin == nullptr) return skipped("see descriptor-consistency");
-  return check(file, *plugin);
+  const Answer answer = ask(entry);
+  if (answer.plugin == nullptr) return skipped("see descriptor-consistency");
+  return check(file, entry, *answer.plugin);
 }
 
 bool has_cuda() {
@@ -52,7 +71,9 @@ std::ptrdiff_t threads() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
-Verdict nothing_more(const PluginFile&, const saffron_plugin&) { return {}; }
+Verdict nothing_more(const PluginFile&, saffron_plugin_entry_fn, const saffron_plugin&) {
+  return {};
+}
 
 Verdict no_static_torch_registration(const PluginFile& file) {
   if (!read_dynamic_section(file).registers_operators) return {};
@@ -74,13 +95,14 @@ Verdict exports_only_entry(const PluginFile& file) {
 
 Verdict load_now_local(const PluginFile&, saffron_plugin_entry_fn) { return {}; }
 
-Verdict entry_idempotent(const PluginFile&, saffron_plugin_entry_fn entry) {
-  const saffron_plugin* first = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
-  if (first == entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR)) return {};
+Verdict entry_idempotent(const PluginFile&, saffron_plugin_entry_fn entry,
+                         const saffron_plugin& first) {
+  if (&first == entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR)) return {};
   return failed("a second call of the entry returns another descriptor");
 }
 
-Verdict entry_refuses_future_abi(const PluginFile&, saffron_plugin_entry_fn entry) {
+Verdict entry_refuses_future_abi(const PluginFile&, saffron_plugin_entry_fn entry,
+                                 const saffron_plugin&) {
   if (entry(SAFFRON_ABI_MAJOR + 1, 0) == nullptr) return {};
   return failed(cat("serves ABI ", SAFFRON_ABI_MAJOR + 1, ", which does not exist yet"));
 }
@@ -94,13 +116,14 @@ Verdict problems_of(const PluginFile& file, const saffron_plugin& plugin, bool d
 }
 
 Verdict descriptor_consistency(const PluginFile& file, saffron_plugin_entry_fn entry) {
-  const saffron_plugin* plugin = entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
-  if (plugin == nullptr) return failed("the entry returns no descriptor: a schema of it is wrong");
-  check_identity(*plugin, file);
-  return problems_of(file, *plugin, /*documentation=*/false);
+  const Answer answer = ask(entry);
+  if (answer.plugin == nullptr) return answer.failure;
+  check_identity(*answer.plugin, file);
+  return problems_of(file, *answer.plugin, /*documentation=*/false);
 }
 
-Verdict docs_complete(const PluginFile& file, const saffron_plugin& plugin) {
+Verdict docs_complete(const PluginFile& file, saffron_plugin_entry_fn,
+                      const saffron_plugin& plugin) {
   return problems_of(file, plugin, /*documentation=*/true);
 }
 
@@ -131,9 +154,9 @@ constexpr LibraryCheck kChecks[] = {
      single_libtorch},
     {"load-now-local", "it loads with every symbol found at once", 1, true, loaded<load_now_local>},
     {"entry-idempotent", "its entry returns one descriptor, however often it is called", 1, false,
-     loaded<entry_idempotent>},
+     loaded<described<entry_idempotent>>},
     {"entry-refuses-future-abi", "its entry refuses an ABI that it cannot know", 2, false,
-     loaded<entry_refuses_future_abi>},
+     loaded<described<entry_refuses_future_abi>>},
     {"descriptor-consistency", "its descriptor is the one that its file promises", 1, true,
      loaded<descriptor_consistency>},
     {"docs-complete", "every component and parameter says what it is", 3, false,

@@ -18,6 +18,8 @@ struct LibraryCheck {
 };
 [[nodiscard]] std::span<const LibraryCheck> library_checks();
 
+// The subject of these checks, in reports and in test-plugin.toml.
+inline constexpr const char* kLibrary = "library";
 // The check that no other run of the plugin printed to standard output; the runner decides it.
 inline constexpr const char* kSilentStdout = "silent-stdout";
 

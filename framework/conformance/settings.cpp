@@ -15,7 +15,7 @@ constexpr int kMostStrict = 10;
 
 class Reader {
  public:
-  Reader(const Value& root, testing::Settings& out) : out_(out) {
+  Reader(const Value& root, TestSettings& out) : out_(out) {
     for (const Value::Entry& entry : root.as_table()) {
       if (entry.key == "strictness") {
         strictness(entry.value);
@@ -50,6 +50,7 @@ class Reader {
     for (const Value::Entry& entry : value.as_table()) {
       if (entry.value.is_table()) {
         out_.options.push_back({entry.key, entry.value});
+        out_.options_at.push_back(entry.key_origin);
       } else {
         problem(entry.value.origin(),
                 cat("[options.\"kind/name\"] is a table of that component's parameters, not ",
@@ -63,6 +64,7 @@ class Reader {
     for (const Value::Entry& entry : value.as_table()) {
       if (entry.value.is_string() && !entry.value.as_string().empty()) {
         out_.off.push_back({entry.key, entry.value.as_string()});
+        out_.off_at.push_back(entry.key_origin);
       } else {
         problem(entry.value.origin(),
                 cat("'", entry.key, "' is switched off with a reason, a string, not ",
@@ -71,19 +73,19 @@ class Reader {
     }
   }
 
-  testing::Settings& out_;
+  TestSettings& out_;
   std::string problems_;
 };
 
 }  // namespace
 
-testing::Settings read_test_settings(const std::filesystem::path& path) {
+TestSettings read_test_settings(const std::filesystem::path& path) {
   const TomlText text = parse_toml(read_text(path), path.string());
   std::string problems;
   for (const Problem& problem : text.problems) {
     problems += cat(problems.empty() ? "" : "\n", problem.origin.text(), ": ", problem.message);
   }
-  testing::Settings out;
+  TestSettings out;
   if (problems.empty()) problems = Reader(text.root, out).problems();
   if (!problems.empty()) throw Error(problems);
   return out;

@@ -2,8 +2,8 @@
 
 #include "framework/conformance/child.h"
 #include "framework/conformance/library_checks.h"
+#include "framework/conformance/names.h"
 #include "framework/graph/host_context.h"
-#include "framework/loader/abi_rows.h"
 #include "framework/loader/load.h"
 
 #include <saffron/error.h>
@@ -19,17 +19,9 @@ using testing::Outcome;
 using testing::Subject;
 using testing::Verdict;
 
-constexpr const char* kLibrary = "library";
+constexpr std::string_view kLoads = "load-now-local";
+constexpr std::string_view kFirstAsked = "entry-idempotent";  // the first that calls the entry
 constexpr int kScanAttempts = 3;  // a busy machine makes a quick scan slow
-
-const saffron_component& row_of(const PluginFile& file, const PluginFile::Component& component) {
-  const saffron_plugin* plugin = open_plugin(file)(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
-  if (plugin == nullptr) throw Error("the plugin's entry returns no descriptor");
-  for (const saffron_component& row : components_of(*plugin)) {
-    if (component.kind == row.kind && component.name == row.name) return row;
-  }
-  throw Error(cat("the plugin's descriptor has no ", component.kind, " '", component.name, "'"));
-}
 
 class Runner {
  public:
@@ -39,7 +31,7 @@ class Runner {
     check_tag(out_.file);
     out_.seed = request.settings.seed;
     out_.strictness = request.settings.strictness;
-    check_names();
+    check_names(request, out_.file);
   }
 
   PluginTest run() {
@@ -53,33 +45,6 @@ class Runner {
   }
 
  private:
-  // Ids and components that somebody named must exist.
-  void check_names() const {
-    std::vector<std::string> ids = {kSilentStdout};
-    for (const LibraryCheck& check : library_checks()) ids.emplace_back(check.id);
-    for (const Check& check : testing::checks()) ids.emplace_back(check.id);
-    const auto need = [](const std::string& word, const std::vector<std::string>& words,
-                         const char* what) {
-      if (std::find(words.begin(), words.end(), word) != words.end()) return;
-      Error error(cat("there is no ", what, " '", word, "'"));
-      std::string near = nearest(word, words.data(), words.size());
-      for (const std::string& whole : words) {  // "l1" for "regularizer/l1"
-        if (whole.ends_with('/' + word)) near = whole;
-      }
-      throw near.empty() ? error : error.with_help(cat("did you mean '", near, "'?"));
-    };
-    for (const std::string& id : request_.only) need(id, ids, "check");
-    std::vector<std::string> components;
-    for (const auto& c : out_.file.components) components.push_back(cat(c.kind, '/', c.name));
-    for (const std::string& name : request_.components) need(name, components, "component");
-    for (const auto& of : request_.settings.options) need(of.component, components, "component");
-    for (const auto& off : request_.settings.off) {
-      const std::size_t space = off.what.find(' ');
-      need(off.what.substr(space == std::string::npos ? 0 : space + 1), ids, "check");
-      if (space != std::string::npos) need(off.what.substr(0, space), components, "component");
-    }
-  }
-
   [[nodiscard]] bool recorded(std::string_view id, int strictness) const {
     if (request_.only.empty()) return strictness <= request_.settings.strictness;
     return std::find(request_.only.begin(), request_.only.end(), id) != request_.only.end();
@@ -91,8 +56,8 @@ class Runner {
   }
   [[nodiscard]] bool wanted(const PluginFile::Component& component) const {
     const auto& names = request_.components;
-    return names.empty() || std::find(names.begin(), names.end(),
-                                      cat(component.kind, '/', component.name)) != names.end();
+    return names.empty() ||
+           std::find(names.begin(), names.end(), name_of(component)) != names.end();
   }
 
   Ran ran(const Work& work) const {
@@ -111,8 +76,8 @@ class Runner {
     return check.verdict;
   }
 
-  // The checks of the file. False when the host would not use it. A file that does not load is not
-  // asked for more.
+  // The checks of the file. False when the host would not use it. A file that does not load, or
+  // whose entry crashes, is not asked for more.
   bool libraries() {
     std::string dead;
     bool usable = true;
@@ -126,9 +91,10 @@ class Runner {
       const Outcome outcome = library(check).outcome;
       const bool wrong = outcome == Outcome::failed || outcome == Outcome::crashed;
       usable = usable && !(wrong && check.needed);
-      if (wrong && std::string_view(check.id) == "load-now-local") dead = check.id;
+      const bool crashed = outcome == Outcome::crashed && check.id == kFirstAsked;
+      if (crashed || (wrong && check.id == kLoads)) dead = check.id;
     }
-    return usable;
+    return usable && dead.empty();
   }
 
   Verdict library(const LibraryCheck& check) {
@@ -149,7 +115,7 @@ class Runner {
 
   // A component that cannot even be made, or destroyed, is not asked for more.
   void test(const PluginFile::Component& component) {
-    const std::string subject = cat(component.kind, '/', component.name);
+    const std::string subject = name_of(component);
     std::string dead;
     for (const Check* check : testing::checks_for(component.kind)) {
       if (!wanted(check->id, check->strictness)) continue;

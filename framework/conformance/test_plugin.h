@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/conformance/settings.h"
 #include "framework/loader/elf_tag.h"
 #include "framework/loader/sandbox.h"
 
@@ -18,7 +19,7 @@ namespace saffron::host {
 
 struct TestRequest {
   std::filesystem::path file;
-  testing::Settings settings;
+  TestSettings settings;
   std::vector<std::string> only;        // ids of checks; empty = all of the strictness
   std::vector<std::string> components;  // "kind/name"; empty = all
   bool in_process = false;              // for a debugger
@@ -42,13 +43,13 @@ struct PluginTest {
   [[nodiscard]] bool passed() const;  // nothing failed or crashed
 };
 
-// Error (plugin) when the file is no plugin for this host; Error (invalid), with near names, for ids
-// and components that do not exist. `done` hears of each check as it ends.
+// Error (plugin) when the file is no plugin for this host; Error (invalid), with near names, for
+// ids, components and parameters that do not exist. `done` hears of each check as it ends.
 [[nodiscard]] PluginTest test_plugin(const TestRequest& request,
                                      const std::function<void(const TestedCheck&)>& done = {});
 
 // {plugin, version, file, seed, strictness, checks: [{subject, id, outcome, message, seconds}], counts}
-[[nodiscard]] Value to_value(const PluginTest& test);
+[[nodiscard]] Value to_value(const PluginTest& test, bool only_failed);
 // One line a check, one block a subject; only those that did not pass when `only_failed`.
 [[nodiscard]] std::string text_of(const PluginTest& test, bool only_failed);
 // Every check by group, with its sentence and strictness.

@@ -23,14 +23,21 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-// Later lines of a message stand under its first.
+// Later lines of a message stand under its first. Control characters of a plugin's words would be the
+// terminal's orders.
 std::string indented(const std::string& message, std::size_t by) {
   std::string out;
   for (const char c : message) {
-    out += c;
+    const bool control =
+        (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == '\x7f';
+    out += control ? '?' : c;
     if (c == '\n') out.append(by, ' ');
   }
   return out;
+}
+
+bool is_quiet(const TestedCheck& check) {
+  return check.verdict.outcome == Outcome::passed || check.verdict.outcome == Outcome::skipped;
 }
 
 std::string counts(const PluginTest& test) {
@@ -49,7 +56,7 @@ std::string row(const char* id, int strictness, const char* sentence) {
 
 }  // namespace
 
-Value to_value(const PluginTest& test) {
+Value to_value(const PluginTest& test, bool only_failed) {
   Value out = Value::table();
   out.set("plugin", Value(test.file.id));
   out.set("version", Value(test.file.version));
@@ -58,6 +65,7 @@ Value to_value(const PluginTest& test) {
   out.set("strictness", Value(test.strictness));
   Value checks = Value::list();
   for (const TestedCheck& check : test.checks) {
+    if (only_failed && is_quiet(check)) continue;
     Value& one = checks.push(Value::table());
     one.set("subject", Value(check.subject));
     one.set("id", Value(check.id));
@@ -81,7 +89,7 @@ std::string text_of(const PluginTest& test, bool only_failed) {
   std::string subject;
   for (const TestedCheck& check : test.checks) {
     const Outcome outcome = check.verdict.outcome;
-    if (only_failed && (outcome == Outcome::passed || outcome == Outcome::skipped)) continue;
+    if (only_failed && is_quiet(check)) continue;
     if (check.subject != subject) out += cat('\n', subject = check.subject, '\n');
     const std::string& message =
         outcome == Outcome::passed ? check.sentence : check.verdict.message;

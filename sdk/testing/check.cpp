@@ -86,8 +86,9 @@ Value Settings::options_of(std::string_view kind, std::string_view name) const {
 
 std::string Settings::off_reason(std::string_view kind, std::string_view name,
                                  std::string_view id) const {
+  const std::string subject = name.empty() ? std::string(kind) : cat(kind, '/', name);
   for (const Off& one : off) {
-    if (one.what == id || one.what == cat(kind, '/', name, ' ', id)) return one.reason;
+    if (one.what == id || one.what == cat(subject, ' ', id)) return one.reason;
   }
   return {};
 }

@@ -26,7 +26,8 @@ Value in_list(const saffron_param& param, Value value) {
 // The toy world behind every reference of one component; equal names are one object.
 class ToyServices final : public Services {
  public:
-  explicit ToyServices(const Subject::Setup& setup) : context_(setup.seed, setup.dtype) {}
+  explicit ToyServices(const Subject::Setup& setup)
+      : context_(setup.seed, setup.dtype, setup.device) {}
 
   [[nodiscard]] std::shared_ptr<void> reference(std::string_view kind, const std::string& node,
                                                 const Origin&) override {

@@ -48,7 +48,8 @@ typedef struct saffron_param {
   const char* doc;
   const char* unit;
   const char* default_json;   /* canonical JSON; NULL when there is none */
-  const char* range;          /* "> 0", "[0, 1]" */
+  const char* range;          /* "> 0", "[0, 1]"; that a string or list must not be empty is not
+                                 declared: only `decode` says so */
   const char* const* choices; /* of a string */
   uint32_t choice_count;
   const char* component_kind; /* of a reference or a nested component */

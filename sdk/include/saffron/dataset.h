@@ -24,7 +24,8 @@ struct DatasetInfo {
   std::string description;      // "2 files, 5.1 MB, 1,204,332 tokens"
 };
 
-// Rows of a dataset, padded to one length.
+// Rows of a dataset, padded at the end to one length, at most info().length; it may be another for
+// other rows beside them. Padding holds valid values (ids below the vocabulary's size).
 struct DataRows {
   at::Tensor values;  // tokens: int64 [n, T]; signal, labelled: float32 [n, C, T] or [n, D]
   at::Tensor mask;    // bool [n, T], false = padding; undefined = no padding

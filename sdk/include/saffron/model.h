@@ -52,7 +52,8 @@ struct RunResult {
 
 // Runs token sequences and exposes its sites.
 //
-//   run(tokens, taps, edits, logits)   tokens int64 [B, T]; causal models never look ahead
+//   run(tokens, taps, edits, logits)   tokens int64 [B, T]
+//   causal: taps and logits at position t depend on tokens 0..t alone; so is every Tunable model
 //
 // Differentiable through the edits when grad mode is on; parameters are frozen. Stops after the last
 // tapped or edited site unless logits are asked for. Leaves nothing behind: no hook, no cache.

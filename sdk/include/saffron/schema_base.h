@@ -164,7 +164,7 @@ struct Rule {
 [[nodiscard]] inline Rule required() { return {.required = true}; }
 [[nodiscard]] inline Rule hashed_file() { return {.hashed = true}; }
 [[nodiscard]] inline Rule not_in_hash() { return {.unhashed = true}; }
-[[nodiscard]] inline Rule not_empty() { return {.not_empty = true}; }
+[[nodiscard]] inline Rule not_empty() { return {.not_empty = true}; }  // "" and [] are problems
 [[nodiscard]] inline Rule hidden() { return {.hidden = true}; }
 [[nodiscard]] inline Rule unit(const char* text) { return {.unit = text}; }
 [[nodiscard]] inline Rule formerly(const char* name) { return {.alias = name}; }

@@ -44,7 +44,8 @@ class SAFFRON_EXPORT ScoreBatch {
 };
 
 // What a scorer collects. merge(b) after adding x to a and y to b equals adding x and y to a, up to
-// rounding; save and load carry it between ranks. finish may be called once, after the last merge.
+// rounding; save and load carry it between ranks, and copy: no later add changes a State, nor a
+// State the accumulator. finish may be called once, after the last merge.
 class SAFFRON_EXPORT Accumulator {
  public:
   virtual ~Accumulator();

@@ -21,7 +21,7 @@ struct StreamInfo {
 
 struct SourceInfo {
   std::int64_t blocks = 0;      // how many there are; kEndless for a generator
-  std::int64_t block_rows = 0;  // rows of every block but the last, which may be shorter
+  std::int64_t block_rows = 0;  // the most rows of a block; endless: the rows of every block
   bool ordered = false;  // rows of a block are contexts one after another (`origin` says which)
   // Rows of one block are no more alike than rows of any two (drawn independently, or shuffled
   // already): the host shuffles each block by itself. Otherwise it mixes those of several blocks.
@@ -34,7 +34,7 @@ inline constexpr std::int64_t kEndless = std::numeric_limits<std::int64_t>::max(
 // Rows of one block. Row r of every stream describes the same event.
 struct ActivationRows {
   std::vector<at::Tensor>
-      streams;        // [R, width] each, float32 or float64, in the order of streams()
+      streams;        // [R, width] each, in Context::dtype(), in the order of streams()
   at::Tensor origin;  // int64 [R, 2]: dataset row and position in it; undefined = none
 };
 
@@ -63,7 +63,7 @@ class SAFFRON_EXPORT Source {
   [[nodiscard]] virtual const std::vector<StreamInfo>& streams() const = 0;
   [[nodiscard]] virtual const SourceInfo& info() = 0;
   [[nodiscard]] virtual ActivationRows block(std::int64_t index) = 0;
-  // Rows of block `index` without making it: block_rows, or fewer for the last.
+  // Rows of block `index` without making it, 0 to block_rows; block_rows unless overridden.
   [[nodiscard]] virtual std::int64_t rows_of(std::int64_t index);
 };
 

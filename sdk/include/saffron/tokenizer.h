@@ -30,7 +30,7 @@ class SAFFRON_EXPORT Tokenizer {
   // Error (data) on invalid UTF-8, with the byte offset.
   [[nodiscard]] virtual std::vector<std::int32_t> encode(std::string_view text,
                                                          bool special) const = 0;
-  // The bytes of one token; may be a part of a character.
+  // The bytes of one token, maybe part of a character; of a special one, its spelling or nothing.
   [[nodiscard]] virtual std::string bytes(std::int32_t id) const = 0;
   // "<|im_start|>" for special tokens, as the vocabulary spells it otherwise.
   [[nodiscard]] virtual std::string spelling(std::int32_t id) const = 0;

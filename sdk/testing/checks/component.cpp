@@ -133,6 +133,8 @@ Verdict bfloat16(const Subject& subject) {
     static_cast<void>(use(*fresh(subject), {.dtype = at::kBFloat16}));
   } catch (const Error&) {
     return {};  // refused in words
+  } catch (const Finding&) {
+    throw;
   } catch (const std::exception& error) {
     warn(cat("bfloat16 inputs are neither taken nor refused in words: ",
              std::string(error.what()).substr(0, 120)));

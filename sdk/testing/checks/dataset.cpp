@@ -107,6 +107,7 @@ Verdict rows_stay(const Subject& subject) {
 }
 
 Verdict rows_from_two_threads(const Subject& subject) {
+  need_deterministic(subject);
   const auto dataset = dataset_of(subject);
   const Rows rows = some_rows(subject, *dataset, "rows-from-two-threads");
   const Rows back(rows.rbegin(), rows.rend());
@@ -184,6 +185,11 @@ Verdict declared_shape_and_range(const Subject& subject) {
                               rows.mask.sizes() != at::IntArrayRef({count, length}))) {
     fail(cat("the mask is ", describe(rows.mask), ", expected bool [", count, ", ", length, "]"));
   }
+  if (rows.mask.defined() && length > 1) {
+    const at::Tensor before = rows.mask.narrow(1, 0, length - 1);
+    const at::Tensor after = rows.mask.narrow(1, 1, length - 1);
+    if (after.gt(before).any().item<bool>()) fail("the mask has padding before values of a row");
+  }
   const at::Tensor& labels = rows.labels;
   if (labels.defined() &&
       ((labels.scalar_type() != at::kFloat && labels.scalar_type() != at::kLong) ||
@@ -236,7 +242,8 @@ Verdict tokenizer_knows_the_ids(const Subject& subject) {
 
 constexpr Check kChecks[] = {
     {"declared-shape-and-range", "dataset",
-     "values, mask and labels have the declared type, shape and length, ids are in the vocabulary",
+     "values, mask and labels have the declared type, shape and length, ids are in the vocabulary, "
+     "padding is at the end",
      1, declared_shape_and_range},
     {"rows-are-pure", "dataset",
      "a row is a function of its number: the same in any order, alone, twice, on any instance", 1,

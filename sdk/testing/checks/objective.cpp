@@ -40,6 +40,7 @@ Verdict scalar_and_finite(const Subject& subject) {
 
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
   check_gradient(
       [&] {
         auto objective = subject.make<Objective>({.dtype = at::kDouble});

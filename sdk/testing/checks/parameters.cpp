@@ -54,9 +54,16 @@ std::string problems(const Decoded& decoded) {
   return text;
 }
 
+// Whether a problem is one of this parameter: its name is a whole part of the path, below the
+// component's own ("regularizer.slow.low" is of `low`).
 bool names(const Decoded& decoded, const char* name) {
   return std::any_of(decoded.problems.begin(), decoded.problems.end(), [&](const Problem& problem) {
-    return !problem.warning && problem.path.find(name) != std::string::npos;
+    if (problem.warning) return false;
+    const std::string path = problem.path + '.';
+    const std::string own = decoded.path.empty() ? std::string() : decoded.path + '.';
+    const std::size_t below = path.starts_with(own) ? own.size() : 0;
+    return ('.' + path.substr(below)).find(cat('.', name, '.')) != std::string::npos ||
+           path.find(cat('.', name, '[')) != std::string::npos;
   });
 }
 

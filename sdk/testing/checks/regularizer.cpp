@@ -76,6 +76,7 @@ Verdict scalar_and_finite(const Subject& subject) {
 
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
   const Bench bench(subject);
   check_gradient(
       [&] {

@@ -71,6 +71,7 @@ class Probe {
 
 Verdict sae_gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
   const Subject::Setup setup{.dtype = at::kDouble};
   ToyTraining training(subject, setup);
   if (!training.trainable()) skip("has nothing to train");

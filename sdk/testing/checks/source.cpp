@@ -60,11 +60,12 @@ Verdict rows_of_agrees(const Subject& subject) {
   for (const std::int64_t block : some_blocks(*source)) {
     const std::int64_t rows = row_count(source->block(block)), said = source->rows_of(block);
     if (rows != said) fail(cat("rows_of(", block, ") is ", said, ", and the block has ", rows));
-    const bool last = block + 1 == info.blocks;
-    if (last ? rows < 1 || rows > info.block_rows : rows != info.block_rows) {
-      fail(cat("block ", block, " of ", info.blocks, " has ", rows,
-               " rows, and info().block_rows is ", info.block_rows,
-               "; only the last block may have fewer"));
+    if (rows > info.block_rows) {
+      fail(cat("block ", block, " has ", rows, " rows; info().block_rows is ", info.block_rows));
+    }
+    if (info.blocks == kEndless && rows < info.block_rows) {
+      fail(cat("block ", block, " has ", rows, " rows; all of an endless source have ",
+               info.block_rows, ", its info().block_rows"));
     }
   }
   return {};
@@ -82,11 +83,11 @@ Verdict declared_shape_and_dtype(const Subject& subject) {
     const std::int64_t count = row_count(rows);
     for (std::size_t s = 0; s < streams.size(); ++s) {
       const at::Tensor& x = rows.streams[s];
-      const bool floats =
-          x.defined() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+      const bool floats = x.defined() && x.scalar_type() == Subject::Setup().dtype;
       if (!floats || x.sizes() != at::IntArrayRef({count, streams[s].width})) {
         fail(cat("stream '", streams[s].name, "' of block ", block, " is ", describe(x),
-                 ", expected float32 or float64 [", count, ", ", streams[s].width, "]"));
+                 ", expected float32, its Context's dtype, and [", count, ", ", streams[s].width,
+                 "]"));
       }
     }
     const at::Tensor& origin = rows.origin;
@@ -239,7 +240,7 @@ constexpr Check kChecks[] = {
     {"streams-have-names", "source", "streams have names of their own and a width", 1,
      streams_have_names},
     {"declared-shape-and-dtype", "source",
-     "blocks have the streams that are declared, float32 or float64 [rows, width], and int64 "
+     "blocks have the streams that are declared, [rows, width] in the Context's dtype, and int64 "
      "origins",
      1, declared_shape_and_dtype},
     {"finite-rows", "source", "no number is infinite or NaN", 1, finite_rows},
@@ -249,7 +250,7 @@ constexpr Check kChecks[] = {
     {"epoch-ends", "source", "blocks that there are not are refused; an endless source goes on", 2,
      epoch_ends},
     {"rows-of-agrees", "source",
-     "rows_of says how many rows a block has: block_rows, or fewer for the last", 2,
+     "rows_of says how many rows a block has: at most block_rows, if endless just as many", 2,
      rows_of_agrees},
     {"shards-partition-exactly", "source", "an epoch, shared among ranks, holds no row twice", 3,
      shards_partition_exactly},

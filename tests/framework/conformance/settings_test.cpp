@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-testing::Settings read(const std::string& text) {
+TestSettings read(const std::string& text) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "test-plugin.toml";
   std::ofstream(path) << text;
@@ -31,16 +31,23 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(TestSettings, OptionsOffAndStrictness) {
-  const testing::Settings settings = read(
+  const TestSettings settings = read(
       "strictness = 7\n"
       "[options.\"dataset/text\"]\nfiles = [\"a.txt\"]\n"
-      "[off]\n\"bfloat16\" = \"counts\"\n\"dataset/text scan\" = \"slow disk\"\n");
+      "[off]\n\"bfloat16\" = \"counts\"\n\"dataset/text scan\" = \"slow disk\"\n\"library "
+      "scan-time\" = \"c\"\n");
   EXPECT_EQ(settings.strictness, 7);
   EXPECT_EQ(to_toml(settings.options_of("dataset", "text")), "{ files = [\"a.txt\"] }");
   EXPECT_EQ(settings.options_of("dataset", "tokens"), Value::table());
   EXPECT_EQ(settings.off_reason("sae", "relu", "bfloat16"), "counts");
   EXPECT_EQ(settings.off_reason("dataset", "text", "scan"), "slow disk");
   EXPECT_EQ(settings.off_reason("dataset", "tokens", "scan"), "");
+  EXPECT_EQ(settings.off_reason("library", "", "scan-time"), "c");
+  EXPECT_EQ(settings.off_reason("dataset", "text", "scan-time"), "");
+  ASSERT_EQ(settings.options_at.size(), 1U);
+  EXPECT_EQ(settings.options_at[0].line, 2);
+  ASSERT_EQ(settings.off_at.size(), 3U);
+  EXPECT_EQ(settings.off_at[1].line, 6);
 }
 
 TEST(TestSettings, EveryMistakeWithItsPlace) {

@@ -1,4 +1,7 @@
 #include "framework/conformance/test_plugin.h"
+#include "framework/conformance/settings.h"
+
+#include "tests/temporary_folder.h"
 
 #include <saffron/error.h>
 
@@ -6,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 namespace saffron::host {
 namespace {
@@ -68,9 +72,49 @@ TEST(TestPlugin, NamesThatDoNotExist) {
   EXPECT_THAT(refusal(file), HasSubstr("README.md"));
 }
 
+// All at once, each with its place.
+TEST(TestPlugin, NamesInItsFileThatDoNotExist) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "test-plugin.toml";
+  std::ofstream(path) << "[options.\"sae/rely\"]\n"
+                         "width = 8\n"
+                         "[options.\"sae/relu\"]\n"
+                         "widht = 8\n"
+                         "width = \"8\"\n"
+                         "[off]\n"
+                         "shapess = \"a\"\n"
+                         "\"sae/relu rows-stay\" = \"a dataset's\"\n"
+                         "\"libary scan-time\" = \"a\"\n"
+                         "\"library shapes\" = \"an SAE's\"\n"
+                         "\"library scan-time\" = \"right\"\n";
+  TestRequest wrong = request();
+  wrong.settings = read_test_settings(path);
+  const std::string at = path.string() + ':', text = refusal(wrong);
+  EXPECT_EQ(text, at +
+                      "1:10: there is no component 'sae/rely'\n  help: did you mean 'sae/relu'?\n" +
+                      at + "4:1: relu.widht: unknown key\n  help: did you mean 'width'?\n" + at +
+                      "5:9: relu.width: expected int, got string \"8\"\n"
+                      "  help: write 8 without quotes\n" +
+                      at + "7:1: there is no check 'shapess'\n  help: did you mean 'shapes'?\n" +
+                      at + "8:1: there is no check 'rows-stay' of sae/relu\n" + at +
+                      "9:1: there is no component 'libary'\n  help: did you mean 'library'?\n" +
+                      at + "10:1: there is no check 'shapes' of the library");
+}
+
+// What the options lack skips checks; it is no mistake of the file.
+TEST(TestPlugin, OptionsThatLackOneAreTaken) {
+  TestRequest lacking = request({"rows-stay"});
+  lacking.file = std::filesystem::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtext.so";
+  lacking.settings.options = {{"dataset/text", from_json(R"({"context": 16})", "options")}};
+  const PluginTest test = test_plugin(lacking);
+  ASSERT_EQ(test.checks.size(), 1U);
+  EXPECT_EQ(test.checks[0].verdict.outcome, Outcome::skipped);
+  EXPECT_THAT(test.checks[0].verdict.message, HasSubstr("needs a value for 'files'"));
+}
+
 TEST(TestPlugin, WhatIsSwitchedOffSaysWhy) {
   TestRequest off = request();
-  off.settings.off = {{"scan-time", "a network disk"}, {"sae/relu shapes", "a reason"}};
+  off.settings.off = {{"library scan-time", "a network disk"}, {"sae/relu shapes", "a reason"}};
   const PluginTest test = test_plugin(off);
   EXPECT_EQ(test.count(Outcome::skipped), 2U);
   EXPECT_EQ(test.checks[0].verdict.message, "switched off: a network disk");
@@ -88,7 +132,7 @@ TEST(TestPlugin, ReportsAsTextAndJson) {
   EXPECT_THAT(text, HasSubstr("library\n  passed   scan-time"));
   EXPECT_THAT(text, HasSubstr("2 passed\n"));
   EXPECT_THAT(text_of(test, true), Not(HasSubstr("scan-time")));
-  const Value json = to_value(test);
+  const Value json = to_value(test, false);
   EXPECT_EQ(json.at("plugin").as_string(), "org.saffron.relu");
   EXPECT_EQ(json.at("checks").as_list()[1].at("outcome").as_string(), "passed");
   EXPECT_EQ(json.at("counts").at("passed").as_int(), 2);

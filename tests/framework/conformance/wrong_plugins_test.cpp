@@ -132,6 +132,29 @@ TEST(WrongLibraries, ThatTheLoaderRefuses) {
   expect_only(tested(tests_folder() / "plugins" / "libfixture_two_torches.so"), "single-libtorch");
 }
 
+// One fault: what needs a descriptor is skipped.
+TEST(WrongLibraries, WhoseEntryGivesNoDescriptor) {
+  for (const char* name : {"null_entry", "throwing_entry"}) {
+    SCOPED_TRACE(name);
+    const PluginTest test =
+        tested(tests_folder() / "plugins" / (std::string("libfixture_") + name + ".so"));
+    expect_only(test, "descriptor-consistency");
+    for (const TestedCheck& check : test.checks) {
+      EXPECT_EQ(check.subject, "library");
+      if (!check.id.starts_with("entry-")) continue;
+      EXPECT_EQ(check.verdict.outcome, Outcome::skipped) << check.id;
+      EXPECT_EQ(check.verdict.message, "see descriptor-consistency") << check.id;
+    }
+  }
+}
+
+TEST(WrongLibraries, WhoseEntryCrashes) {
+  const PluginTest test =
+      tested(tests_folder() / "wrong_libraries" / "libwrong_library_entry_crashes.so");
+  expect_only(test, "entry-idempotent");
+  EXPECT_EQ(test.count(Outcome::crashed), 1U);
+}
+
 // A library that aborts inside dlopen: nothing more is asked of it.
 TEST(WrongLibraries, ThatCrashWhenTheyAreLoaded) {
   const PluginTest test = tested(tests_folder() / "plugins" / "libfixture_crash_on_load.so");
@@ -142,6 +165,43 @@ TEST(WrongLibraries, ThatCrashWhenTheyAreLoaded) {
       EXPECT_THAT(check.verdict.message, HasSubstr("crashed with SIGABRT"));
     }
   }
+}
+
+// What declares that it is not deterministic is not compared with itself.
+TEST(RightComponents, ThatAreNotDeterministic) {
+  const std::map<std::string, std::vector<std::string>> compared = {
+      {"dataset", {"rows-are-pure", "rows-from-two-threads"}},
+      {"regularizer", {"float64", "gradient-matches-finite-difference", "scale-degree"}}};
+  for (const auto& [kind, ids] : compared) {
+    std::vector<std::string> only = {"deterministic-same-seed", "two-instances-independent"};
+    only.insert(only.end(), ids.begin(), ids.end());
+    const PluginTest test = tested(tests_folder() / "wrong" / cat("libwrong_", kind, ".so"), only);
+    std::size_t skipped = 0;
+    for (const TestedCheck& check : test.checks) {
+      if (check.subject != cat(kind, "/right_but_noisy")) continue;
+      EXPECT_EQ(check.verdict.message, "declares that it is not deterministic") << check.id;
+      skipped += check.verdict.outcome == Outcome::skipped ? 1 : 0;
+    }
+    EXPECT_EQ(skipped, only.size()) << kind;
+  }
+}
+
+// What wants more than the toy world has is skipped, and one warning says so.
+TEST(RightComponents, ThatRefuseTheToyWorld) {
+  const PluginTest test = tested(tests_folder() / "wrong" / "libwrong_choosy.so");
+  EXPECT_TRUE(test.passed());
+  const std::string refusal =
+      "takes no step of one to 3 toy SAEs: SAE 'toy0' has no code of four spaces";
+  std::size_t told = 0;
+  for (const TestedCheck& check : test.checks) {
+    if (check.verdict.message.find(refusal) == std::string::npos) continue;
+    ++told;
+    EXPECT_EQ(check.verdict.outcome,
+              check.id == "scalar-and-finite" ? Outcome::warning : Outcome::skipped)
+        << check.id;
+  }
+  EXPECT_GT(told, 10U);
+  EXPECT_EQ(test.count(Outcome::warning), 1U);
 }
 
 // Crash, abort, hang, exit and foreign exceptions: the report comes all the same.
