@@ -80,6 +80,15 @@ Prepared prepare_again(RecipeRequest recipe, const ExportRequest& request) {
   }
 }
 
+void read_normalisations(const SafetensorsFile& file, const TrainedSae& sae, CanonicalSae& out) {
+  if (file.find("input_mean") == nullptr) return;
+  out.input_mean = file.tensor("input_mean").clone();
+  out.input_scale = file.tensor("input_scale").clone();
+  if (sae.predicts == sae.reads) return;
+  out.output_mean = file.tensor("output_mean").clone();
+  out.output_scale = file.tensor("output_scale").clone();
+}
+
 // "folder/" as "folder": formats put names beside it.
 fs::path without_last_slash(const fs::path& folder) {
   return folder.has_filename() ? folder : folder.parent_path();
@@ -132,10 +141,7 @@ fs::path export_sae(const ExportRequest& request) {
   use.use = use.id = request.format;
   const auto format = prepared.objects().create<Format>(use, "export", 0);
   CanonicalSae canonical = guard(sae_place, [&] { return exportable->canonical(); });
-  if (stored.find("input_mean") != nullptr) {
-    canonical.input_mean = stored.tensor("input_mean").clone();
-    canonical.input_scale = stored.tensor("input_scale").clone();
-  }
+  read_normalisations(stored, *trained, canonical);
   const fs::path output = without_last_slash(request.output);
   guard(format_place, [&] {
     try {

@@ -13,15 +13,23 @@ namespace saffron::host {
 namespace fs = std::filesystem;
 namespace {
 
-void add_normalisation(const TrainedSae& sae, NamedTensors& tensors) {
+void add_normalisation(const Normalisation& normalisation, std::int64_t width,
+                       const std::string& name, NamedTensors& tensors) {
+  tensors.emplace_back(name + "_mean", normalisation.mean.defined()
+                                           ? normalisation.mean.to(at::kFloat).contiguous()
+                                           : at::zeros({width}));
+  tensors.emplace_back(name + "_scale", at::full({width}, normalisation.scale, at::kFloat));
+}
+
+// Of the one stream that is read and, where it is another, of the one that is predicted.
+void add_normalisations(const TrainedSae& sae, NamedTensors& tensors) {
   const auto* source = dynamic_cast<const Normalised*>(sae.source.get());
   if (source == nullptr || sae.reads.size() != 1) return;
-  const Normalisation& normalisation = source->normalisation(sae.reads[0]);
-  const std::int64_t width = sae.shape.reads[0].width;
-  tensors.emplace_back("input_mean", normalisation.mean.defined()
-                                         ? normalisation.mean.to(at::kFloat).contiguous()
-                                         : at::zeros({width}));
-  tensors.emplace_back("input_scale", at::full({width}, normalisation.scale, at::kFloat));
+  add_normalisation(source->normalisation(sae.reads[0]), sae.shape.reads[0].width, "input",
+                    tensors);
+  if (sae.predicts.size() != 1 || sae.predicts == sae.reads) return;
+  add_normalisation(source->normalisation(sae.predicts[0]), sae.shape.predicts[0].width, "output",
+                    tensors);
 }
 
 }  // namespace
@@ -61,7 +69,7 @@ void read_trained(const fs::path& file, TrainedSae& sae) {
 void write_weights(const fs::path& file, const Member& member, const TrainedSae& sae) {
   NamedTensors tensors(sae.parameters.begin(), sae.parameters.end());
   for (const auto& [name, buffer] : sae.buffers) tensors.emplace_back("buffer/" + name, buffer);
-  add_normalisation(sae, tensors);
+  add_normalisations(sae, tensors);
   write_safetensors(file, tensors,
                     {{"format", "saffron-sae/1"},
                      {"name", member.name},

@@ -1,7 +1,12 @@
 #include "framework/train/parameters.h"
 
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <new>
 
 namespace saffron::host {
 namespace {
@@ -30,6 +35,21 @@ std::vector<std::int64_t> stacked(std::size_t members, const std::vector<std::in
   return out;
 }
 
+// Large tensors lie on the system's large pages where it gives them (transparent huge pages on request):
+// a step gathers rows of W from all over it, and with pages of 4 kB nearly every row costs a walk
+// through the page tables.
+at::Tensor zeros(const std::vector<std::int64_t>& shape, at::ScalarType dtype) {
+  constexpr std::size_t kLargePage = std::size_t{1} << 21;
+  std::size_t bytes = c10::elementSize(dtype);
+  for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
+  if (bytes < kLargePage) return at::zeros(shape, dtype);
+  const std::size_t whole = (bytes + kLargePage - 1) / kLargePage * kLargePage;
+  void* memory = std::aligned_alloc(kLargePage, whole);
+  if (memory == nullptr) throw std::bad_alloc();
+  (void)::madvise(memory, whole, MADV_HUGEPAGE);  // a wish
+  return at::from_blob(memory, shape, [](void* held) { std::free(held); }, dtype).zero_();
+}
+
 }  // namespace
 
 ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype)
@@ -53,10 +73,10 @@ ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType
     };
     for (const ParameterSpec& parameter : spec.parameters) {
       const auto shape = stacked(stack.size(), parameter.shape);
-      deal(at::zeros(shape, dtype), parameter.name, &Member::parameters);
+      deal(zeros(shape, dtype), parameter.name, &Member::parameters);
       if (parameter.frozen) continue;
-      deal(at::zeros(shape, dtype), parameter.name, &Member::first);
-      deal(at::zeros(shape, dtype), parameter.name, &Member::second);
+      deal(zeros(shape, dtype), parameter.name, &Member::first);
+      deal(zeros(shape, dtype), parameter.name, &Member::second);
     }
     for (const BufferSpec& buffer : spec.buffers) {
       deal(at::full(stacked(stack.size(), buffer.shape), buffer.initial, buffer.dtype), buffer.name,

@@ -120,6 +120,7 @@ SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows
   input.steps = steps_;
   input.rows_seen = step_ * options_.batch;
   input.objective_scale = member.objective_scale;
+  input.random = member.random.fork("sae step").fork(static_cast<std::uint64_t>(step_));
   return input;
 }
 
@@ -164,6 +165,7 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
     leaves[i].add_parameter_gradients(gradients);
     metrics[i].gradient_norm = optimise(i, gradients);
     guard(member.place, [&] { member.trained->sae->after_step(inputs[i], forwards[i]); });
+    forget_resampled(i);
     for (const Codes& codes : forwards[i].codes) {
       fired_[i].logical_or_(codes.firing_counts().gt(0));
     }
@@ -236,13 +238,15 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
 
 double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   ParameterStore::Member& member = store_.member(i);
+  ops::SupportGroups groups;
   std::vector<std::pair<const ParameterSpec*, ops::GradientRows>> rows;
   double squared = 0;
   for (const ParameterSpec& spec : member.spec.parameters) {
     if (spec.frozen) continue;
     const Gradient* gradient = gradients.find(spec.name);
-    rows.emplace_back(&spec, ops::GradientRows(member.parameters[spec.name], spec.constraint,
-                                               gradient != nullptr ? *gradient : Gradient{}));
+    rows.emplace_back(&spec,
+                      ops::GradientRows(member.parameters[spec.name], spec.constraint,
+                                        gradient != nullptr ? *gradient : Gradient{}, &groups));
     squared += rows.back().second.squared_norm();
   }
   if (rows.empty()) return 0;
@@ -265,30 +269,42 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   return norm;
 }
 
+// The optimiser's memory of latents (all when undefined) that were drawn anew.
+void Trainer::forget(std::size_t i, const at::Tensor& latents) {
+  ParameterStore::Member& store = store_.member(i);
+  const bool all = !latents.defined();
+  for (const ParameterSpec& spec : store.spec.parameters) {
+    if (spec.frozen || (!all && !spec.per_latent)) continue;
+    for (const Tensors* moments : {&store.first, &store.second}) {
+      at::Tensor moment = (*moments)[spec.name];
+      if (all) {
+        moment.zero_();
+      } else {
+        moment.index_fill_(0, latents, 0);
+      }
+    }
+  }
+  if (all) moment_steps_[i] = 0;
+}
+
+void Trainer::forget_resampled(std::size_t i) {
+  auto* resampling = dynamic_cast<Resampling*>(members_[i].trained->sae.get());
+  if (resampling == nullptr) return;
+  const at::Tensor latents = resampling->take_resampled();
+  if (latents.defined()) forget(i, latents);
+}
+
 void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
   std::vector<std::uint64_t> draws(members_.size(), 0);  // of this step
   for (const Reinitialisation& request : requests) {
     const TrainMember& member = members_[request.member];
-    ParameterStore::Member& store = store_.member(request.member);
     guard(member.place, [&] {
       dynamic_cast<Reinitialisable&>(*member.trained->sae)
           .reinitialise(request.latents, member.random.fork("redraw")
                                              .fork(static_cast<std::uint64_t>(step_))
                                              .fork(draws[request.member]++));
     });
-    const bool all = !request.latents.defined();
-    for (const ParameterSpec& spec : store.spec.parameters) {
-      if (spec.frozen || (!all && !spec.per_latent)) continue;
-      for (const Tensors* moments : {&store.first, &store.second}) {
-        at::Tensor moment = (*moments)[spec.name];
-        if (all) {
-          moment.zero_();
-        } else {
-          moment.index_fill_(0, request.latents, 0);
-        }
-      }
-    }
-    if (all) moment_steps_[request.member] = 0;
+    forget(request.member, request.latents);
   }
 }
 

@@ -96,6 +96,8 @@ class Trainer {
   void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
                        std::vector<Reinitialisation>& requests, bool measure);
   double optimise(std::size_t i, const Gradients& gradients);
+  void forget(std::size_t i, const at::Tensor& latents);
+  void forget_resampled(std::size_t i);
   void redraw(const std::vector<Reinitialisation>& requests);
 
   std::vector<TrainMember> members_;

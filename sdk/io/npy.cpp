@@ -1,4 +1,5 @@
 #include "npy_dtype.h"
+#include "npy_write.h"
 #include "tensor_view.h"
 
 namespace saffron::inline sdk_v1 {
@@ -56,21 +57,29 @@ at::Tensor read_npy(const std::filesystem::path& path) {
 
 void write_npy(const std::filesystem::path& path, const at::Tensor& tensor) {
   const at::Tensor data = io_detail::plain(tensor, "an npy array");
-  std::string dict = cat("{'descr': '", descr(data.scalar_type()),
-                         "', 'fortran_order': False, 'shape': ", tuple(data.sizes()), ", }");
+  const std::string header = io_detail::npy_header(data);
+  AtomicFile file(path);
+  file.write(header);
+  file.write(io_detail::bytes_of(data));
+  file.commit();
+}
+
+}  // namespace saffron::inline sdk_v1
+
+namespace saffron::io_detail {
+
+std::string npy_header(const at::Tensor& contiguous) {
+  std::string dict = cat("{'descr': '", descr(contiguous.scalar_type()),
+                         "', 'fortran_order': False, 'shape': ", tuple(contiguous.sizes()), ", }");
   // The data starts at a multiple of 64 bytes: magic (6), version (2), length (2), dict, newline.
   constexpr std::size_t kAlign = 64, kBefore = 10;
   dict.append((kAlign - (kBefore + dict.size() + 1) % kAlign) % kAlign, ' ');
   dict += '\n';
   if (dict.size() > 0xFFFF) throw Error("an npy header of version 1.0 cannot hold this shape");
   const auto length = static_cast<std::uint16_t>(dict.size());
-
-  AtomicFile file(path);
-  file.write(std::string_view("\x93NUMPY\x01\x00", 8));
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(dict);
-  file.write(io_detail::bytes_of(data));
-  file.commit();
+  std::string out("\x93NUMPY\x01\x00", 8);
+  out.append(reinterpret_cast<const char*>(&length), sizeof length);
+  return out + dict;
 }
 
-}  // namespace saffron::inline sdk_v1
+}  // namespace saffron::io_detail

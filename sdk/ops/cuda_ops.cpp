@@ -5,6 +5,7 @@
 #include "ops/cuda_library.h"
 
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
@@ -185,18 +186,29 @@ std::vector<at::Tensor> tensors_of(const GradientParts& parts) {
 
 }  // namespace
 
+void refuse(const char* what, const at::Tensor& of, const std::vector<at::Tensor>& others) {
+  const Call call(what, of, others);
+  throw Error(ErrorKind::plugin, cat(what, " is not among the CUDA kernels"))
+      .with_help("keep the tensors of this SAE on the CPU");
+}
+
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
-                  bool rectify, const at::Tensor& allowed) {
+                  ops::Keep keep, const at::Tensor& allowed, const at::Tensor& scale) {
   if (k > kMaxTopk) {
     throw Error(cat("encode_topk: k = ", k, " is more than the ", kMaxTopk,
                     " that the CUDA kernels select"))
         .with_help("choose a smaller k, or keep the tensors on the CPU");
   }
-  const Call call("encode_topk", x, {W, b, allowed});
+  if (keep == ops::Keep::magnitude) {
+    refuse("encode_topk by magnitude", x, {W, b, allowed, scale});
+  }
+  const Call call("encode_topk", x, {W, b, allowed, scale});
   call.check_type("W", W);
   const c10::AutoGradMode no_grad(false);
   const at::NoTF32Guard full_precision;
-  const at::Tensor inputs = plain(x), weights = plain(W), bias = plain(b), mask = plain(allowed);
+  const at::Tensor inputs = plain(x), mask = plain(allowed);
+  const at::Tensor weights = plain(scale.defined() ? W.detach() * scale.unsqueeze(1) : W);
+  const at::Tensor bias = plain(scale.defined() && b.defined() ? b.detach() * scale : b);
   const std::int64_t B = x.size(0), F = W.size(0), element = x.element_size();
   at::Tensor values = at::empty({B, k}, x.options());
   at::Tensor indices = at::empty({B, k}, x.options().dtype(at::kInt));
@@ -206,7 +218,7 @@ Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
   SelectTile tile{};
   tile.scalar = call.scalar();
   tile.k = k;
-  tile.rectify = rectify;
+  tile.rectify = keep == ops::Keep::rectified;
   tile.status = status.mutable_data_ptr<std::int64_t>();
   const auto* const bias_at = static_cast<const char*>(pointer(bias));
   const auto* const mask_at = static_cast<const std::uint8_t*>(pointer(mask));

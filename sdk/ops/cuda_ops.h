@@ -2,7 +2,7 @@
 
 #include <saffron/ops.h>
 
-#include "ops/cpu/vector.h"
+#include "ops/cpu/optimiser.h"
 
 // The functions of saffron/ops.h for CUDA tensors. Shapes have been checked by the public
 // functions, which call these; here devices and types are.
@@ -10,7 +10,10 @@
 namespace saffron::ops_cuda {
 
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
-                  bool rectify, const at::Tensor& allowed);
+                  ops::Keep keep, const at::Tensor& allowed, const at::Tensor& scale);
+// Throws for what the kernels do not offer: Error plugin, or what else is wrong with the tensors.
+[[noreturn]] void refuse(const char* what, const at::Tensor& of,
+                         const std::vector<at::Tensor>& others);
 at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b);
 at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tensor& g);
 ops::LatentGroups group_by_latent(const Codes& support);

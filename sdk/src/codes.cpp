@@ -104,6 +104,11 @@ Codes Codes::with_row_normalisation(at::Tensor scale, at::Tensor shift) const {
   return other;
 }
 
+at::Tensor Codes::restore_rows(const at::Tensor& decoded) const {
+  at::Tensor rows = row_scale_.defined() ? decoded * row_scale_ : decoded;
+  return row_shift_.defined() ? rows + row_shift_ : rows;
+}
+
 at::Tensor Codes::l0() const {
   if (layout_ != Layout::csr) return values_.ne(0).sum(1);
   const at::Tensor rows = csr_rows(offsets_, rows_);

@@ -4,11 +4,29 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 namespace saffron::inline sdk_v1::init {
 
 at::Tensor unit_rows(Random random, std::int64_t rows, std::int64_t width, at::ScalarType dtype) {
   const at::Tensor w = random.normal_rows(0, rows, width, dtype);
   return w / w.norm(2, at::IntArrayRef{1}, true);
+}
+
+void data_rows(Random random, const at::Tensor& x, double norm, at::Tensor W) {
+  const at::Tensor norms = x.norm(2, at::IntArrayRef{1});
+  const at::Tensor usable = norms.gt(0).nonzero().flatten();
+  const auto count = static_cast<std::uint64_t>(usable.size(0));
+  if (count == 0) return;
+  const auto wanted = std::min<std::int64_t>(W.size(0), usable.size(0));
+  const Permutation order(random, count);
+  const std::int64_t* from = usable.const_data_ptr<std::int64_t>();
+  at::Tensor rows = at::zeros({wanted}, at::kLong);
+  for (std::int64_t i = 0; i < wanted; ++i) {
+    rows.mutable_data_ptr<std::int64_t>()[i] = from[order(static_cast<std::uint64_t>(i))];
+  }
+  W.slice(0, 0, wanted)
+      .copy_(x.index_select(0, rows) * (norm / norms.index_select(0, rows)).unsqueeze(1));
 }
 
 at::Tensor geometric_median(const at::Tensor& x) {

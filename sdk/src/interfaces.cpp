@@ -34,6 +34,7 @@ Planted::~Planted() = default;
 Sae::~Sae() = default;
 Fitted::~Fitted() = default;
 Reinitialisable::~Reinitialisable() = default;
+Resampling::~Resampling() = default;
 Exportable::~Exportable() = default;
 TrainStep::~TrainStep() = default;
 Regularizer::~Regularizer() = default;

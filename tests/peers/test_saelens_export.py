@@ -25,6 +25,10 @@ SAES = {
     "tied": 'use = "relu"\nwidth = 48\ntied = true',
     "random": 'use = "random"\nwidth = 48\nk = 4',
 }
+TRANSCODERS = {
+    "transcoder": 'use = "relu"\nwidth = 48',
+    "topk_transcoder": 'use = "topk"\nwidth = 48\nk = 4',
+}
 SOURCES = {
     "model": 'use = "model_activations"\nmodel = "lm"\ndataset = "ids"\n'
     'sites = ["layers.1.resid_post"]\nblock_contexts = 4\ncentre = "mean"\nscale = "sqrt_d"',
@@ -43,12 +47,14 @@ def recipe():
         stream = f"{source}:layers.1.resid_post"
         for sae, options in SAES.items():
             parts.append(f'[sae.{source}-{sae}]\nreads = ["{stream}"]\n{options}')
-    parts.append(
-        '[sae.transcoder]\nuse = "topk"\nwidth = 48\nk = 4\n'
-        'reads = ["plain:layers.1.resid_post"]\npredicts = ["plain:layers.2.resid_post"]'
-    )
+    for name, options in TRANSCODERS.items():
+        streams = [f"files:layers.{layer}.resid_post" for layer in (1, 2)]
+        parts.append(
+            f"[sae.{name}]\n{options}\nreads = ['{streams[0]}']\npredicts = ['{streams[1]}']"
+        )
     for source in SOURCES:
-        names = [f"{source}-{sae}" for sae in SAES] + (["transcoder"] if source == "plain" else [])
+        names = [f"{source}-{sae}" for sae in SAES]
+        names += TRANSCODERS if source == "files" else []
         parts.append(
             f"[train.{source}]\nsaes = {names}\nrows = 12_800\nbatch = 128\noptimizer.lr = 3e-3"
         )
@@ -95,7 +101,7 @@ def run(work, *arguments, code=0):
 def ours(weights, sae, x):
     """Codes and reconstructions of rows as our SAE reads them (docs/python.md)."""
     w = weights
-    bias = torch.zeros(()) if sae == "unbiased" else w["b_dec"]
+    bias = torch.zeros(()) if sae in ("unbiased", "transcoder") else w["b_dec"]
     encoder = w["W_dec"] if sae in ("tied", "random") else w["W_enc"]
     pre = (x - bias) @ encoder.T + w.get("b_enc", torch.zeros(()))
     if sae == "random":
@@ -148,8 +154,22 @@ def test_metadata(trained):
     assert set(written["metadata"]) == set(metadata.keys())
 
 
-def test_another_stream_than_it_reads_is_refused(trained):
+def test_a_transcoder_predicts_the_raw_activations_of_another_stream(trained):
+    work, folder, raw = trained
+    run(work, "export", folder, "t", "--sae", "transcoder", "--format", "saelens")
+    weights = load_file(folder / "saes" / "transcoder.safetensors")
+    codes, yhat = ours(weights, "transcoder", (raw - weights["input_mean"]) * weights["input_scale"])
+    exported = SAE.load_from_disk(work / "t")
+    assert exported.cfg.architecture() == "transcoder"
+    assert exported.cfg.metadata.hook_name_out == "blocks.2.hook_resid_post"
+    with torch.no_grad():
+        their_codes, theirs = exported.encode(raw), exported(raw)
+    assert distance(their_codes, codes) < 1e-5
+    assert distance(theirs, yhat / weights["output_scale"] + weights["output_mean"]) < 1e-5
+
+
+def test_a_transcoder_that_saelens_lacks_is_refused(trained):
     work, folder, _ = trained
-    arguments = ["export", folder, "t", "--sae", "transcoder", "--format", "saelens"]
-    assert "predicts another" in run(work, *arguments, code=1)
-    assert not (work / "t").exists()
+    arguments = ["export", folder, "u", "--sae", "topk_transcoder", "--format", "saelens"]
+    assert "no transcoder with the activation 'topk'" in run(work, *arguments, code=1)
+    assert not (work / "u").exists()

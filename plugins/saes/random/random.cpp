@@ -62,7 +62,7 @@ void RandomDictionary::initialise(const InitInput& init) {
 }
 
 Codes RandomDictionary::select(const at::Tensor& x) const {
-  return ops::encode_topk(x - b_dec_, W_dec_, {}, options_.k, true);
+  return ops::encode_topk(x - b_dec_, W_dec_, {}, options_.k, ops::Keep::rectified);
 }
 
 std::vector<Codes> RandomDictionary::encode(const std::vector<at::Tensor>& inputs) const {

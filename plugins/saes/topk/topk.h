@@ -1,67 +1,59 @@
 #pragma once
 
-#include <saffron/sae.h>
+#include <saffron/dictionary_sae.h>
+#include <saffron/k_schedule.h>
+#include <saffron/ops.h>
+
+#include <cstdint>
 
 namespace saffron::plugins {
 
-// TopK sparse autoencoder with an auxiliary loss for dead latents.
+// TopK sparse autoencoder: the k largest pre-activations of each row.
 // (Gao et al. 2024, "Scaling and evaluating sparse autoencoders"; openai/sparse_autoencoder)
 //
-//   a = (x - b_dec) W_enc^T + b_enc        W_enc [F, d], W_dec [F, d], rows of W_dec have norm 1
-//   f = ReLU(the k largest a of the row)   xhat = f W_dec + b_dec
+//   keep = rectified   f = ReLU(a) where a is one of the k largest of its row
+//          magnitude   f = a where |a| is one of the k largest (AbsTopK; Zhu et al. 2025)
 //
-//   AuxK: e = x - xhat, held fixed;  ehat = decoding, without b_dec, of the aux_k largest ReLU(a) among
-//   dead latents (not fired for more than dead_after rows);  term = aux_coef * s * mean_b ||e - ehat||^2
-//     s = Var(x) / Var(e)  ("relative": what two variance-normalised losses amount to, as published)
-//     s = 1                ("raw")
-//     s = 1 / Var(e)       ("residual_variance": as dictionary_learning, next to an unscaled error)
-//   where Var(y) = mean_b ||y_b - mean y||^2, held fixed.
+//   multi_k_coef       + multi_k_coef mean_b ||x - xhat'||^2, xhat' from the multi_k_factor k largest
+//                      (Multi-TopK; published: 1/8 and 4), so that codes stay useful at other k
 //
-// Sparse throughout: codes [B, k], weight gradients factored.
-class TopK final : public Sae, public Reinitialisable, public Exportable {
+// saffron/dictionary_sae.h has the linear parts, dead_latents.h what happens to dead latents (AuxK by
+// default), k_schedule.h how k changes.
+class TopK final : public DictionarySae {
  public:
+  enum class Keep : std::uint8_t { rectified, magnitude };
   struct Options {
-    std::int64_t width = 4096;
-    std::int64_t k = 32;
-    double aux_coef = 1.0 / 32;
-    std::int64_t aux_k = 256;
-    std::int64_t dead_after = 10'000'000;
-    std::string aux_scale = "relative";
-    bool unit_decoder = true;
-    bool decoder_bias = true;
-    std::string b_dec_init = "geometric_median";
+    DictionaryOptions dictionary;
+    DeadLatentOptions dead{.dead = DeadLatentOptions::Method::auxk};
+    KOptions k;
+    Keep keep = Keep::rectified;
+    double multi_k_coef = 0;
+    std::int64_t multi_k_factor = 4;
   };
   static Schema<Options> schema();
 
-  explicit TopK(const Options& options) : options_(options) {}
+  explicit TopK(const Options& options)
+      : DictionarySae(options.dictionary, options.dead), options_(options) {}
 
-  SaeSpec declare(const SaeShape& shape) override;
-  void bind(const Tensors& parameters, const Tensors& buffers) override;
-  void initialise(const InitInput& init) override;
-  [[nodiscard]] std::vector<Codes> encode(const std::vector<at::Tensor>& inputs) const override;
-  [[nodiscard]] std::vector<at::Tensor> decode(const std::vector<Codes>& codes) const override;
-  [[nodiscard]] Forward forward(const SaeInput& input) override;
-  void backward(const SaeInput& input, const Forward& forward, const Upstream& upstream,
-                Gradients& gradients) override;
-  void after_step(const SaeInput& input, const Forward& forward) override;
-
-  void reinitialise(const at::Tensor& latents, Random random) override;
-  [[nodiscard]] CanonicalSae canonical() const override;
+ protected:
+  void declare_own(SaeSpec& spec) const override;
+  [[nodiscard]] Codes codes_of(const at::Tensor& rows) const override;
+  [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;
+  void own_terms(const SaeInput& input, Forward& forward) override;
+  at::Tensor decoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& g,
+                              Gradients& gradients) override;
+  at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
+                              Gradients& gradients) override;
+  void canonical_own(CanonicalSae& out) const override;
 
  private:
-  [[nodiscard]] at::Tensor centred(const at::Tensor& x) const;
-  void auxiliary(const SaeInput& input, const at::Tensor& rows, Forward& forward);
-  // Gradients that a support's value gradients cause in the encoder.
-  void encoder_gradient(const Codes& support, const at::Tensor& value_gradient,
-                        const at::Tensor& rows, Gradients& gradients) const;
+  [[nodiscard]] Codes largest(const at::Tensor& rows, std::int64_t k) const;
+  [[nodiscard]] at::Tensor passed(const Codes& codes, const at::Tensor& df) const;
 
   Options options_;
-  at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, last_fired_;
-  // From forward to backward of one step.
-  Codes aux_codes_;
-  at::Tensor aux_upstream_;
-  // After the last step. Latents drawn anew count as having fired then: their time starts afresh.
-  std::int64_t rows_seen_ = 0;
+  // Multi-TopK, from forward to backward of one step: the larger support, d term / d xhat'.
+  Codes more_;
+  at::Tensor more_upstream_;
 };
 
 }  // namespace saffron::plugins

@@ -49,11 +49,14 @@ class SAFFRON_EXPORT Codes {
   [[nodiscard]] Codes with_values(at::Tensor values) const;
   [[nodiscard]] Codes detach() const { return with_values(values_.detach()); }
 
-  // An SAE that normalises each row by itself (layer norm, standardisation) leaves here what its
-  // decode undoes: xhat = row_scale * decoded + row_shift, [B, 1] each; undefined = nothing to undo.
+  // What an SAE takes from each row by itself and its decode puts back:  xhat = row_scale * decoded +
+  // row_shift.  Scale [B, 1] (layer norm, standardisation); shift [B, 1], or [B, d_out] of a skip
+  // connection. Undefined = 1 and 0.
   [[nodiscard]] Codes with_row_normalisation(at::Tensor scale, at::Tensor shift) const;
   [[nodiscard]] const at::Tensor& row_scale() const { return row_scale_; }
   [[nodiscard]] const at::Tensor& row_shift() const { return row_shift_; }
+  // row_scale * decoded + row_shift
+  [[nodiscard]] at::Tensor restore_rows(const at::Tensor& decoded) const;
 
   // [B] number of entries that are not 0 (L0 of each row), int64.
   [[nodiscard]] at::Tensor l0() const;

@@ -15,6 +15,10 @@ namespace saffron::inline sdk_v1::init {
 [[nodiscard]] SAFFRON_EXPORT at::Tensor unit_rows(Random random, std::int64_t rows,
                                                   std::int64_t width, at::ScalarType dtype);
 
+// The first rows of W [F, d] become rows of x [R, d], drawn without repetition and scaled to `norm`; W's
+// others stay where R < F. Rows that are 0 are not drawn.
+SAFFRON_EXPORT void data_rows(Random random, const at::Tensor& x, double norm, at::Tensor W);
+
 // The point that minimises the sum of distances to the rows of x [R, d] (Weiszfeld 1937: weighted means
 // with weights 1 / distance, until the step is below 1e-6 of the data's scale or 100 rounds). [d]
 [[nodiscard]] SAFFRON_EXPORT at::Tensor geometric_median(const at::Tensor& x);

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <list>
 #include <vector>
 
 // Sparse kernels, free for any plugin to use. Matrices over latents have latents first: W [F, d].
@@ -15,22 +16,53 @@
 // depend on the number of threads. Parallel through LibTorch's pool. Shapes are checked (Error
 // invalid).
 //
-// On CUDA (all but assign_maximum; Error plugin where the kernels or a GPU are missing): k of
-// encode_topk is at most 4096, a gradient sums at most 8 factored ones, and LatentGroups of a csr
-// are as long as its capacity. encode_topk waits for the device to look for NaN, but not while a
-// CUDA graph is captured: there a NaN shows in the values.
+// On CUDA (all but encode_above, encode_batch_topk, Keep::magnitude and assign_maximum; Error
+// plugin for these, and where the kernels or a GPU are missing): k of encode_topk is at most 4096, a
+// gradient sums at most 8 factored ones, and LatentGroups of a csr are as long as its capacity.
+// encode_topk waits for the device to look for NaN, but not while a CUDA graph is captured: there a
+// NaN shows in the values. A scale there costs a scaled copy of W.
 
 namespace saffron::inline sdk_v1::ops {
 
-// Encode and keep the k largest pre-activations of each row, exactly:
-//   a = x W^T + b  ([B, d] x [F, d]);  values = the k largest a of each row, descending;  ties go to the
-//   lower latent. The B x F pre-activations are formed in tiles and never stored.
-// `rectify`: values below 0 become 0 (the latent keeps its place). b may be undefined. NaN in a is an
-// Error (numeric) that names the row and latent. `allowed` (bool [F], may be undefined) restricts the choice; rows
-// with fewer than k allowed latents are an Error (invalid).
+// ---- encoders ---------------------------------------------------------------------------------
+//
+// All form the pre-activations  a = scale * (x W^T + b)  ([B, d] x [F, d], b and scale [F], each of
+// the two may be undefined: 0 and 1) in tiles and never store them, and keep some of them exactly.
+// A NaN in a is an Error (numeric) that names the first one's row and latent.
+
+// What becomes of the k entries that encode_topk keeps.
+enum class Keep : std::uint8_t {
+  signed_values,  // the k largest a as they are
+  rectified,      // the k largest a; values below 0 become 0, the latent keeps its place
+  magnitude       // the k largest |a|, values keep their sign
+};
+
+// The k largest of each row, the largest first; ties go to the lower latent. `allowed` (bool [F],
+// may be undefined) restricts the choice: the other latents are not formed, a NaN among them is not
+// found (on the CPU). Error (invalid) where fewer than k are allowed.
 [[nodiscard]] SAFFRON_EXPORT Codes encode_topk(const at::Tensor& x, const at::Tensor& W,
-                                               const at::Tensor& b, std::int64_t k, bool rectify,
-                                               const at::Tensor& allowed = {});
+                                               const at::Tensor& b, std::int64_t k, Keep keep,
+                                               const at::Tensor& allowed = {},
+                                               const at::Tensor& scale = {});
+
+// Every a[r, i] > bounds[i] as csr of exact capacity; bounds [F], undefined: 0.
+[[nodiscard]] SAFFRON_EXPORT Codes encode_above(const at::Tensor& x, const at::Tensor& W,
+                                                const at::Tensor& b, const at::Tensor& bounds,
+                                                const at::Tensor& scale = {});
+
+struct BatchTopk {
+  Codes codes;          // csr of exact capacity
+  double smallest = 0;  // value kept; 0 where none is
+};
+// The k B largest of the whole batch that are above 0, fewer if fewer are; ties go to the lower
+// row, then to the lower latent. `hint` guesses the smallest value kept, 0 is no guess. The result
+// does not depend on it: a guess somewhat low makes the work shorter, one too high doubles it.
+[[nodiscard]] SAFFRON_EXPORT BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W,
+                                                         const at::Tensor& b, std::int64_t k,
+                                                         const at::Tensor& scale = {},
+                                                         double hint = 0);
+
+// ---- products and gradients ---------------------------------------------------------------------
 
 // xhat[r, :] = sum over entries (latent i, value v) of row r of v * W[i, :]  + b. b may be undefined.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor decode(const Codes& codes, const at::Tensor& W,
@@ -48,6 +80,23 @@ struct SAFFRON_EXPORT LatentGroups {
 };
 [[nodiscard]] SAFFRON_EXPORT LatentGroups group_by_latent(const Codes& support);
 
+// Groups of supports, made when first asked for: gradients with one support share them. Supports are one
+// when their indices (and offsets) are the same tensors.
+class SAFFRON_EXPORT SupportGroups {
+ public:
+  [[nodiscard]] const LatentGroups& of(const Codes& support);  // valid while this lives
+
+ private:
+  struct Made {
+    Codes support;
+    LatentGroups groups;
+  };
+  std::list<Made> made_;
+};
+
+// [F] sums of the values of each latent; on the CPU in the order of entries.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor sum_by_latent(const Codes& codes);
+
 // dW [F, d] of one factored gradient, formed in full (tests, dense consumers).
 [[nodiscard]] SAFFRON_EXPORT at::Tensor form_gradient(const FactoredGradient& gradient);
 
@@ -58,17 +107,33 @@ struct AdamOptions {
   double gradient_scale = 1;  // clipping, applied after the norm is known
 };
 
+// One step of sign descent with momentum, "Signum" (Bernstein et al. 2018, signSGD), with decoupled
+// weight decay. One moment, half of Adam's. gradient_scale hardly matters to it.
+//   m <- beta m + (1 - beta) g        w <- w - lr (sign(m) + weight_decay w)
+struct SignumOptions {
+  double lr = 1e-4, beta = 0.9, weight_decay = 0;
+  double gradient_scale = 1;
+};
+
 // A parameter's gradient, formed row by row: the dense part plus the factored ones. Under unit_rows
 // the component along the parameter's row is removed first:  g <- g - <g, w> w.
 class SAFFRON_EXPORT GradientRows {
  public:
-  GradientRows(at::Tensor parameter, Constraint constraint, const Gradient& gradient);
+  // `shared`: groups of the supports that the parameters of one step have in common; may be null.
+  GradientRows(at::Tensor parameter, Constraint constraint, const Gradient& gradient,
+               SupportGroups* shared = nullptr);
   // sum of squares over the whole parameter, after the projection; summed in fixed chunks.
   [[nodiscard]] double squared_norm() const;
   // Projection, clipping, Adam and the constraint in one pass over the rows; moments [as parameter].
   void adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options);
+  // The same with Signum. CPU only (Error plugin).
+  void signum(at::Tensor& m, const SignumOptions& options);
 
  private:
+  // Forms, projects and constrains each row around `update`(row of g, of w, its first element).
+  template <class T, class Update>
+  void step_rows(Update&& update);
+
   at::Tensor parameter_, dense_;
   Constraint constraint_;
   std::vector<FactoredGradient> factored_;

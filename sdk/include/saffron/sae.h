@@ -89,6 +89,7 @@ struct SaeInput {
   // (objective.h; 1 where it has no such scale). An SAE's own terms that are squared errors are
   // divided by it, so that they weigh the same beside every spelling of the objective.
   double objective_scale = 1;
+  Random random{0};  // of this SAE and step
 };
 
 // What forward yields. Objectives and regularizers are differentiated on detached leaves of
@@ -237,16 +238,38 @@ class SAFFRON_EXPORT Reinitialisable {
   virtual void reinitialise(const at::Tensor& latents, Random random) = 0;
 };
 
-// Weights in one canonical form, for other libraries:  f = act((x - apply * b_dec) W_enc + b_enc),
-// xhat = f W_dec + b_dec, with W_enc [d, F] and W_dec [F, d].
+// Capability: an SAE that draws latents anew by itself in after_step.
+class SAFFRON_EXPORT Resampling {
+ public:
+  virtual ~Resampling();
+  // The latents (int64 [n]) that the last after_step drew anew, for the host to zero their optimiser
+  // moments; undefined for none. Asked once a step.
+  [[nodiscard]] virtual at::Tensor take_resampled() = 0;
+};
+
+// Weights in one canonical form, for other libraries. Rows from the left, latents second in W_enc:
+//
+//   x' = x - apply * b_dec        a = x' W_enc + b_enc        xhat = f W_dec + b_dec + x W_skip
+//
+//   W_enc [d_in, F]   b_enc [F]   W_dec [F, d_out]   b_dec [d_out]   W_skip [d_in, d_out]
+//
+//   "relu"       f = ReLU(a)
+//   "topk"       f = ReLU(a) where a is one of the k largest of its row, else 0
+//   "abs_topk"   f = a where |a| is one of the k largest of its row, else 0
+//   "groupmax"   f = ReLU(a) where a is the largest of its group, else 0; groups are k runs of F / k
+//   "jumprelu"   f = ReLU(a) where a > threshold [F], else 0
+//   "gated"      f = ReLU(e^r_mag (x' W_enc) + b_mag) where x' W_enc + b_gate > 0, else 0;
+//                b_gate, b_mag, r_mag [F]; no b_enc
 struct CanonicalSae {
   at::Tensor W_enc, b_enc, W_dec, b_dec, threshold;  // undefined where there is none
-  std::string activation;                            // "relu", "topk", "jumprelu"
+  at::Tensor W_skip, b_gate, b_mag, r_mag;
+  std::string activation;
   std::optional<std::int64_t> k;
-  bool subtract_b_dec = true;  // apply
+  bool subtract_b_dec = true;  // apply; needs d_in = d_out
   // How the SAE's rows came from raw activations, x = (a - input_mean) * input_scale; set by the host,
-  // undefined where the source does not normalise.
-  at::Tensor input_mean, input_scale;
+  // undefined where the source does not normalise. The rows that it predicts came in the same way
+  // from their own activations with output_mean and output_scale: undefined, with the input's.
+  at::Tensor input_mean, input_scale, output_mean, output_scale;
   Value extra = Value::table();
 };
 

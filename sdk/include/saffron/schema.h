@@ -75,6 +75,31 @@ class Schema final : public SchemaBase {
     return std::move(*this);
   }
 
+  // The parameters of a part that several components share, in this component's own table; defaults
+  // are those of Options{}.*member.
+  template <class Part>
+  Schema include(Part Options::* member, const Schema<Part>& part) && {
+    const Options defaults{};
+    for (const Field& inner : part.fields_) {
+      Field field = inner;
+      field.assign = [member, set = inner.assign](const Value& v, void* o) {
+        set(v, &(static_cast<Options*>(o)->*member));
+      };
+      field.encode = [member, get = inner.encode](const void* o) {
+        return get(&(static_cast<const Options*>(o)->*member));
+      };
+      if (inner.bind) {
+        field.bind = [member, bind = inner.bind](void* o, Services& s) {
+          bind(&(static_cast<Options*>(o)->*member), s);
+        };
+      }
+      add(std::move(field), {}, &defaults);
+    }
+    if (!part.check_) return std::move(*this);
+    return std::move(*this).check(
+        [member, rule = part.check_](const Options& o) { return rule(&(o.*member)); });
+  }
+
   // A rule across parameters: returns "" or what is wrong.
   Schema check(std::function<std::string(const Options&)> rule) && {
     check_ = [previous = check_, rule = std::move(rule)](const void* o) {
@@ -85,6 +110,9 @@ class Schema final : public SchemaBase {
   }
 
  private:
+  template <class>
+  friend class Schema;
+
   template <class T>
   static Field describe(const char* name, const char* doc) {
     Field field;

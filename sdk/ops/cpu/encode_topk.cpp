@@ -1,192 +1,233 @@
 #include <saffron/ops.h>
 
-#include "ops/cpu/vector.h"
+#include "ops/cpu/encode_scan.h"
+#include "ops/cpu/encode_tiles.h"
 #include "ops/cuda_ops.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <c10/core/GradMode.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/nonzero.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <memory>
 
 namespace saffron::inline sdk_v1::ops {
 namespace {
 
-constexpr std::int64_t kRowChunk = 256;     // rows whose pre-activations are formed together
-constexpr std::int64_t kLatentTile = 1024;  // latents of one tile: 1 MB of float32 with kRowChunk
+using ops_cpu::Workspace;
 
+// An entry as one unsigned number that is larger the earlier it belongs in the result: the bits of
+// its rank in their numeric order, then the latent, lower ones first; last and without weight,
+// whether the value is below 0, which the rank of `magnitude` does not say.
 template <class T>
-struct Candidate {
-  T value;
-  std::int32_t latent;
+struct Entry;
+template <>
+struct Entry<float> {
+  using Bits = std::uint32_t;
+  using Key = std::uint64_t;
 };
-
-// Larger values first; among equal ones the lower latent.
+template <>
+struct Entry<double> {
+  using Bits = std::uint64_t;
+  __extension__ typedef unsigned __int128 Key;
+};
 template <class T>
-bool before(const Candidate<T>& a, const Candidate<T>& b) {
-  return a.value > b.value || (a.value == b.value && a.latent < b.latent);
+using Key = typename Entry<T>::Key;
+
+template <class T>
+Key<T> key_of(T value, std::int32_t latent, bool magnitude) {
+  using Bits = typename Entry<T>::Bits;
+  constexpr int kSign = sizeof(T) * 8 - 1;
+  const T rank = magnitude ? std::abs(value) : value + T(0);  // -0 ranks as 0
+  const auto bits = std::bit_cast<Bits>(rank);
+  const Bits ordered = (bits >> kSign) != 0 ? ~bits : bits | (Bits{1} << kSign);
+  const std::uint32_t low = (0x7fffffffU - static_cast<std::uint32_t>(latent)) << 1;
+  return static_cast<Key<T>>(ordered) << 32 | low | (value < T(0) ? 1U : 0U);
 }
 
-// The k best entries that a row has shown so far. Values arrive by ascending latent, so that one equal
-// to the k-th best always loses: `bound_` is exclusive.
+template <class T>
+T rank_of(Key<T> key) {
+  using Bits = typename Entry<T>::Bits;
+  constexpr int kSign = sizeof(T) * 8 - 1;
+  const auto ordered = static_cast<Bits>(key >> 32);
+  return std::bit_cast<T>((ordered >> kSign) != 0 ? ordered ^ (Bits{1} << kSign) : ~ordered);
+}
+
+template <class T>
+std::int32_t latent_of(Key<T> key) {
+  return static_cast<std::int32_t>(0x7fffffffU - (static_cast<std::uint32_t>(key) >> 1));
+}
+
+// The best entries that a row has shown so far. Latents come ascending, so that a rank equal to
+// the k-th best always loses: the bound is exclusive. A bound that is NaN lets all through.
 template <class T>
 class Selection {
  public:
-  void reset(std::int64_t k) {
-    k_ = static_cast<std::size_t>(k);
-    capacity_ = std::max<std::size_t>(4 * k_, k_ + 64);
-    held_.clear();
-    held_.reserve(capacity_);
-    bound_ = -std::numeric_limits<T>::infinity();
-    full_ = false;
-  }
+  Selection(Key<T>* keys, std::int64_t k) : keys_(keys), k_(k) {}
+
+  static std::int64_t capacity(std::int64_t k) { return 2 * k + 64; }
   [[nodiscard]] T bound() const { return bound_; }
-  [[nodiscard]] bool full() const { return full_; }
-  void offer(T value, std::int32_t latent) {
-    if (full_ && !(value > bound_)) return;
-    held_.push_back({value, latent});
-    if (held_.size() >= capacity_ || (!full_ && held_.size() == k_)) shrink();
+  // Something that at least k of the entries to come are above.
+  void start_above(T bound) { bound_ = bound; }
+  void add(Key<T> key) {
+    if (key <= least_) return;
+    keys_[held_++] = key;
+    if (held_ == capacity(k_)) shrink();
   }
-  std::vector<Candidate<T>>& finish() {
-    if (held_.size() > k_) shrink();
-    std::sort(held_.begin(), held_.end(), before<T>);
-    return held_;
+  // Where enough has come together for a higher bound to pay for itself.
+  void settle() {
+    if (held_ >= k_ + std::max<std::int64_t>(k_ / 4, 4)) shrink();
+  }
+  // The k best in order; null if there are fewer.
+  const Key<T>* finish() {
+    if (held_ < k_) return nullptr;
+    if (held_ > k_) shrink();
+    std::sort(keys_, keys_ + k_, std::greater<>());
+    return keys_;
   }
 
  private:
   void shrink() {
-    const auto kth = held_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
-    std::nth_element(held_.begin(), kth, held_.end(), before<T>);
-    held_.resize(k_);
-    bound_ = kth->value;
-    full_ = true;
+    std::nth_element(keys_, keys_ + k_ - 1, keys_ + held_, std::greater<>());
+    held_ = k_;
+    least_ = keys_[k_ - 1];
+    bound_ = rank_of<T>(least_);
   }
 
-  std::size_t k_ = 0, capacity_ = 0;
-  std::vector<Candidate<T>> held_;
-  T bound_ = 0;
-  bool full_ = false;
+  Key<T>* keys_;
+  std::int64_t k_, held_ = 0;
+  Key<T> least_ = 0;  // nothing at or below it can be among the k best
+  T bound_ = std::numeric_limits<T>::quiet_NaN();
 };
 
 template <class T>
 class TopkEncoder {
  public:
-  TopkEncoder(at::Tensor x, at::Tensor W, const at::Tensor& b, std::int64_t k, bool rectify,
-              const at::Tensor& allowed)
-      : x_(std::move(x)), W_(std::move(W)), k_(k), rectify_(rectify) {
-    if (b.defined()) b_ = b.contiguous();
-    if (allowed.defined()) allowed_ = allowed.contiguous();
-    values_ = at::empty({x_.size(0), k}, x_.options());
-    indices_ = at::empty({x_.size(0), k}, x_.options().dtype(at::kInt));
-  }
+  TopkEncoder(const ops_cpu::EncodeArguments& arguments, std::int64_t k, Keep keep,
+              const at::Tensor& latents)
+      : tiles_(arguments, std::max<std::int64_t>(kMostKeys / Selection<T>::capacity(k), 8)),
+        k_(k),
+        keep_(keep),
+        latents_(latents),
+        values_(at::empty({tiles_.rows(), k}, arguments.x.options())),
+        indices_(at::empty({tiles_.rows(), k}, arguments.x.options().dtype(at::kInt))) {}
 
-  Codes run() {
-    const std::int64_t chunks = (x_.size(0) + kRowChunk - 1) / kRowChunk;
-    at::parallel_for(0, chunks, 1, [&](std::int64_t begin, std::int64_t end) {
-      const c10::AutoGradMode no_grad(false);
-      at::Tensor tile = at::empty({kRowChunk * kLatentTile}, x_.options());
-      std::vector<Selection<T>> selections(kRowChunk);
-      for (std::int64_t chunk = begin; chunk < end; ++chunk) encode_chunk(chunk, tile, selections);
-    });
-    return Codes::topk(values_, indices_, W_.size(0));
+  Codes run(std::int64_t F) {
+    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) { encode(chunk); });
+    nan_.check();
+    return Codes::topk(values_, indices_, F);
   }
 
  private:
-  void encode_chunk(std::int64_t chunk, at::Tensor& buffer, std::vector<Selection<T>>& selections) {
-    const std::int64_t first = chunk * kRowChunk;
-    const std::int64_t rows = std::min(kRowChunk, x_.size(0) - first);
-    for (std::int64_t r = 0; r < rows; ++r) selections[static_cast<std::size_t>(r)].reset(k_);
-    const at::Tensor x = x_.slice(0, first, first + rows);
-    for (std::int64_t begin = 0; begin < W_.size(0); begin += kLatentTile) {
-      const std::int64_t width = std::min(kLatentTile, W_.size(0) - begin);
-      at::Tensor tile = buffer.slice(0, 0, rows * width).view({rows, width});
-      at::mm_out(tile, x, W_.slice(0, begin, begin + width).t());
-      for (std::int64_t r = 0; r < rows; ++r) {
-        scan(tile.const_data_ptr<T>() + r * width, begin, width, first + r,
-             selections[static_cast<std::size_t>(r)]);
-      }
+  static constexpr std::int64_t kMostKeys = std::int64_t{1} << 21;  // of one chunk: 16 MB
+
+  void encode(const ops_cpu::RowChunk& chunk) {
+    Workspace& workspace = Workspace::of_thread();
+    const std::int64_t capacity = Selection<T>::capacity(k_);
+    auto* const selections = workspace.room<Selection<T>>(Workspace::state, chunk.rows);
+    auto* const keys = workspace.room<Key<T>>(Workspace::keys, chunk.rows * capacity);
+    for (std::int64_t r = 0; r < chunk.rows; ++r) {
+      std::construct_at(selections + r, keys + r * capacity, k_);
     }
-    for (std::int64_t r = 0; r < rows; ++r)
-      store(first + r, selections[static_cast<std::size_t>(r)]);
+    tiles_.for_tiles(chunk, [&](const ops_cpu::Tile<T>& tile) {
+      for (std::int64_t r = 0; r < chunk.rows; ++r) look(tile, r, chunk.first + r, selections[r]);
+    });
+    for (std::int64_t r = 0; r < chunk.rows; ++r) store(chunk.first + r, selections[r]);
   }
 
-  void scan(const T* a, std::int64_t begin, std::int64_t width, std::int64_t row,
-            Selection<T>& selection) const {
-    const T* b = b_.defined() ? b_.const_data_ptr<T>() + begin : nullptr;
-    std::int64_t j = 0;
-    for (; j + ops_cpu::kLanes <= width; j += ops_cpu::kLanes) {
-      if (selection.full() &&
-          !ops_cpu::any_above(a + j, b != nullptr ? b + j : nullptr, selection.bound())) {
-        continue;
+  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, std::int64_t row,
+            Selection<T>& selection) {
+    constexpr std::int64_t kRoom = ops_cpu::EncodeTiles<T>::kTileWidth + ops_cpu::kCompressSlack;
+    T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
+    auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
+    const bool magnitude = keep_ == Keep::magnitude;
+    if (tile.first == 0) seed(tile, r, values, selection);
+    const auto [count, nan] =
+        ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale, selection.bound(),
+                          magnitude, tile.latent(), values, places);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (nan && std::isnan(values[i])) {
+        nan_.note(row, named(places[i]));
+      } else {
+        selection.add(key_of(values[i], places[i], magnitude));
       }
-      for (std::int64_t i = j; i < j + ops_cpu::kLanes; ++i) offer(a, b, begin, i, row, selection);
     }
-    for (; j < width; ++j) offer(a, b, begin, j, row, selection);
+    if (count > 0) selection.settle();
   }
 
-  void offer(const T* a, const T* b, std::int64_t begin, std::int64_t i, std::int64_t row,
-             Selection<T>& selection) const {
-    const T value = b != nullptr ? a[i] + b[i] : a[i];
-    if (std::isnan(value)) {
-      throw Error(ErrorKind::numeric,
-                  cat("the pre-activation of row ", row, ", latent ", begin + i, " is NaN"))
-          .with_help("look for non-finite inputs or weights; a lower learning rate often helps");
-    }
-    if (allowed_.defined() && !allowed_.const_data_ptr<bool>()[begin + i]) return;
-    selection.offer(value, static_cast<std::int32_t>(begin + i));
+  // The k-th best of the best of more than k groups is at most the k-th best of all.
+  void seed(const ops_cpu::Tile<T>& tile, std::int64_t r, T* best, Selection<T>& selection) const {
+    const std::int64_t groups = (2 * k_ + 63) / 64 * 64;
+    if (2 * groups > tile.width) return;
+    ops_cpu::group_maxima(tile.width, tile.row(r), tile.bias, tile.scale,
+                          keep_ == Keep::magnitude, groups, best);
+    std::nth_element(best, best + k_ - 1, best + groups, std::greater<>());
+    constexpr T kLowest = -std::numeric_limits<T>::infinity();
+    if (best[k_ - 1] > kLowest) selection.start_above(std::nextafter(best[k_ - 1], kLowest));
   }
 
   void store(std::int64_t row, Selection<T>& selection) {
-    const auto& kept = selection.finish();
-    if (static_cast<std::int64_t>(kept.size()) < k_) {
-      throw Error(cat("only ", kept.size(), " latents may be chosen, k is ", k_));
-    }
-    T* values = values_.mutable_data_ptr<T>() + row * k_;
-    std::int32_t* indices = indices_.mutable_data_ptr<std::int32_t>() + row * k_;
+    const Key<T>* const kept = selection.finish();
+    if (kept == nullptr) return;  // a NaN's row
+    T* const values = values_.template mutable_data_ptr<T>() + row * k_;
+    auto* const indices = indices_.template mutable_data_ptr<std::int32_t>() + row * k_;
     for (std::int64_t i = 0; i < k_; ++i) {
-      const Candidate<T>& candidate = kept[static_cast<std::size_t>(i)];
-      values[i] = rectify_ ? std::max(candidate.value, T(0)) : candidate.value;
-      indices[i] = candidate.latent;
+      const T rank = rank_of<T>(kept[i]);
+      const bool negative = keep_ == Keep::magnitude && (kept[i] & 1U) != 0;
+      values[i] = keep_ == Keep::rectified ? std::max(rank, T(0)) : negative ? -rank : rank;
+      indices[i] = named(latent_of<T>(kept[i]));
     }
   }
 
-  at::Tensor x_, W_, b_, allowed_, values_, indices_;
+  // The latent's number in all of W, of which only the allowed part may be here.
+  [[nodiscard]] std::int32_t named(std::int32_t latent) const {
+    if (!latents_.defined()) return latent;
+    return static_cast<std::int32_t>(latents_.template const_data_ptr<std::int64_t>()[latent]);
+  }
+
+  ops_cpu::EncodeTiles<T> tiles_;
   std::int64_t k_;
-  bool rectify_;
+  Keep keep_;
+  at::Tensor latents_, values_, indices_;
+  ops_cpu::NanPlace nan_;
 };
+
+at::Tensor chosen(const at::Tensor& vector, const at::Tensor& latents) {
+  return vector.defined() ? at::index_select(vector.detach(), 0, latents) : vector;
+}
 
 }  // namespace
 
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
-                  bool rectify, const at::Tensor& allowed) {
-  if (x.dim() != 2 || W.dim() != 2 || x.size(1) != W.size(1)) {
-    throw Error(
-        cat("encode_topk: x ", x.sizes(), " and W ", W.sizes(), " are not [B, d] and [F, d]"));
-  }
+                  Keep keep, const at::Tensor& allowed, const at::Tensor& scale) {
+  ops_cpu::check_encode("encode_topk", x, W, b, scale);
   if (k < 1 || k > W.size(0)) {
     throw Error(cat("encode_topk: k = ", k, " is outside [1, ", W.size(0), "]"));
-  }
-  if (b.defined() &&
-      (b.dim() != 1 || b.size(0) != W.size(0) || b.scalar_type() != x.scalar_type())) {
-    throw Error(cat("encode_topk: b ", b.sizes(), " is not [", W.size(0), "] of x's type"));
   }
   if (allowed.defined() && (allowed.numel() != W.size(0) || allowed.scalar_type() != at::kBool)) {
     throw Error(cat("encode_topk: allowed is not bool [", W.size(0), "]"));
   }
-  if (x.is_cuda() || W.is_cuda()) return ops_cuda::encode_topk(x, W, b, k, rectify, allowed);
+  if (x.is_cuda() || W.is_cuda()) return ops_cuda::encode_topk(x, W, b, k, keep, allowed, scale);
   const c10::AutoGradMode no_grad(false);
-  const at::Tensor rows = x.detach().contiguous(), weights = W.detach().contiguous();
-  if (x.scalar_type() == at::kFloat && W.scalar_type() == at::kFloat) {
-    return TopkEncoder<float>(rows, weights, b, k, rectify, allowed).run();
+  at::Tensor latents;
+  ops_cpu::EncodeArguments arguments;
+  if (allowed.defined()) {  // only these rows of W are multiplied
+    latents = at::nonzero(allowed.reshape({-1})).squeeze(1);
+    if (latents.size(0) < k) {
+      throw Error(cat("only ", latents.size(0), " latents may be chosen, k is ", k));
+    }
+    arguments = ops_cpu::encode_arguments(x, chosen(W, latents), chosen(b, latents),
+                                          chosen(scale, latents));
+  } else {
+    arguments = ops_cpu::encode_arguments(x, W, b, scale);
   }
-  if (x.scalar_type() == at::kDouble && W.scalar_type() == at::kDouble) {
-    return TopkEncoder<double>(rows, weights, b, k, rectify, allowed).run();
-  }
-  throw Error(cat("encode_topk: x and W must both be float32 or float64, not ", x.toString(),
-                  " and ", W.toString()));
+  return ops_cpu::by_type("encode_topk", x, [&]<class T>(T) {
+    return TopkEncoder<T>(arguments, k, keep, latents).run(W.size(0));
+  });
 }
 
 }  // namespace saffron::inline sdk_v1::ops

@@ -1,5 +1,7 @@
 #include <saffron/ops.h>
 
+#include "ops/cpu/optimiser.h"
+#include "ops/cpu/row_sums.h"
 #include "ops/cpu/vector.h"
 #include "ops/cuda_ops.h"
 
@@ -15,55 +17,75 @@ namespace {
 
 constexpr std::int64_t kChunk = 64;  // rows of one partial sum: fixed, whatever the thread count
 
-// Row i of the gradient, written to `buffer`; false when it is 0 throughout.
+// Forms rows of a gradient, one at a time, from the dense part and the factored ones.
 template <class T>
-bool form_row(std::int64_t i, std::int64_t width, const at::Tensor& dense,
-              const std::vector<FactoredGradient>& factored,
-              const std::vector<LatentGroups>& groups, T* buffer) {
-  bool any = dense.defined();
-  if (any) {
-    std::copy_n(dense.const_data_ptr<T>() + i * width, width, buffer);
-  } else {
-    std::fill_n(buffer, width, T(0));
-  }
-  for (std::size_t term = 0; term < factored.size(); ++term) {
-    const LatentGroups& group = groups[term];
-    const std::int32_t* offset = group.offsets.const_data_ptr<std::int32_t>();
-    const std::int32_t* entry = group.entries.const_data_ptr<std::int32_t>();
-    const std::int32_t* row = group.rows.const_data_ptr<std::int32_t>();
-    const T* coefficient = factored[term].support.values().const_data_ptr<T>();
-    const T* rows = factored[term].rows.const_data_ptr<T>();
-    for (std::int32_t at = offset[i]; at < offset[i + 1]; ++at) {
-      const T c = coefficient[entry[at]];
-      if (c == T(0)) continue;
-      ops_cpu::axpy(width, c, rows + row[at] * width, buffer);
-      any = true;
+class RowFormer {
+ public:
+  RowFormer(std::int64_t width, const at::Tensor& dense,
+            const std::vector<FactoredGradient>& factored, const std::vector<LatentGroups>& groups)
+      : width_(width), dense_(dense.defined() ? dense.const_data_ptr<T>() : nullptr) {
+    for (std::size_t term = 0; term < factored.size(); ++term) {
+      terms_.push_back({groups[term].offsets.const_data_ptr<std::int32_t>(),
+                        groups[term].entries.const_data_ptr<std::int32_t>(),
+                        groups[term].rows.const_data_ptr<std::int32_t>(),
+                        factored[term].support.values().const_data_ptr<T>(),
+                        factored[term].rows.const_data_ptr<T>()});
     }
   }
-  return any;
-}
 
-// g <- g - <g, w> w
-template <class T>
-void project(std::int64_t width, const T* w, T* g) {
-  ops_cpu::axpy(width, -ops_cpu::dot(width, g, w), w, g);
-}
+  // Row i, written to `buffer`; false when it is 0 throughout.
+  bool form(std::int64_t i, T* buffer) {
+    coefficients_.clear();
+    rows_.clear();
+    for (const Term& term : terms_) {
+      for (std::int32_t at = term.offset[i]; at < term.offset[i + 1]; ++at) {
+        const T c = term.coefficient[term.entry[at]];
+        if (c == T(0)) continue;
+        coefficients_.push_back(c);
+        rows_.push_back(term.rows + term.row[at] * width_);
+      }
+    }
+    ops_cpu::combine(
+        width_, {static_cast<std::int64_t>(rows_.size()), coefficients_.data(), rows_.data()},
+        dense_ != nullptr ? dense_ + i * width_ : nullptr, buffer);
+    return dense_ != nullptr || !rows_.empty();
+  }
+
+ private:
+  struct Term {
+    const std::int32_t *offset, *entry, *row;
+    const T *coefficient, *rows;
+  };
+  std::int64_t width_;
+  const T* dense_;
+  std::vector<Term> terms_;
+  std::vector<T> coefficients_;  // of the row that is being formed
+  std::vector<const T*> rows_;
+};
 
 template <class T>
 void hold(Constraint constraint, std::int64_t width, T* w) {
-  if (constraint == Constraint::unit_rows) {
-    const T norm = std::sqrt(ops_cpu::dot(width, w, w));
-    if (norm > T(0)) {
-      for (std::int64_t j = 0; j < width; ++j) w[j] /= norm;
-    }
-  } else if (constraint == Constraint::non_negative) {
-    for (std::int64_t j = 0; j < width; ++j) w[j] = std::max(w[j], T(0));
-  }
+  if (constraint == Constraint::unit_rows) ops_cpu::normalise(width, w);
+  if (constraint == Constraint::non_negative) ops_cpu::clamp_at_zero(width, w);
 }
 
 }  // namespace
 
-GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gradient& gradient)
+const LatentGroups& SupportGroups::of(const Codes& support) {
+  const auto same = [&support](const Made& made) {
+    const bool csr = support.layout() == Codes::Layout::csr;
+    return made.support.layout() == support.layout() &&
+           made.support.latents() == support.latents() &&
+           made.support.indices().is_same(support.indices()) &&
+           (!csr || made.support.offsets().is_same(support.offsets()));
+  };
+  auto found = std::find_if(made_.begin(), made_.end(), same);
+  if (found == made_.end()) found = made_.insert(found, {support, group_by_latent(support)});
+  return found->groups;
+}
+
+GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gradient& gradient,
+                           SupportGroups* shared)
     : parameter_(std::move(parameter)), constraint_(constraint) {
   if (!parameter_.is_contiguous()) throw Error("optimiser: the parameter must be contiguous");
   rows_ = parameter_.dim() >= 2 ? parameter_.size(0) : 1;
@@ -87,7 +109,8 @@ GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gr
     }
     factored_.push_back({term.support.with_values(term.support.values().detach().contiguous()),
                          term.rows.detach().contiguous()});
-    groups_.push_back(group_by_latent(term.support));
+    groups_.push_back(shared != nullptr ? shared->of(term.support)
+                                        : group_by_latent(term.support));
   }
 }
 
@@ -101,12 +124,13 @@ double GradientRows::squared_norm() const {
   const auto run = [&]<class T>(T) {
     at::parallel_for(0, chunks, 1, [&](std::int64_t begin, std::int64_t end) {
       std::vector<T> buffer(static_cast<std::size_t>(width_));
+      RowFormer<T> gradient(width_, dense_, factored_, groups_);
       for (std::int64_t chunk = begin; chunk < end; ++chunk) {
         double sum = 0;
         for (std::int64_t i = chunk * kChunk; i < std::min(rows_, (chunk + 1) * kChunk); ++i) {
-          if (!form_row<T>(i, width_, dense_, factored_, groups_, buffer.data())) continue;
+          if (!gradient.form(i, buffer.data())) continue;
           if (constraint_ == Constraint::unit_rows) {
-            project(width_, parameter_.const_data_ptr<T>() + i * width_, buffer.data());
+            ops_cpu::project(width_, parameter_.const_data_ptr<T>() + i * width_, buffer.data());
           }
           sum += static_cast<double>(ops_cpu::dot(width_, buffer.data(), buffer.data()));
         }
@@ -122,6 +146,23 @@ double GradientRows::squared_norm() const {
   double total = 0;
   for (double sum : partial) total += sum;
   return total;
+}
+
+template <class T, class Update>
+void GradientRows::step_rows(Update&& update) {
+  T* parameter = parameter_.mutable_data_ptr<T>();
+  at::parallel_for(0, rows_, kChunk, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<T> buffer(static_cast<std::size_t>(width_));
+    RowFormer<T> gradient(width_, dense_, factored_, groups_);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t at = i * width_;
+      T* w = parameter + at;
+      gradient.form(i, buffer.data());
+      if (constraint_ == Constraint::unit_rows) ops_cpu::project(width_, w, buffer.data());
+      update(buffer.data(), w, at);
+      hold(constraint_, width_, w);
+    }
+  });
 }
 
 void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options) {
@@ -140,18 +181,28 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
                           v, scalars);
   }
   const auto run = [&]<class T>(T) {
-    T* w = parameter_.mutable_data_ptr<T>();
     T* first = m.mutable_data_ptr<T>();
     T* second = v.mutable_data_ptr<T>();
-    at::parallel_for(0, rows_, kChunk, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<T> buffer(static_cast<std::size_t>(width_));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t at = i * width_;
-        form_row<T>(i, width_, dense_, factored_, groups_, buffer.data());
-        if (constraint_ == Constraint::unit_rows) project(width_, w + at, buffer.data());
-        ops_cpu::adam_row(width_, buffer.data(), w + at, first + at, second + at, scalars);
-        hold(constraint_, width_, w + at);
-      }
+    step_rows<T>([&](const T* g, T* w, std::int64_t at) {
+      ops_cpu::adam_row(width_, g, w, first + at, second + at, scalars);
+    });
+  };
+  if (parameter_.scalar_type() == at::kDouble) {
+    run(double{});
+  } else {
+    run(float{});
+  }
+}
+
+void GradientRows::signum(at::Tensor& m, const SignumOptions& options) {
+  const c10::AutoGradMode no_grad(false);
+  if (parameter_.is_cuda()) ops_cuda::refuse("Signum", parameter_, {m});
+  const ops_cpu::SignumScalars scalars{options.lr, options.beta, options.lr * options.weight_decay,
+                                       options.gradient_scale};
+  const auto run = [&]<class T>(T) {
+    T* moment = m.mutable_data_ptr<T>();
+    step_rows<T>([&](const T* g, T* w, std::int64_t at) {
+      ops_cpu::signum_row(width_, g, w, moment + at, scalars);
     });
   };
   if (parameter_.scalar_type() == at::kDouble) {
@@ -172,9 +223,10 @@ at::Tensor form_gradient(const FactoredGradient& gradient) {
   const std::vector<LatentGroups> group_list{groups};
   const auto run = [&]<class T>(T) {
     T* result = out.mutable_data_ptr<T>();
-    for (std::int64_t i = 0; i < out.size(0); ++i) {
-      form_row<T>(i, out.size(1), {}, terms, group_list, result + i * out.size(1));
-    }
+    at::parallel_for(0, out.size(0), kChunk, [&](std::int64_t begin, std::int64_t end) {
+      RowFormer<T> former(out.size(1), {}, terms, group_list);
+      for (std::int64_t i = begin; i < end; ++i) former.form(i, result + i * out.size(1));
+    });
   };
   if (out.scalar_type() == at::kDouble) {
     run(double{});

@@ -1,10 +1,11 @@
 #include <saffron/ops.h>
 
-#include "ops/cpu/vector.h"
+#include "ops/cpu/row_sums.h"
 #include "ops/cuda_ops.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
@@ -42,39 +43,31 @@ void check_matrix(const char* op, const Codes& codes, const at::Tensor& W) {
   }
 }
 
-template <class T>
-void decode_rows(const Codes& codes, const at::Tensor& W, at::Tensor& out) {
-  const at::Tensor values = codes.values().detach().contiguous();
+// Calls use(r, first entry, rows of W of the entries of r) for every row r. With `values`, entries of value
+// 0 are left out and the others' values are the coefficients.
+template <class T, class F>
+void for_rows(const Codes& codes, const at::Tensor& W, const T* values, F&& use) {
   const at::Tensor indices = codes.indices().contiguous();
   const EntryRange range(codes);
   const std::int64_t d = W.size(1);
   const T* weights = W.const_data_ptr<T>();
-  const T* v = values.const_data_ptr<T>();
   const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
-  T* result = out.mutable_data_ptr<T>();
-  at::parallel_for(0, codes.rows(), kRowGrain, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) {
+  at::parallel_for(0, codes.rows(), kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<T> coefficients;
+    std::vector<const T*> gathered;
+    for (std::int64_t r = begin; r < end; ++r) {
+      coefficients.clear();
+      gathered.clear();
       for (std::int64_t e = range.begin(r); e < range.begin(r + 1); ++e) {
-        if (v[e] != T(0)) ops_cpu::axpy(d, v[e], weights + latent[e] * d, result + r * d);
+        if (values != nullptr) {
+          if (values[e] == T(0)) continue;
+          coefficients.push_back(values[e]);
+        }
+        gathered.push_back(weights + latent[e] * d);
       }
-    }
-  });
-}
-
-template <class T>
-void gradient_rows(const Codes& codes, const at::Tensor& W, const at::Tensor& g, at::Tensor& out) {
-  const at::Tensor indices = codes.indices().contiguous();
-  const EntryRange range(codes);
-  const std::int64_t d = W.size(1);
-  const T* weights = W.const_data_ptr<T>();
-  const T* rows = g.const_data_ptr<T>();
-  const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
-  T* result = out.mutable_data_ptr<T>();
-  at::parallel_for(0, codes.rows(), kRowGrain, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) {
-      for (std::int64_t e = range.begin(r); e < range.begin(r + 1); ++e) {
-        result[e] = ops_cpu::dot(d, rows + r * d, weights + latent[e] * d);
-      }
+      use(r, range.begin(r),
+          ops_cpu::GatheredRows<T>{static_cast<std::int64_t>(gathered.size()),
+                                   coefficients.data(), gathered.data()});
     }
   });
 }
@@ -96,10 +89,19 @@ at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) 
     return b.defined() ? out + b : out;
   }
   if (W.is_cuda() || codes.values().is_cuda()) return ops_cuda::decode(codes, W, b);
-  at::Tensor out = b.defined() ? b.detach().expand({codes.rows(), W.size(1)}).contiguous()
-                               : at::zeros({codes.rows(), W.size(1)}, codes.values().options());
+  const std::int64_t d = W.size(1);
+  at::Tensor out = at::empty({codes.rows(), d}, W.options().requires_grad(false));
   const at::Tensor weights = W.detach().contiguous();
-  by_type("decode", codes.values(), [&]<class T>(T) { decode_rows<T>(codes, weights, out); });
+  const at::Tensor values = codes.values().detach().contiguous();
+  const at::Tensor bias = b.defined() ? b.detach().contiguous() : b;
+  by_type("decode", values, [&]<class T>(T) {
+    const T* start = bias.defined() ? bias.const_data_ptr<T>() : nullptr;
+    T* result = out.mutable_data_ptr<T>();
+    for_rows<T>(codes, weights, values.const_data_ptr<T>(),
+                [&](std::int64_t r, std::int64_t, const ops_cpu::GatheredRows<T>& entries) {
+                  ops_cpu::combine(d, entries, start, result + r * d);
+                });
+  });
   return out;
 }
 
@@ -112,10 +114,17 @@ at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tens
   const c10::AutoGradMode no_grad(false);
   if (codes.layout() == Codes::Layout::dense) return at::mm(g, W.t());
   if (W.is_cuda() || g.is_cuda()) return ops_cuda::code_gradient(codes, W, g);
-  at::Tensor out = at::zeros(codes.values().sizes(), W.options());
+  const std::int64_t d = W.size(1);
+  at::Tensor out = at::zeros(codes.values().sizes(), W.options().requires_grad(false));
   const at::Tensor weights = W.detach().contiguous(), rows = g.detach().contiguous();
-  by_type("code_gradient", codes.values(),
-          [&]<class T>(T) { gradient_rows<T>(codes, weights, rows, out); });
+  by_type("code_gradient", codes.values(), [&]<class T>(T) {
+    const T* upstream = rows.const_data_ptr<T>();
+    T* result = out.mutable_data_ptr<T>();
+    for_rows<T>(codes, weights, nullptr,
+                [&](std::int64_t r, std::int64_t first, const ops_cpu::GatheredRows<T>& entries) {
+                  ops_cpu::inner_products(d, entries, upstream + r * d, result + first);
+                });
+  });
   return out;
 }
 
@@ -142,6 +151,32 @@ LatentGroups group_by_latent(const Codes& support) {
     }
   }
   return groups;
+}
+
+at::Tensor sum_by_latent(const Codes& codes) {
+  const c10::AutoGradMode no_grad(false);
+  if (codes.layout() == Codes::Layout::dense) return codes.values().detach().sum(0);
+  at::Tensor out = at::zeros({codes.latents()}, codes.values().options().requires_grad(false));
+  if (out.is_cuda()) {
+    at::Tensor value = codes.values().detach().flatten(), latent = codes.gather_index().flatten();
+    if (codes.layout() == Codes::Layout::csr) {
+      const at::Tensor used = at::arange(value.size(0), codes.offsets().options())
+                                  .lt(codes.offsets()[codes.rows()]);
+      value = value.where(used, at::zeros({}, value.options()));
+      latent = latent.where(used, at::zeros({}, latent.options()));
+    }
+    return out.index_add_(0, latent, value);
+  }
+  const at::Tensor values = codes.values().detach().contiguous();
+  const at::Tensor indices = codes.indices().contiguous();
+  const std::int64_t count = EntryRange(codes).begin(codes.rows());
+  by_type("sum_by_latent", values, [&]<class T>(T) {
+    const T* value = values.const_data_ptr<T>();
+    const std::int32_t* latent = indices.const_data_ptr<std::int32_t>();
+    T* sum = out.mutable_data_ptr<T>();
+    for (std::int64_t e = 0; e < count; ++e) sum[latent[e]] += value[e];
+  });
+  return out;
 }
 
 }  // namespace saffron::inline sdk_v1::ops

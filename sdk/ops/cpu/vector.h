@@ -12,22 +12,11 @@ namespace saffron::ops_cpu {
 
 inline constexpr int kLanes = 32;
 
-// y += a x
-void axpy(std::int64_t n, float a, const float* x, float* y);
-void axpy(std::int64_t n, double a, const double* x, double* y);
 // <x, y>
 float dot(std::int64_t n, const float* x, const float* y);
 double dot(std::int64_t n, const double* x, const double* y);
 // Whether any of x[i] + b[i] (b may be null) is above `bound` or NaN, in a run of kLanes values.
 bool any_above(const float* x, const float* b, float bound);
 bool any_above(const double* x, const double* b, double bound);
-
-struct AdamScalars {
-  double step_size, beta1, beta2, eps, root_correction, decay, scale;
-};
-// One row: g is scaled, moments and parameter are updated in place.
-void adam_row(std::int64_t n, const float* g, float* w, float* m, float* v, const AdamScalars& s);
-void adam_row(std::int64_t n, const double* g, double* w, double* m, double* v,
-              const AdamScalars& s);
 
 }  // namespace saffron::ops_cpu

@@ -4,8 +4,8 @@
 // is an Error and never left out silently.
 //
 // What holds for every format (saffron/format.h):
-// - CanonicalSae is the one form to translate from and to: f = act((x - apply * b_dec) W_enc +
-//   b_enc), xhat = f W_dec + b_dec, W_enc [d, F], W_dec [F, d].
+// - CanonicalSae (saffron/sae.h) is the one form to translate from and to: its tensors, their shapes
+//   and what each activation computes. Weights on raw activations: on_raw_activations().
 // - write() is atomic: a folder that exists is whole. It refuses one that exists already.
 // - read(write(sae)) is the SAE again, every tensor and setting of it.
 // - Error (data), with file and tensor, for content that does not fit; Error (invalid) for an
@@ -19,8 +19,6 @@
 #include <saffron/plugin.h>
 
 #include <ATen/core/Tensor.h>
-
-#include <unistd.h>
 
 #include <charconv>
 #include <filesystem>
@@ -78,10 +76,6 @@ class @CLASS@ final : public saffron::Format {
       throw Error(cat("SAE '", trained.name, "' has '", sae.extra.as_table().front().key,
                       "', which ", kFormat, " folders cannot express"));
     }
-    const fs::path target = folder;
-    if (fs::exists(target)) {
-      throw Error(ErrorKind::io, "exists already").within(folder).with_help("name a new folder");
-    }
     saffron::NamedTensors tensors;
     for (const auto& [name, member] : kTensors) {
       if ((sae.*member).defined()) tensors.emplace_back(name, sae.*member);
@@ -91,19 +85,9 @@ class @CLASS@ final : public saffron::Format {
                                   {"subtract_b_dec", sae.subtract_b_dec ? "true" : "false"}};
     if (sae.k) metadata.emplace_back("k", std::to_string(*sae.k));
 
-    fs::path staged = target;
-    staged += cat(".partial-", ::getpid());
-    try {
-      fs::create_directories(staged);
-      saffron::write_safetensors(staged / kFile, tensors, metadata);
-      fs::rename(staged, target);
-    } catch (const fs::filesystem_error& error) {
-      remove(staged);
-      throw Error(ErrorKind::io, error.code().message()).within(folder);
-    } catch (...) {
-      remove(staged);
-      throw;
-    }
+    saffron::StagedFolder staged(folder);
+    saffron::write_safetensors(staged.path() / kFile, tensors, metadata);
+    staged.commit();
   }
 
  private:
@@ -116,13 +100,14 @@ class @CLASS@ final : public saffron::Format {
                                        {"W_dec", &saffron::CanonicalSae::W_dec},
                                        {"b_dec", &saffron::CanonicalSae::b_dec},
                                        {"threshold", &saffron::CanonicalSae::threshold},
+                                       {"W_skip", &saffron::CanonicalSae::W_skip},
+                                       {"b_gate", &saffron::CanonicalSae::b_gate},
+                                       {"b_mag", &saffron::CanonicalSae::b_mag},
+                                       {"r_mag", &saffron::CanonicalSae::r_mag},
                                        {"input_mean", &saffron::CanonicalSae::input_mean},
-                                       {"input_scale", &saffron::CanonicalSae::input_scale}};
-
-  static void remove(const fs::path& staged) {
-    std::error_code ignored;  // the first error is the one to tell
-    fs::remove_all(staged, ignored);
-  }
+                                       {"input_scale", &saffron::CanonicalSae::input_scale},
+                                       {"output_mean", &saffron::CanonicalSae::output_mean},
+                                       {"output_scale", &saffron::CanonicalSae::output_scale}};
 
   static std::string text(const saffron::SafetensorsFile& file, const char* key) {
     const std::string* value = file.metadata(key);

@@ -1,5 +1,6 @@
 #include "testing/checks/format.h"
 
+#include "testing/canonical.h"
 #include "testing/checks/groups.h"
 #include "testing/made.h"
 
@@ -20,18 +21,6 @@ at::Tensor or_zero(const at::Tensor& tensor, const at::Tensor& otherwise) {
   return tensor.defined() ? tensor.to(at::kDouble) : at::zeros_like(otherwise);
 }
 
-at::Tensor activated(const CanonicalSae& sae, const at::Tensor& pre) {
-  if (sae.activation == "relu") return pre.clamp_min(0);
-  if (sae.activation == "jumprelu") {
-    return pre * (pre > or_zero(sae.threshold, pre[0])).to(at::kDouble);
-  }
-  if (sae.activation == "topk" && sae.k) {
-    const auto [values, places] = pre.topk(*sae.k, 1);
-    return at::zeros_like(pre).scatter(1, places, values.clamp_min(0));
-  }
-  fail(cat("read gives the activation '", sae.activation, "'", sae.k ? "" : " without a k"));
-}
-
 // What an SAE makes of raw activations, in float64.
 struct Forwarded {
   at::Tensor codes, reconstruction;
@@ -44,10 +33,16 @@ struct Forwarded {
     }
     const at::Tensor mean = or_zero(sae.input_mean, raw[0]), b_dec = or_zero(sae.b_dec, raw[0]);
     const at::Tensor scale = or_zero(sae.input_scale, raw[0]) + (sae.input_scale.defined() ? 0 : 1);
-    at::Tensor x = (raw - mean) * scale;
-    if (sae.subtract_b_dec) x = x - b_dec;
-    codes = activated(sae, x.mm(W_enc) + or_zero(sae.b_enc, W_dec.select(1, 0)));
-    reconstruction = (codes.mm(W_dec) + b_dec) / scale + mean;
+    const at::Tensor x = (raw - mean) * scale;
+    const std::optional<at::Tensor> f =
+        canonical_codes(sae, (sae.subtract_b_dec ? x - b_dec : x).mm(W_enc));
+    if (!f) {
+      fail(cat("read gives the activation '", sae.activation, "'", sae.k ? "" : " without a k"));
+    }
+    codes = *f;
+    at::Tensor xhat = codes.mm(W_dec) + b_dec;
+    if (sae.W_skip.defined()) xhat = xhat + x.mm(sae.W_skip.to(at::kDouble));
+    reconstruction = xhat / scale + mean;
   }
 };
 
@@ -128,6 +123,23 @@ Verdict activation_is_kept(const Subject& subject) {
   bench.weights().k.reset();
   bench.weights().threshold = bench.draw("threshold", bench.weights().W_dec.size(0)).abs() * 0.3;
   check_kept(bench, "jumprelu with a threshold a latent");
+  bench.weights().threshold.reset();
+  const std::int64_t latents = bench.weights().W_dec.size(0);
+  bench.weights().b_gate = bench.weights().b_enc;
+  bench.weights().b_enc.reset();
+  bench.weights().b_mag = bench.draw("b_mag", latents) * 0.1;
+  bench.weights().r_mag = bench.draw("r_mag", latents) * 0.1;
+  bench.weights().activation = "gated";
+  check_kept(bench, "gated with its own biases and scales");
+  return {};
+}
+
+Verdict skip_connection_is_kept(const Subject& subject) {
+  FormatBench bench(subject);
+  bench.need_plain_roundtrip();
+  const std::int64_t d = bench.width();
+  bench.weights().W_skip = bench.draw("skip", d * d).view({d, d});
+  check_kept(bench, "W_skip");
   return {};
 }
 
@@ -187,8 +199,10 @@ Verdict absent_tensors_are_zero(const Subject& subject) {
 constexpr Check kChecks[] = {
     {"write-read-roundtrip", "format", "an SAE that is written and read computes what it did", 1,
      write_read_roundtrip},
-    {"activation-is-kept", "format", "topk and jumprelu are kept, or refused", 3,
+    {"activation-is-kept", "format", "topk, jumprelu and gated are kept, or refused", 3,
      activation_is_kept},
+    {"skip-connection-is-kept", "format", "a linear skip connection is kept, or refused", 3,
+     skip_connection_is_kept},
     {"unknown-activation-refused", "format",
      "an activation that it does not know is kept, or Error (invalid)", 3,
      unknown_activation_refused},

@@ -16,11 +16,14 @@ namespace fs = std::filesystem;
 namespace {
 
 bool equal(const CanonicalSae& a, const CanonicalSae& b) {
-  return identical(a.W_enc, b.W_enc) && identical(a.b_enc, b.b_enc) &&
-         identical(a.W_dec, b.W_dec) && identical(a.b_dec, b.b_dec) &&
-         identical(a.threshold, b.threshold) && a.activation == b.activation && a.k == b.k &&
-         a.subtract_b_dec == b.subtract_b_dec && identical(a.input_mean, b.input_mean) &&
-         identical(a.input_scale, b.input_scale);
+  for (at::Tensor CanonicalSae::*tensor :
+       {&CanonicalSae::W_enc, &CanonicalSae::b_enc, &CanonicalSae::W_dec, &CanonicalSae::b_dec,
+        &CanonicalSae::threshold, &CanonicalSae::W_skip, &CanonicalSae::b_gate,
+        &CanonicalSae::b_mag, &CanonicalSae::r_mag, &CanonicalSae::input_mean,
+        &CanonicalSae::input_scale, &CanonicalSae::output_mean, &CanonicalSae::output_scale}) {
+    if (!identical(a.*tensor, b.*tensor)) return false;
+  }
+  return a.activation == b.activation && a.k == b.k && a.subtract_b_dec == b.subtract_b_dec;
 }
 
 // Two toy SAEs, the first of them written whole.

@@ -1,3 +1,4 @@
+#include "testing/canonical.h"
 #include "testing/checks/groups.h"
 #include "testing/checks/sae_gradient.h"
 #include "testing/drivers/toy_training.h"
@@ -235,16 +236,7 @@ Verdict reinitialises_what_is_asked(const Subject& subject) {
   return {};
 }
 
-at::Tensor activate(const CanonicalSae& sae, const at::Tensor& a) {
-  if (sae.activation == "relu") return a.clamp_min(0);
-  if (sae.activation == "jumprelu") return a * a.gt(sae.threshold).to(a.scalar_type());
-  if (sae.activation != "topk" || !sae.k)
-    skip(cat("no formula for activation '", sae.activation, "'"));
-  const auto [values, indices] = a.topk(*sae.k, 1);
-  return at::zeros_like(a).scatter(1, indices, values.clamp_min(0));
-}
-
-// f = act((x - apply * b_dec) W_enc + b_enc), xhat = f W_dec + b_dec, as CanonicalSae promises.
+// The formula of CanonicalSae.
 Verdict canonical_agrees(const Subject& subject) {
   need_driver(subject);
   ToyTraining training(subject, {});
@@ -263,14 +255,17 @@ Verdict canonical_agrees(const Subject& subject) {
     skip(cat("these options have no canonical weights: ", error.message()));
   }
   const at::Tensor x = input.inputs[0];
-  const at::Tensor shift = weights.b_dec.defined() ? weights.b_dec : at::zeros({x.size(1)});
-  at::Tensor a = (weights.subtract_b_dec ? x - shift : x).mm(weights.W_enc);
-  if (weights.b_enc.defined()) a = a + weights.b_enc;
-  const at::Tensor f = activate(weights, a);
+  const at::Tensor shift =
+      weights.b_dec.defined() ? weights.b_dec : at::zeros({weights.W_dec.size(1)}, x.options());
+  const at::Tensor z = (weights.subtract_b_dec ? x - shift : x).mm(weights.W_enc);
+  const std::optional<at::Tensor> f = canonical_codes(weights, z);
+  if (!f) skip(cat("no formula for activation '", weights.activation, "'"));
   const std::vector<Codes> codes = training.sae().encode(input.inputs);
-  double apart = distance(codes[0].to_dense(), f);
+  double apart = distance(codes[0].to_dense(), *f);
   if (apart > kTolerance) fail(cat("encode and the canonical weights differ by ", apart));
-  apart = distance(training.sae().decode(codes)[0], f.mm(weights.W_dec) + shift);
+  at::Tensor xhat = f->mm(weights.W_dec) + shift;
+  if (weights.W_skip.defined()) xhat = xhat + x.mm(weights.W_skip);
+  apart = distance(training.sae().decode(codes)[0], xhat);
   if (apart > kTolerance) fail(cat("decode and the canonical weights differ by ", apart));
   return {};
 }

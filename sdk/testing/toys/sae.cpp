@@ -1,5 +1,6 @@
 #include <saffron/testing/toys.h>
 
+#include <saffron/format.h>
 #include <saffron/init.h>
 #include <saffron/objective.h>
 
@@ -106,6 +107,19 @@ class ToyObjective final : public Objective, public CanonicalObjective {
   }
 };
 
+// Whatever the path, it holds the toy SAE.
+class ToyFormat final : public Format {
+ public:
+  [[nodiscard]] bool recognises(const std::string&) const override { return true; }
+  [[nodiscard]] CanonicalSae read(const std::string&) const override {
+    return on_raw_activations(
+        dynamic_cast<const Exportable&>(*toy_sae()->sae).canonical());
+  }
+  void write(const TrainedSae&, const CanonicalSae&, const std::string&) const override {
+    throw Error("the toy format is only read");
+  }
+};
+
 std::shared_ptr<TrainedSae> trained(const std::string& name, std::shared_ptr<Sae> sae,
                                     std::uint64_t seed, std::shared_ptr<Source> source) {
   auto out = std::make_shared<TrainedSae>();
@@ -142,6 +156,7 @@ std::shared_ptr<TrainedSae> toy_null_sae(std::uint64_t seed, std::shared_ptr<Sou
 
 std::shared_ptr<void> toy_child(std::string_view kind) {
   if (kind == Tokenizer::kKind) return std::shared_ptr<Tokenizer>(std::make_shared<ToyTokenizer>());
+  if (kind == Format::kKind) return std::shared_ptr<Format>(std::make_shared<ToyFormat>());
   if (kind == Objective::kKind) return std::shared_ptr<Objective>(std::make_shared<ToyObjective>());
   return nullptr;
 }

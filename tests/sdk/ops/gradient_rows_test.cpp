@@ -1,13 +1,18 @@
 #include <saffron/ops.h>
 #include <saffron/random.h>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 using namespace saffron;
 
@@ -24,8 +29,8 @@ Setting make(std::uint64_t seed) {
   s.W = random.fork("W").normal_rows(0, 37, 19, at::kDouble);
   s.W = s.W / s.W.norm(2, at::IntArrayRef{1}, true);
   const at::Tensor x = random.fork("x").normal_rows(0, 11, 19, at::kDouble);
-  const Codes a = ops::encode_topk(x, s.W, {}, 5, false);
-  const Codes b = ops::encode_topk(-x, s.W, {}, 3, false);
+  const Codes a = ops::encode_topk(x, s.W, {}, 5, ops::Keep::signed_values);
+  const Codes b = ops::encode_topk(-x, s.W, {}, 3, ops::Keep::signed_values);
   s.gradient.dense = random.fork("g").normal_rows(0, 37, 19, at::kDouble);
   s.gradient.factored = {{a, x}, {b, x * 2}};
   s.dense_gradient = s.gradient.dense + ops::form_gradient({a, x}) + ops::form_gradient({b, x * 2});
@@ -73,6 +78,112 @@ TEST_P(AdamSteps, EqualTheDenseFormula) {
 INSTANTIATE_TEST_SUITE_P(Constraints, AdamSteps,
                          testing::Values(Constraint::none, Constraint::unit_rows,
                                          Constraint::non_negative));
+
+TEST(GradientRows, SignumEqualsItsFormula) {
+  at::Tensor W = make(1).W.clone(), m = at::zeros_like(W);
+  at::Tensor W2 = W.clone(), m2 = m.clone();
+  for (std::uint64_t step = 1; step <= 20; ++step) {
+    const Setting s = make(200 + step);
+    ops::GradientRows(W, Constraint::unit_rows, s.gradient)
+        .signum(m, {.lr = 0.01, .beta = 0.8, .weight_decay = 0.1, .gradient_scale = 0.5});
+    m2 = 0.8 * m2 + 0.2 * 0.5 * projected(s.dense_gradient, W2);
+    W2 = W2 - 0.01 * (m2.sign() + 0.1 * W2);
+    W2 = W2 / W2.norm(2, at::IntArrayRef{1}, true);
+  }
+  EXPECT_TRUE(at::allclose(W, W2, 1e-9, 1e-11));
+}
+
+// A gradient of random shape: latents without entries, some with many, two terms of one support, one of
+// another, values that are 0, strided tensors; with or without a dense part.
+struct RandomGradient {
+  at::Tensor W;
+  Gradient gradient;
+  at::Tensor reference;  // float64
+};
+
+RandomGradient random_gradient(std::uint64_t trial, at::ScalarType dtype) {
+  const Random random = Random(31).fork(trial);
+  const auto pick = [&](std::uint64_t draw, std::uint64_t bound) {
+    return static_cast<std::int64_t>(1 + random.below(bound, 0, draw));
+  };
+  const std::int64_t B = pick(0, 12), d = pick(1, 300), F = pick(2, 150);
+  const std::int64_t k = pick(3, static_cast<std::uint64_t>(std::min<std::int64_t>(F, 9)));
+  RandomGradient made;
+  made.W = random.fork("W").normal_rows(0, F, d, at::kDouble);
+  made.W = made.W / made.W.norm(2, at::IntArrayRef{1}, true);
+  const at::Tensor x = random.fork("x").normal_rows(0, B, d, at::kDouble);
+  const at::Tensor g = random.fork("g").normal_rows(0, d, B, at::kDouble).t();
+  const Codes codes = ops::encode_topk(x, made.W, {}, k, ops::Keep::rectified);
+  const Codes csr =
+      Codes::from_dense(ops::encode_topk(-x, made.W, {}, 1, ops::Keep::rectified).to_dense());
+  const std::vector<FactoredGradient> terms = {
+      {codes, x}, {codes.with_values(codes.values() * -0.5), g}, {csr, g}};
+  made.reference = at::zeros_like(made.W);
+  for (const FactoredGradient& term : terms) {
+    made.reference = made.reference + at::mm(term.support.to_dense().t(), term.rows);
+    made.gradient.factored.push_back(
+        {term.support.with_values(term.support.values().to(dtype)), term.rows.to(dtype)});
+  }
+  if (trial % 2 == 0) {
+    const at::Tensor dense = random.fork("dense").normal_rows(0, d, F, at::kDouble).t();
+    made.reference = made.reference + dense;
+    made.gradient.dense = dense.to(dtype);
+  }
+  return made;
+}
+
+TEST(GradientRows, OfRandomShapesEqualTheDenseOnes) {
+  for (std::uint64_t trial = 0; trial < 200; ++trial) {
+    for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+      const RandomGradient c = random_gradient(trial, dtype);
+      const double tolerance = dtype == at::kDouble ? 1e-11 : 2e-5;
+      for (const Constraint constraint : {Constraint::none, Constraint::unit_rows}) {
+        at::Tensor W = c.W.to(dtype), m = at::zeros_like(W), v = at::zeros_like(W);
+        const at::Tensor g =
+            constraint == Constraint::none ? c.reference : projected(c.reference, c.W);
+        ops::SupportGroups shared;
+        ops::GradientRows rows(W, constraint, c.gradient, trial % 3 == 0 ? nullptr : &shared);
+        const double norm = g.square().sum().item<double>();
+        EXPECT_NEAR(rows.squared_norm(), norm, tolerance * (1 + norm));
+        rows.adam(m, v, {.lr = 0});  // m = (1 - beta1) g shows what the pass has formed
+        EXPECT_LT((m.to(at::kDouble) * 10 - g).abs().max().item<double>(),
+                  tolerance * (1 + g.abs().max().item<double>()));
+      }
+    }
+  }
+}
+
+TEST(GradientRows, DoNotDependOnTheNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  std::vector<at::Tensor> first;
+  double norm = 0;
+  for (const int count : {1, 3}) {
+    at::set_num_threads(count);
+    RandomGradient c = random_gradient(4, at::kFloat);
+    at::Tensor W = c.W.to(at::kFloat), m = at::zeros_like(W), v = at::zeros_like(W);
+    ops::GradientRows rows(W, Constraint::unit_rows, c.gradient);
+    const double squared = rows.squared_norm();
+    rows.adam(m, v, {.weight_decay = 0.1, .gradient_scale = 0.3});
+    if (!first.empty()) {
+      EXPECT_EQ(squared, norm);
+      EXPECT_TRUE(at::equal(W, first[0]) && at::equal(m, first[1]) && at::equal(v, first[2]));
+    }
+    first = {W, m, v};
+    norm = squared;
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(SupportGroups, AreSharedByCodesOfOneSupportOnly) {
+  const RandomGradient c = random_gradient(2, at::kDouble);
+  const Codes& codes = c.gradient.factored[0].support;
+  ops::SupportGroups shared;
+  const ops::LatentGroups& groups = shared.of(codes);
+  EXPECT_EQ(&groups, &shared.of(codes.with_values(codes.values() * 2)));
+  EXPECT_NE(&groups, &shared.of(c.gradient.factored[2].support));
+  const Codes copy = Codes::topk(codes.values(), codes.indices().clone(), codes.latents());
+  EXPECT_TRUE(at::equal(groups.entries, shared.of(copy).entries));
+}
 
 TEST(GradientRows, AVectorIsOneRow) {
   const Random random(9);

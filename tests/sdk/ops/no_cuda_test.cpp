@@ -36,7 +36,9 @@ TEST(NoCuda, EveryFunctionSaysWhatIsMissing) {
   const at::Tensor x = claims_cuda({4, 3}, real), W = claims_cuda({10, 3}, real);
   const Codes codes = Codes::topk(claims_cuda({4, 2}, real),
                                   claims_cuda({4, 2}, caffe2::TypeMeta::Make<std::int32_t>()), 10);
-  expect_refused([&] { (void)ops::encode_topk(x, W, {}, 2, true); });
+  expect_refused([&] { (void)ops::encode_topk(x, W, {}, 2, ops::Keep::rectified); });
+  expect_refused([&] { (void)ops::encode_above(x, W, {}, {}); });
+  expect_refused([&] { (void)ops::encode_batch_topk(x, W, {}, 2); });
   expect_refused([&] { (void)ops::decode(codes, W, {}); });
   expect_refused([&] { (void)ops::code_gradient(codes, W, x); });
   expect_refused([&] { (void)ops::group_by_latent(codes); });
@@ -56,7 +58,7 @@ TEST(NoCuda, TensorsOfTwoDevicesAreRefused) {
       EXPECT_EQ(error.kind(), ErrorKind::invalid) << error.message();
     }
   };
-  refused([&] { (void)ops::encode_topk(x, W, {}, 2, true); });
+  refused([&] { (void)ops::encode_topk(x, W, {}, 2, ops::Keep::rectified); });
   refused([&] { (void)ops::decode(codes, W, {}); });
   refused([&] { (void)ops::code_gradient(codes, at::ones({10, 3}), claims_cuda({4, 3}, real)); });
   refused([&] { (void)ops::GradientRows(W, Constraint::none, {at::ones({10, 3}), {}}); });

@@ -2,11 +2,16 @@
 #include <saffron/ops.h>
 #include <saffron/random.h>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/mm.h>
 
 #include <gtest/gtest.h>
+
+#include <limits>
+#include <vector>
 
 using namespace saffron;
 
@@ -22,12 +27,12 @@ Case random_case(std::uint64_t trial, bool csr) {
   const auto pick = [&](std::uint64_t draw, std::uint64_t bound) {
     return static_cast<std::int64_t>(1 + random.below(bound, 0, draw));
   };
-  const std::int64_t B = pick(0, 20), d = pick(1, 70), F = pick(2, 90);
+  const std::int64_t B = pick(0, 20), d = pick(1, 300), F = pick(2, 90);
   const std::int64_t k = pick(3, static_cast<std::uint64_t>(F));
   const at::Tensor x = random.fork("x").normal_rows(0, B, d, at::kDouble);
   const at::Tensor W = random.fork("W").normal_rows(0, F, d, at::kDouble);
   Case made;
-  made.codes = ops::encode_topk(x, W, {}, k, true);
+  made.codes = ops::encode_topk(x, W, {}, k, ops::Keep::rectified);
   made.dense = made.codes.to_dense();
   if (csr) made.codes = Codes::from_dense(made.dense);
   made.W = W;
@@ -60,6 +65,52 @@ TEST_P(Products, FormedGradientEqualsTheDenseProduct) {
     EXPECT_TRUE(
         at::allclose(ops::form_gradient({c.codes, c.g}), at::mm(c.dense.t(), c.g), 1e-12, 1e-12));
   }
+}
+
+TEST_P(Products, SumsByLatentAreColumnSums) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    EXPECT_TRUE(at::allclose(ops::sum_by_latent(c.codes), c.dense.sum(0), 1e-12, 1e-12));
+  }
+}
+
+TEST_P(Products, AgreeInSinglePrecisionAndOnStridedTensors) {
+  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    const Codes single = c.codes.with_values(c.codes.values().to(at::kFloat));
+    const at::Tensor W = c.W.to(at::kFloat).t().contiguous().t();
+    const at::Tensor g = c.g.to(at::kFloat).t().contiguous().t();
+    const at::Tensor decoded = ops::decode(single, W, {}).to(at::kDouble);
+    EXPECT_LT((decoded - at::mm(c.dense, c.W)).abs().max().item<double>(),
+              1e-6 * (1 + at::mm(c.dense.abs(), c.W.abs()).max().item<double>()));
+    const at::Tensor gradient = ops::code_gradient(single, W, g).to(at::kDouble);
+    EXPECT_TRUE(at::allclose(gradient, ops::code_gradient(c.codes, c.W, c.g), 1e-4, 1e-4));
+  }
+}
+
+// A kept entry of value 0 takes no part, whatever its latent's weights are.
+TEST_P(Products, DecodeLeavesEntriesOfValueZeroOut) {
+  const Case c = random_case(5, GetParam());
+  const Codes zeros = c.codes.with_values(c.codes.values() * 0);
+  const at::Tensor endless = c.W * std::numeric_limits<double>::infinity();
+  EXPECT_EQ(ops::decode(zeros, endless, {}).abs().max().item<double>(), 0);
+}
+
+TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  for (std::uint64_t trial = 0; trial < 20; ++trial) {
+    const Case c = random_case(trial, GetParam());
+    std::vector<at::Tensor> first;
+    for (const int count : {1, 3}) {
+      at::set_num_threads(count);
+      const std::vector<at::Tensor> now = {ops::decode(c.codes, c.W, {}),
+                                           ops::code_gradient(c.codes, c.W, c.g),
+                                           ops::form_gradient({c.codes, c.g})};
+      for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], now[i]));
+      first = now;
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Products, testing::Bool(),

@@ -51,13 +51,13 @@ TEST_P(ReluVariants, GradientsEqualFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ReluVariants,
-    testing::Values(Relu::Options{.width = 10}, Relu::Options{.width = 10, .tied = true},
-                    Relu::Options{.width = 10, .pre_bias = false},
-                    Relu::Options{.width = 10, .decoder_bias = false, .standardise = true},
-                    Relu::Options{.width = 10, .standardise = true}));
+    testing::Values(Relu::Options{.dictionary = {.width = 10}}, Relu::Options{.dictionary = {.width = 10, .tied = true}},
+                    Relu::Options{.dictionary = {.width = 10, .pre_bias = false}},
+                    Relu::Options{.dictionary = {.width = 10, .decoder_bias = false, .standardise = true}},
+                    Relu::Options{.dictionary = {.width = 10, .standardise = true}}));
 
 TEST(Relu, StandardisingIsBlindToScaleAndShiftOfARow) {
-  Relu sae({.width = 10, .decoder_bias = false, .standardise = true});
+  Relu sae({.dictionary = {.width = 10, .decoder_bias = false, .standardise = true}});
   SaeFixture fixture(sae, 6, 33);
   const at::Tensor x = input_of(34).inputs[0];
   const at::Tensor moved = x * 7 + 2;
@@ -77,7 +77,7 @@ TEST(Relu, StartsAtTheCentreOfStandardisedRows) {
   const at::Tensor z = (x - shift) / ((x - shift).square().mean(1, true).sqrt() + 1e-8);
   const double spread = (x - x.mean(0)).square().sum(1).mean().item<double>();
   for (const char* method : {"geometric_median", "mean"}) {
-    Relu sae({.width = 16, .standardise = true, .b_dec_init = method});
+    Relu sae({.dictionary = {.width = 16, .standardise = true, .b_dec_init = method}});
     SaeFixture fixture(sae, 32, 43);
     sae.initialise(
         {.random = Random(43), .sample = [&]() -> const ActivationRows& { return sample; }});
@@ -96,13 +96,13 @@ TEST(Relu, RefusesMoreLatentsThanCodesCanName) {
 }
 
 TEST(Relu, ExportsWhatItComputes) {
-  Relu sae({.width = 10});
+  Relu sae({.dictionary = {.width = 10}});
   SaeFixture fixture(sae, 6, 35);
   const CanonicalSae w = sae.canonical();
   const at::Tensor x = input_of(36).inputs[0];
   const at::Tensor f = at::relu(at::mm(x - w.b_dec, w.W_enc) + w.b_enc);
   EXPECT_TRUE(at::allclose(at::mm(f, w.W_dec) + w.b_dec, sae.decode(sae.encode({x}))[0]));
-  Relu standardised({.width = 10, .standardise = true});
+  Relu standardised({.dictionary = {.width = 10, .standardise = true}});
   SaeFixture other(standardised, 6, 37);
   EXPECT_THROW((void)standardised.canonical(), Error);
 }

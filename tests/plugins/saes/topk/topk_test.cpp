@@ -12,12 +12,22 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+#include <utility>
+
 using namespace saffron;
 using plugins::TopK;
 
 namespace {
 
 constexpr std::int64_t kWidth = 24, kD = 7, kK = 4;
+
+using Dead = DeadLatentOptions;
+
+TopK::Options options_of(Dead dead = {.dead = Dead::Method::auxk}, std::int64_t width = kWidth,
+                         std::int64_t k = kK) {
+  return {.dictionary = {.width = width}, .dead = std::move(dead), .k = {.k = k}};
+}
 
 SaeInput input_of(std::uint64_t seed, std::int64_t rows_seen = 0) {
   const at::Tensor x = Random(seed).fork("x").normal_rows(0, 13, kD, at::kDouble) + 0.3;
@@ -52,7 +62,7 @@ void expect_equal(const std::map<std::string, at::Tensor>& got, Reference& want)
 }
 
 TEST(TopK, GradientsEqualAutograd) {
-  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0});
+  TopK sae(options_of({}));
   SaeFixture fixture(sae, kD, 5);
   const SaeInput input = input_of(6);
   const auto got = fixture.gradients(sae, input);
@@ -67,7 +77,7 @@ TEST(TopK, GradientsEqualAutograd) {
 }
 
 TEST(TopK, AGradientOnTheCodesReachesTheEncoder) {
-  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0});
+  TopK sae(options_of({}));
   SaeFixture fixture(sae, kD, 7);
   const SaeInput input = input_of(8);
   const at::Tensor x = input.inputs[0];
@@ -82,16 +92,17 @@ TEST(TopK, AGradientOnTheCodesReachesTheEncoder) {
   expect_equal(got, want);
 }
 
-class AuxK : public testing::TestWithParam<const char*> {};
+// The scale, and how many of ten dead latents a row may use: one takes the sparse path.
+class AuxK : public testing::TestWithParam<std::tuple<const char*, std::int64_t>> {};
 
 TEST_P(AuxK, LossAndGradientsEqualAutograd) {
-  const std::string scale = GetParam();
-  TopK sae({.width = kWidth,
-            .k = kK,
-            .aux_coef = 0.25,
-            .aux_k = 3,
-            .dead_after = 10,
-            .aux_scale = scale});
+  const std::string scale = std::get<0>(GetParam());
+  const std::int64_t aux_k = std::get<1>(GetParam());
+  TopK sae(options_of({.dead = Dead::Method::auxk,
+                       .dead_after = 10,
+                       .aux_coef = 0.25,
+                       .aux_k = aux_k,
+                       .aux_scale = scale}));
   SaeFixture fixture(sae, kD, 9);
   // Latents 0..9 fired long ago, the others just now.
   at::Tensor fired = fixture.buffers["last_fired"];
@@ -109,7 +120,7 @@ TEST_P(AuxK, LossAndGradientsEqualAutograd) {
   at::Tensor dead = at::zeros({kWidth}, at::kBool);
   dead.slice(0, 0, 10).fill_(true);
   const at::Tensor masked = at::where(dead, a, at::full({}, -1e30, at::kDouble));
-  const at::Tensor ehat = at::mm(keep_largest(masked, 3), want.leaf["W_dec"]);
+  const at::Tensor ehat = at::mm(keep_largest(masked, aux_k), want.leaf["W_dec"]);
   const auto variance = [](const at::Tensor& y) {
     return (y - y.mean(0)).square().sum(1).mean().item<double>();
   };
@@ -123,11 +134,16 @@ TEST_P(AuxK, LossAndGradientsEqualAutograd) {
   expect_equal(got, want);
 }
 
-INSTANTIATE_TEST_SUITE_P(Scales, AuxK, testing::Values("relative", "raw", "residual_variance"));
+INSTANTIATE_TEST_SUITE_P(Scales, AuxK,
+                         testing::Combine(testing::Values("relative", "raw", "residual_variance"),
+                                          testing::Values(1, 3)));
 
 // mse with reduction = "mean" is a d-th of the sum: the auxiliary loss and its gradients must shrink too.
 TEST_P(AuxK, WeighsTheSameBesideEverySpellingOfTheObjective) {
-  TopK sae({.width = kWidth, .k = kK, .aux_coef = 0.25, .dead_after = 10, .aux_scale = GetParam()});
+  TopK sae(options_of({.dead = Dead::Method::auxk,
+                       .dead_after = 10,
+                       .aux_coef = 0.25,
+                       .aux_scale = std::get<0>(GetParam())}));
   SaeFixture fixture(sae, kD, 9);
   at::Tensor fired = fixture.buffers["last_fired"];
   fired.slice(0, 10).fill_(1000);
@@ -138,14 +154,67 @@ TEST_P(AuxK, WeighsTheSameBesideEverySpellingOfTheObjective) {
 }
 
 TEST(TopK, NoAuxiliaryLossWhileNothingIsDead) {
-  TopK sae({.width = kWidth, .k = kK, .dead_after = 10});
+  TopK sae(options_of({.dead = Dead::Method::auxk, .dead_after = 10}));
   SaeFixture fixture(sae, kD, 11);
   EXPECT_TRUE(sae.forward(input_of(12, 5)).terms.empty());
   EXPECT_FALSE(sae.forward(input_of(12, 11)).terms.empty());
 }
 
+TEST(TopK, MultiTopKEqualsAutograd) {
+  TopK::Options options = options_of({});
+  options.multi_k_coef = 0.125;
+  options.multi_k_factor = 3;
+  TopK sae(options);
+  SaeFixture fixture(sae, kD, 25);
+  const SaeInput input = input_of(26);
+  const auto got = fixture.gradients(sae, input);
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor x = input.inputs[0], a = want.pre(x);
+  const auto error = [&](std::int64_t k) {
+    const at::Tensor xhat = at::mm(keep_largest(a, k), want.leaf["W_dec"]) + want.leaf["b_dec"];
+    return (x - xhat).square().sum(1).mean();
+  };
+  (error(kK) + 0.125 * error(3 * kK)).backward();
+  expect_equal(got, want);
+  EXPECT_TRUE(at::equal(sae.forward(input).codes[0].indices(), sae.encode({x})[0].indices()));
+}
+
+TEST(TopK, AbsTopKKeepsTheSign) {
+  TopK::Options options = options_of({});
+  options.keep = TopK::Keep::magnitude;
+  TopK sae(options);
+  SaeFixture fixture(sae, kD, 27);
+  const SaeInput input = input_of(28);
+  const auto got = fixture.gradients(sae, input);
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor x = input.inputs[0], a = want.pre(x);
+  const at::Tensor kept = std::get<1>(at::topk(a.detach().abs(), kK, 1));
+  const at::Tensor f = a * at::zeros_like(a.detach()).scatter(1, kept, 1.0);
+  (x - at::mm(f, want.leaf["W_dec"]) - want.leaf["b_dec"]).square().sum(1).mean().backward();
+  expect_equal(got, want);
+  EXPECT_TRUE(at::allclose(sae.encode({x})[0].to_dense(), f.detach()));
+  EXPECT_TRUE(sae.encode({x})[0].values().lt(0).any().item<bool>());
+}
+
+TEST(TopK, KGoesEvenlyFromItsStart) {
+  TopK::Options options = options_of({});
+  options.k.k_start = 20;
+  options.k.k_anneal = 0.5;
+  TopK sae(options);
+  SaeFixture fixture(sae, kD, 29);
+  SaeInput input = input_of(30);
+  input.steps = 100;
+  for (const auto& [step, k] : {std::pair{0, 20}, {25, 12}, {50, 4}, {99, 4}}) {
+    input.step = step;
+    EXPECT_EQ(sae.forward(input).codes[0].values().size(1), k) << step;
+  }
+  EXPECT_EQ(*fixture.spec.max_active, 20);
+}
+
 TEST(TopK, RemembersWhenALatentFired) {
-  TopK sae({.width = kWidth, .k = kK});
+  TopK sae(options_of());
   SaeFixture fixture(sae, kD, 13);
   const SaeInput input = input_of(14, 700);
   const Forward forward = sae.forward(input);
@@ -155,7 +224,7 @@ TEST(TopK, RemembersWhenALatentFired) {
 }
 
 TEST(TopK, ExportsWhatItComputes) {
-  TopK sae({.width = kWidth, .k = kK});
+  TopK sae(options_of());
   SaeFixture fixture(sae, kD, 15);
   const CanonicalSae w = sae.canonical();
   const at::Tensor x = input_of(16).inputs[0];
@@ -164,7 +233,7 @@ TEST(TopK, ExportsWhatItComputes) {
 }
 
 TEST(TopK, RedrawsOnlyTheLatentsAskedFor) {
-  TopK sae({.width = kWidth, .k = kK});
+  TopK sae(options_of());
   SaeFixture fixture(sae, kD, 17);
   const at::Tensor before = fixture.parameters["W_dec"].clone();
   sae.reinitialise(at::full({1}, 5, at::kLong), Random(3));
@@ -174,7 +243,7 @@ TEST(TopK, RedrawsOnlyTheLatentsAskedFor) {
 }
 
 TEST(TopK, LatentsDrawnAnewCountAsHavingFiredNow) {
-  TopK sae({.width = 100, .k = 2, .dead_after = 10});  // most stay silent
+  TopK sae(options_of({.dead = Dead::Method::auxk, .dead_after = 10}, 100, 2));  // most stay silent
   SaeFixture fixture(sae, kD, 19);
   const SaeInput input = input_of(20, 700);
   const Forward forward = sae.forward(input);
@@ -192,7 +261,7 @@ TEST(TopK, LatentsDrawnAnewCountAsHavingFiredNow) {
 }
 
 TEST(TopK, NoLatentsAskedForAreNone) {
-  TopK sae({.width = kWidth, .k = kK});
+  TopK sae(options_of());
   SaeFixture fixture(sae, kD, 22);
   const at::Tensor before = fixture.parameters["W_dec"].clone();
   sae.reinitialise(at::zeros({0}, at::kLong), Random(3));

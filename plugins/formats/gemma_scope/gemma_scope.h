@@ -1,0 +1,34 @@
+#pragma once
+
+#include <saffron/format.h>
+
+namespace saffron::plugins {
+
+// Gemma Scope's folder of one SAE (Lieberum et al. 2024): params.npz with
+//
+//   W_enc [d, F]   b_enc [F]   threshold [F]   W_dec [F, d]   b_dec [d]
+//
+//   a = x W_enc + b_enc    f = ReLU(a) where a > threshold, else 0    xhat = f W_dec + b_dec
+//
+// b_dec is not subtracted. A transcoder's W_dec is [F, d_out], its b_dec [d_out]. Read besides: names
+// with a small w; `scaling_factor` [F], by which f is scaled before it is decoded; and the
+// params.safetensors of Gemma Scope 2, w_enc, w_dec, b_enc, b_dec, threshold, and
+// affine_skip_connection [d, d_out], added as x affine_skip_connection.
+//
+// The embedding SAEs of Gemma Scope read rows divided by sqrt(d); their files do not say so.
+//
+// relu is written as jumprelu with thresholds of 0, which is the same; the other activations and skip
+// connections cannot be expressed in params.npz.
+class GemmaScope final : public Format {
+ public:
+  struct Options {};
+  static Schema<Options> schema() { return {}; }
+  explicit GemmaScope(const Options&) {}
+
+  [[nodiscard]] bool recognises(const std::string& path) const override;
+  [[nodiscard]] CanonicalSae read(const std::string& path) const override;
+  void write(const TrainedSae& sae, const CanonicalSae& weights,
+             const std::string& folder) const override;
+};
+
+}  // namespace saffron::plugins

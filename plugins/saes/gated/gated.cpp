@@ -1,0 +1,119 @@
+#include "gated.h"
+
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+
+namespace saffron::plugins {
+namespace {
+
+void add_dense(Gradient& gradient, const at::Tensor& value) {
+  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
+}
+
+at::Tensor by_entry(const at::Tensor& per_latent, const Codes& codes) {
+  return per_latent.index_select(0, codes.indices().to(at::kLong));
+}
+
+}  // namespace
+
+Schema<Gated::Options> Gated::schema() {
+  return Schema<Options>{}
+      .include(&Options::dictionary, DictionaryOptions::schema())
+      .param("coef", &Options::coef, "weight of the gates' L1 penalty", non_negative())
+      .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0", fraction())
+      .param("detach_auxiliary", &Options::detach_auxiliary,
+             "the auxiliary error trains the gates, not the decoder")
+      .include(&Options::dead, DeadLatentOptions::schema());
+}
+
+void Gated::declare_own(SaeSpec& spec) const {
+  spec.layout = Codes::Layout::csr;
+  spec.parameters.push_back(
+      {.name = "r_mag", .shape = {latents()}, .role = Role::scale, .per_latent = true});
+  spec.parameters.push_back(
+      {.name = "b_mag", .shape = {latents()}, .role = Role::encoder_bias, .per_latent = true});
+}
+
+void Gated::bind_own(const Tensors& parameters, const Tensors&) {
+  r_mag_ = parameters["r_mag"];
+  b_mag_ = parameters["b_mag"];
+}
+
+void Gated::initialise_own(const at::Tensor& latents) {
+  for (at::Tensor parameter : {r_mag_, b_mag_}) {
+    if (latents.defined()) {
+      parameter.index_fill_(0, latents, 0);
+    } else {
+      parameter.zero_();
+    }
+  }
+}
+
+double Gated::coef(const SaeInput& input) const {
+  const double rise = options_.warmup * static_cast<double>(input.steps);
+  return options_.coef * (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+}
+
+at::Tensor Gated::magnitude(const Codes& gates) const {
+  return (gates.values() - by_entry(b_enc(), gates)) * by_entry(r_mag_, gates).exp() +
+         by_entry(b_mag_, gates);
+}
+
+Codes Gated::codes_of(const at::Tensor& rows) const {
+  const Codes gates = ops::encode_above(rows, W_enc(), b_enc(), {});
+  return gates.with_values(magnitude(gates).clamp_min(0));
+}
+
+Codes Gated::step_codes(const at::Tensor& rows, const SaeInput&) {
+  gates_ = ops::encode_above(rows, W_enc(), b_enc(), {});
+  return gates_.with_values(magnitude(gates_).clamp_min(0));
+}
+
+void Gated::own_terms(const SaeInput& input, Forward& forward) {
+  const at::Tensor norms = W_dec().norm(2, at::IntArrayRef{1});
+  const auto rows = static_cast<double>(gates_.rows());
+  forward.terms.push_back(
+      {"gate_l1", (gates_.values() * by_entry(norms, gates_)).sum() / rows, coef(input)});
+  const at::Tensor miss = step_decode(gates_) - step_target();
+  const double weight = 1 / input.objective_scale;
+  forward.terms.push_back({"gate_error", miss.square().sum(1).mean(), weight});
+  auxiliary_upstream_ = miss * (2 * weight / rows);
+}
+
+at::Tensor Gated::encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
+                                   Gradients& gradients) {
+  const at::Tensor norms = W_dec().norm(2, at::IntArrayRef{1});
+  const double share = coef(input) / static_cast<double>(gates_.rows());
+  at::Tensor dpi = by_entry(norms, gates_) * share +
+                   ops::code_gradient(gates_, W_dec(), auxiliary_upstream_);
+  if (!dictionary().unit_decoder) {
+    const at::Tensor on_norm = ops::sum_by_latent(gates_) * share;
+    add_dense(gradients["W_dec"], W_dec() * (on_norm / norms.clamp_min(1e-12)).unsqueeze(1));
+  }
+  if (!options_.detach_auxiliary) {
+    gradients["W_dec"].factored.push_back({gates_, auxiliary_upstream_});
+    if (dictionary().decoder_bias) add_dense(gradients["b_dec"], auxiliary_upstream_.sum(0));
+  }
+  if (!df.defined()) return dpi;
+  const at::Tensor dz = df * codes.values().gt(0), scale = by_entry(r_mag_, gates_).exp();
+  const at::Tensor du = dz * scale;  // of rows W_enc^T, which pi exceeds by b_enc
+  add_dense(gradients["b_mag"], ops::sum_by_latent(codes.with_values(dz)));
+  add_dense(gradients["r_mag"],
+            ops::sum_by_latent(
+                codes.with_values(du * (gates_.values() - by_entry(b_enc(), gates_)))));
+  add_dense(gradients["b_enc"], -ops::sum_by_latent(codes.with_values(du)));
+  return dpi + du;
+}
+
+void Gated::canonical_own(CanonicalSae& out) const {
+  out.activation = "gated";
+  out.b_gate = out.b_enc;
+  out.b_enc.reset();
+  out.b_mag = b_mag_.clone();
+  out.r_mag = r_mag_.clone();
+}
+
+}  // namespace saffron::plugins

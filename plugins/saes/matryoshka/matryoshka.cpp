@@ -1,0 +1,159 @@
+#include "matryoshka.h"
+
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/flip.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace saffron::plugins {
+namespace {
+
+// The codes with each row cut into m rows at latents widths[0], widths[1], ...: the same entries.
+Codes cut_rows(const Codes& codes, const std::vector<std::int64_t>& widths) {
+  const auto m = static_cast<std::int64_t>(widths.size());
+  const at::Tensor offsets = at::empty({codes.rows() * m + 1}, codes.offsets().options());
+  const std::int32_t* from = codes.offsets().const_data_ptr<std::int32_t>();
+  const std::int32_t* latent = codes.indices().const_data_ptr<std::int32_t>();
+  std::int32_t* to = offsets.mutable_data_ptr<std::int32_t>();
+  to[0] = 0;
+  for (std::int64_t b = 0; b < codes.rows(); ++b) {
+    const std::int32_t* at = latent + from[b];
+    for (std::int64_t j = 0; j < m; ++j) {
+      at = std::lower_bound(at, latent + from[b + 1],
+                            static_cast<std::int32_t>(widths[static_cast<std::size_t>(j)]));
+      to[b * m + j + 1] = static_cast<std::int32_t>(at - latent);
+    }
+  }
+  return Codes::csr(codes.values(), codes.indices(), offsets, codes.overflow(), codes.latents());
+}
+
+}  // namespace
+
+Schema<Matryoshka::Options> Matryoshka::schema() {
+  return Schema<Options>{}
+      .include(&Options::dictionary, DictionaryOptions::schema())
+      .include(&Options::selection, BatchTopKOptions::schema())
+      .param("groups", &Options::groups,
+             "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, F/4, "
+             "F/2, F")
+      .choice("prefix", &Options::prefix, "widths below F: `groups`, or drawn anew each step",
+              {{"fixed", Prefix::fixed}, {"random", Prefix::random}})
+      .param("levels", &Options::levels, "random: how many widths, the last is F", at_least(2))
+      .param("pareto", &Options::pareto, "random: exponent of the law that widths are drawn from",
+             positive())
+      .param("zero_level", &Options::zero_level, "b_dec alone is a level too")
+      .param("level_weight", &Options::level_weight,
+             "weight of each inner level's squared error beside the whole's", non_negative())
+      .include(&Options::dead, DeadLatentOptions::schema())
+      .check([](const Options& o) { return k_problem(o.selection.k, o.dictionary.width); })
+      .check([](const Options& o) -> std::string {
+        if (o.groups.empty()) return {};
+        if (o.groups.back() != o.dictionary.width) {
+          return cat("groups end with ", o.groups.back(), ", width is ", o.dictionary.width);
+        }
+        for (std::size_t i = 0; i < o.groups.size(); ++i) {
+          if (o.groups[i] < 1 || (i > 0 && o.groups[i] <= o.groups[i - 1])) {
+            return "groups are positive and ascending";
+          }
+        }
+        return {};
+      });
+}
+
+Matryoshka::Matryoshka(const Options& options)
+    : DictionarySae(options.dictionary, options.dead),
+      options_(options),
+      selection_(options.selection) {
+  if (!options_.groups.empty()) return;
+  for (std::int64_t parts = 16; parts >= 1; parts /= 2) {
+    const std::int64_t width = latents() / parts;
+    if (width >= 1 && (options_.groups.empty() || width > options_.groups.back())) {
+      options_.groups.push_back(width);
+    }
+  }
+}
+
+std::vector<std::int64_t> Matryoshka::widths(const SaeInput& input) const {
+  std::vector<std::int64_t> out;
+  if (options_.prefix == Prefix::fixed) {
+    out = options_.groups;
+  } else {
+    const auto F = static_cast<double>(latents());
+    const Random random = input.random.fork("prefixes");
+    for (std::int64_t j = 0; j + 1 < options_.levels; ++j) {
+      // Inverse of the distribution of a Pareto law on [1, F]:  1 - w^-alpha  over  1 - F^-alpha.
+      const double u = random.uniform(0, static_cast<std::uint64_t>(j));
+      const double tail = 1 - u * (1 - std::pow(F, -options_.pareto));
+      const double w = std::pow(tail, -1 / options_.pareto);
+      out.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(w), 1, latents()));
+    }
+    out.push_back(latents());
+    std::sort(out.begin(), out.end());
+  }
+  if (options_.zero_level) out.insert(out.begin(), 0);
+  return out;
+}
+
+// The terms are squared errors: of the size that they have beside the objective.
+double Matryoshka::inner_weight(const SaeInput& input) const {
+  return options_.level_weight / input.objective_scale;
+}
+
+Codes Matryoshka::step_codes(const at::Tensor& rows, const SaeInput& input) {
+  const Codes codes = selection_.step_codes(rows, W_enc(), b_enc(), input);
+  widths_ = widths(input);
+  by_level_ = cut_rows(codes, widths_);
+  return codes;
+}
+
+at::Tensor Matryoshka::step_decode(const Codes& codes) {
+  const auto m = static_cast<std::int64_t>(widths_.size());
+  const at::Tensor parts = ops::decode(by_level_, W_dec(), {}).view({codes.rows(), m, -1});
+  cumulative_ = parts.cumsum(1) + b_dec();
+  return cumulative_.select(1, m - 1);
+}
+
+void Matryoshka::own_terms(const SaeInput& input, Forward& forward) {
+  const auto m = static_cast<std::int64_t>(widths_.size());
+  if (m == 1) return;
+  const at::Tensor e = step_target().unsqueeze(1) - cumulative_.slice(1, 0, m - 1);
+  forward.terms.push_back({"inner_levels", e.square().sum(at::IntArrayRef{1, 2}).mean(),
+                           inner_weight(input)});
+}
+
+at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& codes,
+                                        const at::Tensor& g, Gradients& gradients) {
+  const auto m = static_cast<std::int64_t>(widths_.size());
+  // d loss / d xhat_j in its place; then a level's part is in the sum of all levels from it on.
+  at::Tensor own = (cumulative_ - step_target().unsqueeze(1)) *
+                   (2 * inner_weight(input) / static_cast<double>(codes.rows()));
+  if (g.defined()) {
+    own.select(1, m - 1).copy_(g);
+  } else {
+    own.select(1, m - 1).zero_();
+  }
+  const at::Tensor upto = at::flip(at::flip(own, {1}).cumsum(1), {1}).contiguous();
+  const at::Tensor rows = upto.view({codes.rows() * m, -1});
+  gradients["W_dec"].factored.push_back({by_level_, rows});
+  if (dictionary().decoder_bias) {
+    Gradient& b = gradients["b_dec"];
+    const at::Tensor total = upto.select(1, 0).sum(0);
+    b.dense = b.dense.defined() ? b.dense + total : total;
+  }
+  return ops::code_gradient(by_level_, W_dec(), rows);
+}
+
+void Matryoshka::canonical_own(CanonicalSae& out) const {
+  selection_.canonical(out);
+  if (options_.prefix == Prefix::fixed) {
+    Value::List widths;
+    for (std::int64_t width : options_.groups) widths.push_back(Value(width));
+    out.extra.set("matryoshka_widths", Value(std::move(widths)));
+  }
+}
+
+}  // namespace saffron::plugins

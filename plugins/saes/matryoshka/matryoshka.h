@@ -1,0 +1,71 @@
+#pragma once
+
+#include <saffron/batch_topk.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace saffron::plugins {
+
+// Matryoshka sparse autoencoder: nested dictionaries, each of which must reconstruct by itself.
+// (Bussmann et al. 2025, "Learning Multi-Level Features with Matryoshka Sparse Autoencoders";
+// Nabeshima 2024, matryoshka-saes, for random prefixes)
+//
+//   f by BatchTopK over all latents (saffron/batch_topk.h)
+//   xhat_j = f[:, :F_j] W_dec[:F_j] + b_dec,   F_1 < ... < F_m = F,    xhat = xhat_m
+//   loss   = objective(xhat) + sum_{j < m} w_j mean_b ||x - xhat_j||^2   (+ the terms for dead latents)
+//
+//   groups           F_1 .. F_m of every step; "fixed"
+//   prefix = random  F_1 .. F_{m-1} are drawn anew each step from a Pareto law on [1, F],
+//                    P(width > t) ~ t^-pareto, rounded down, as in matryoshka-saes; m = levels
+//   zero_level       b_dec alone is a level too (bartbussmann/matryoshka_sae)
+//   level_weight     w_j; 1: the plain sum of SAELens. The mean over levels of dictionary_learning is
+//                    the same loss divided by m, which Adam does not see but for dead latents' terms.
+//
+// Sparse throughout: entries of a row are ascending in latents, so that each level of a row is one run
+// of them, and one sparse product gives all levels' parts.
+class Matryoshka final : public DictionarySae {
+ public:
+  enum class Prefix : std::uint8_t { fixed, random };
+  struct Options {
+    DictionaryOptions dictionary;
+    DeadLatentOptions dead{.dead = DeadLatentOptions::Method::auxk};
+    BatchTopKOptions selection;
+    std::vector<std::int64_t> groups;
+    Prefix prefix = Prefix::fixed;
+    std::int64_t levels = 10;
+    double pareto = 0.5;
+    bool zero_level = false;
+    double level_weight = 1;
+  };
+  static Schema<Options> schema();
+
+  explicit Matryoshka(const Options& options);
+
+ protected:
+  void declare_own(SaeSpec& spec) const override { selection_.declare(spec); }
+  void bind_own(const Tensors&, const Tensors& buffers) override { selection_.bind(buffers); }
+  [[nodiscard]] Codes codes_of(const at::Tensor& rows) const override {
+    return selection_.codes_of(rows, W_enc(), b_enc());
+  }
+  [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;
+  [[nodiscard]] at::Tensor step_decode(const Codes& codes) override;
+  void own_terms(const SaeInput& input, Forward& forward) override;
+  at::Tensor decoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& g,
+                              Gradients& gradients) override;
+  void own_after_step(const SaeInput&, const Codes&) override { selection_.after_step(); }
+  void canonical_own(CanonicalSae& out) const override;
+
+ private:
+  [[nodiscard]] std::vector<std::int64_t> widths(const SaeInput& input) const;
+  [[nodiscard]] double inner_weight(const SaeInput& input) const;
+
+  Options options_;
+  BatchTopKSelection selection_;
+  // From forward to backward of one step.
+  std::vector<std::int64_t> widths_;  // F_1 .. F_m
+  Codes by_level_;                    // the same entries as [B m] rows: row b, level j at b m + j
+  at::Tensor cumulative_;             // [B, m, d] xhat_j in the decoder's space
+};
+
+}  // namespace saffron::plugins

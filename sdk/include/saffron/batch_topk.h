@@ -1,0 +1,46 @@
+#pragma once
+
+#include <saffron/dictionary_sae.h>
+#include <saffron/k_schedule.h>
+
+#include <ATen/core/Tensor.h>
+
+namespace saffron::inline sdk_v1 {
+
+// BatchTopK (Bussmann, Leask, Nanda 2024, "BatchTopK Sparse Autoencoders"): of the B F values ReLU(a) of a
+// batch the k B largest are kept, so that rows share a budget.
+//
+//   theta <- (1 - threshold_rate) theta + threshold_rate * (the smallest kept value)      each step;
+//            the first one sets it
+//
+// Outside of training a row must not depend on its company: f = ReLU(a) where a > theta, a JumpReLU with
+// one threshold, which is also what is exported.
+struct BatchTopKOptions {
+  KOptions k;
+  double threshold_rate = 0.01;
+
+  [[nodiscard]] static SAFFRON_EXPORT Schema<BatchTopKOptions> schema();
+};
+
+class SAFFRON_EXPORT BatchTopKSelection {
+ public:
+  explicit BatchTopKSelection(const BatchTopKOptions& options) : options_(options) {}
+
+  void declare(SaeSpec& spec) const;  // layout, and the buffer "threshold" (float64 [1])
+  void bind(const Tensors& buffers);
+  [[nodiscard]] Codes codes_of(const at::Tensor& rows, const at::Tensor& W_enc,
+                               const at::Tensor& b_enc) const;
+  [[nodiscard]] Codes step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
+                                 const at::Tensor& b_enc, const SaeInput& input);
+  void after_step();
+  void canonical(CanonicalSae& out) const;
+
+ private:
+  [[nodiscard]] double threshold() const;  // 0 before the first step
+
+  BatchTopKOptions options_;
+  at::Tensor threshold_;  // -1 before the first step
+  double smallest_ = 0;   // kept in this step; 0 when nothing was
+};
+
+}  // namespace saffron::inline sdk_v1

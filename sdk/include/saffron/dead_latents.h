@@ -1,0 +1,97 @@
+#pragma once
+
+#include <saffron/sae.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+// What to do about latents that no longer fire, for any SAE with a linear encoder and decoder:
+//
+//   a = rows W_enc^T + b_enc      xhat = f W_dec + ...      e = target - xhat
+//
+// A latent is dead when it has not fired in the last `dead_after` rows.
+//
+//   none
+//   auxk      Gao et al. 2024: e is held fixed; ehat = decoding, without b_dec, of the aux_k largest
+//             ReLU(a) among dead latents of each row;  term = aux_coef * s * mean_b ||e - ehat||^2
+//               s = Var(target) / Var(e)  "relative": what two variance-normalised losses amount to
+//               s = 1                     "raw"
+//               s = 1 / Var(e)            "residual_variance": as dictionary_learning
+//             where Var(y) = mean_b ||y_b - mean y||^2, held fixed. It is the dead latents alone
+//             that ehat trains, in the decoder and in the encoder.
+//   resample  Bricken et al. 2023: each time that `resample_every` rows have passed, every dead
+//             latent gets a row of the batch drawn with probability ~ (||e_b||^2)^2:  its decoder
+//             becomes that row / its norm, its encoder the same direction with resample_scale times
+//             the mean norm of the living encoders, its b_enc 0; its optimiser moments start afresh.
+//   ghost     Jermyn, Templeton 2024 ("ghost grads"): g = exp(a_dead) W_dec_dead, scaled row by row to
+//             half the norm of e;  term = mean_b ||e - g||^2, scaled to the size of the squared error.
+//             e and both scales are held fixed.
+
+namespace saffron::inline sdk_v1 {
+
+struct DeadLatentOptions {
+  enum class Method : std::uint8_t { none, auxk, resample, ghost };
+  Method dead = Method::none;
+  std::int64_t dead_after = 10'000'000;
+  double aux_coef = 1.0 / 32;
+  std::int64_t aux_k = 256;
+  std::string aux_scale = "relative";
+  std::int64_t resample_every = 10'000'000;
+  double resample_scale = 0.2;
+
+  [[nodiscard]] static SAFFRON_EXPORT Schema<DeadLatentOptions> schema();
+};
+
+class SAFFRON_EXPORT DeadLatents {
+ public:
+  // The SAE's tensors that a step reads. `names` are those of its parameters.
+  struct Weights {
+    at::Tensor W_enc, b_enc, W_dec;  // [F, d_in], [F], [F, d_out]
+    std::string W_enc_name, b_enc_name, W_dec_name;
+  };
+
+  explicit DeadLatents(const DeadLatentOptions& options) : options_(options) {}
+
+  [[nodiscard]] bool resamples() const {
+    return options_.dead == DeadLatentOptions::Method::resample;
+  }
+  void declare(SaeSpec& spec) const;  // adds the buffer "last_fired"
+  void bind(const Tensors& buffers);
+
+  // bool [F]
+  [[nodiscard]] at::Tensor dead(std::int64_t rows_seen) const;
+
+  // The term of this step, if there is one, appended to forward.terms.  rows [B, d_in] are what W_enc
+  // multiplies; target and e [B, d_out], the error that is to be explained, are in the decoder's space.
+  void forward(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+               const at::Tensor& target, const at::Tensor& e, Forward& forward);
+  // Its gradients. Returns d term / d b_enc [F] for the caller's bias paths; undefined without one.
+  [[nodiscard]] at::Tensor backward(const Weights& weights, const at::Tensor& rows,
+                                    Gradients& gradients) const;
+  // Counts what fired; with `resample` draws dead latents anew and returns them (int64 [n]), to be
+  // forgotten by the optimiser; else undefined.
+  at::Tensor after_step(const SaeInput& input, const Codes& codes, const Weights& weights,
+                        const at::Tensor& rows, const at::Tensor& e, Random random);
+  // These latents (all when undefined) count as having fired now.
+  void forget(const at::Tensor& latents);
+
+ private:
+  void auxk(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+            const at::Tensor& target, const at::Tensor& e, Forward& forward);
+  void ghost(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+             const at::Tensor& e, Forward& forward);
+  at::Tensor resample(const at::Tensor& latents, const Weights& weights, const at::Tensor& rows,
+                      const at::Tensor& e, Random random);
+
+  DeadLatentOptions options_;
+  at::Tensor last_fired_;
+  std::int64_t rows_seen_ = 0;  // after the last step
+  // From forward to backward of one step: the dead latents (int64 [n]), codes over those n alone, and
+  // d term / d ehat [B, d_out].
+  at::Tensor latents_, upstream_;
+  Codes codes_;
+};
+
+}  // namespace saffron::inline sdk_v1

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <saffron/dead_latents.h>
+#include <saffron/sae.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+// The linear halves that most architectures share, written once: parameters, initialisation,
+// constraints, biases, sparse gradients, dead latents, export. An architecture says how codes come
+// from rows, and what it adds to the loss.
+//
+//   rows = x - b_dec                     (pre_bias, where the SAE predicts what it reads; else x)
+//   a    = rows W_enc^T + b_enc          W_enc [F, d_in]
+//   f    = the architecture's codes of a
+//   xhat = f W_dec + b_dec + x W_skip^T  W_dec [F, d_out], W_skip [d_out, d_in] with `skip`
+//
+//   standardise: x is first shifted and scaled, each row by its own mean and standard deviation over d
+//   (denominator d, + 1e-8), and xhat is scaled and shifted back. b_dec is a standardised row.
+//
+// One stream in, one out; with another stream to predict the SAE is a transcoder (Dunefsky et al. 2024),
+// with `skip` a skip transcoder (Paulo et al. 2025). Codes are topk or csr, weight gradients factored:
+// nothing costs O(B d F) but the encoder's product.
+
+namespace saffron::inline sdk_v1 {
+
+struct DictionaryOptions {
+  std::int64_t width = 4096;
+  bool tied = false;
+  bool unit_decoder = true;
+  double decoder_norm = 1;
+  bool decoder_bias = true;
+  bool pre_bias = true;
+  bool skip = false;
+  bool standardise = false;
+  std::string W_dec_init = "random";
+  std::string W_enc_init = "decoder";
+  std::string b_enc_init = "zero";
+  std::string b_dec_init = "geometric_median";
+
+  [[nodiscard]] static SAFFRON_EXPORT Schema<DictionaryOptions> schema();
+};
+
+class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public Exportable, public Resampling {
+ public:
+  DictionarySae(const DictionaryOptions& dictionary, const DeadLatentOptions& dead);
+  ~DictionarySae() override;
+
+  SaeSpec declare(const SaeShape& shape) final;
+  void bind(const Tensors& parameters, const Tensors& buffers) final;
+  void initialise(const InitInput& init) final;
+  [[nodiscard]] std::vector<Codes> encode(const std::vector<at::Tensor>& inputs) const final;
+  [[nodiscard]] std::vector<at::Tensor> decode(const std::vector<Codes>& codes) const final;
+  [[nodiscard]] Forward forward(const SaeInput& input) final;
+  void backward(const SaeInput& input, const Forward& forward, const Upstream& upstream,
+                Gradients& gradients) final;
+  void after_step(const SaeInput& input, const Forward& forward) final;
+  void reinitialise(const at::Tensor& latents, Random random) final;
+  at::Tensor take_resampled() final;
+  [[nodiscard]] CanonicalSae canonical() const final;
+
+ protected:
+  // ---- what an architecture says ------------------------------------------------------------------
+
+  // Layout, max_active, and parameters and buffers of its own, appended.
+  virtual void declare_own(SaeSpec& spec) const = 0;
+  virtual void bind_own(const Tensors& parameters, const Tensors& buffers);
+  // Of its own parameters. After the weights; also for latents drawn anew (int64 [n]; undefined: all).
+  virtual void initialise_own(const at::Tensor& latents);
+  // Codes of rows [B, d_in], as an encoder of trained weights gives them.
+  [[nodiscard]] virtual Codes codes_of(const at::Tensor& rows) const = 0;
+  // The same in a training step, where it is something else.
+  [[nodiscard]] virtual Codes step_codes(const at::Tensor& rows, const SaeInput& input);
+  // f W_dec + b_dec of a step.
+  [[nodiscard]] virtual at::Tensor step_decode(const Codes& codes);
+  // Its own terms of the loss, appended to forward.terms.
+  virtual void own_terms(const SaeInput& input, Forward& forward);
+  // g = d loss / d (f W_dec + b_dec), undefined when nothing depends on it: the decoder's gradients.
+  // Returns d loss / d f on the entries of codes, or undefined.
+  virtual at::Tensor decoder_backward(const SaeInput& input, const Codes& codes,
+                                      const at::Tensor& g, Gradients& gradients);
+  // d loss / d a on the entries of codes, from d loss / d f (undefined: 0); gradients of its own
+  // parameters too. By default what ReLU passes. Undefined: 0.
+  virtual at::Tensor encoder_backward(const SaeInput& input, const Codes& codes,
+                                      const at::Tensor& df, Gradients& gradients);
+  virtual void own_after_step(const SaeInput& input, const Codes& codes);
+  // Activation and what belongs to it.
+  virtual void canonical_own(CanonicalSae& out) const = 0;
+
+  // ---- what it may use ---------------------------------------------------------------------------
+
+  [[nodiscard]] const DictionaryOptions& dictionary() const { return dictionary_; }
+  [[nodiscard]] std::int64_t latents() const { return dictionary_.width; }
+  [[nodiscard]] const at::Tensor& W_enc() const { return dictionary_.tied ? W_dec_ : W_enc_; }
+  [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
+  [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }
+  [[nodiscard]] const at::Tensor& b_dec() const { return b_dec_; }
+  // d xhat / d (f W_dec + b_dec) is diagonal and the same for all columns of a row: error and
+  // gradients between the two spaces, of this step.
+  [[nodiscard]] at::Tensor in_decoder_space(const at::Tensor& error) const;
+  [[nodiscard]] const at::Tensor& step_target() const { return target_; }  // in decoder space
+  [[nodiscard]] const at::Tensor& step_rows() const { return step_.rows; }
+  // The gradients that d loss / d a on a support causes in W_enc, b_enc and b_dec.
+  void linear_backward(const Codes& support, const at::Tensor& da, Gradients& gradients) const;
+  // The same for all rows of some latents (int64 [n]): da [B, n].
+  void dense_backward(const at::Tensor& latents, const at::Tensor& da, Gradients& gradients) const;
+
+ private:
+  struct Prepared {
+    at::Tensor rows, scale, shift;
+  };
+  [[nodiscard]] Prepared prepare(const at::Tensor& x) const;
+  [[nodiscard]] DeadLatents::Weights weights() const;
+  [[nodiscard]] at::Tensor fresh_decoder(const Random& random) const;
+  void bias_backward(const at::Tensor& by_latent, Gradients& gradients) const;
+
+  DictionaryOptions dictionary_;
+  DeadLatents dead_;
+  bool autoencoder_ = true;
+  std::int64_t d_in_ = 0, d_out_ = 0;
+  at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_;
+  // From forward to after_step of one step.
+  Prepared step_;
+  at::Tensor target_, error_, resampled_;
+};
+
+// Widths are numbered by int32 codes.
+inline constexpr double kMostLatents = std::numeric_limits<std::int32_t>::max();
+
+}  // namespace saffron::inline sdk_v1

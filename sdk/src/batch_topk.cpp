@@ -1,0 +1,92 @@
+#include <saffron/batch_topk.h>
+#include <saffron/ops.h>
+
+#include <ATen/ops/full.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace saffron::inline sdk_v1 {
+namespace {
+
+// The last threshold, lowered so that it seldom is above what this batch keeps: a hint costs no more
+// than time.
+constexpr double kHintShare = 0.9;
+
+}  // namespace
+
+std::int64_t KOptions::largest() const { return std::max(k, k_start); }
+
+std::int64_t KOptions::at(std::int64_t step, std::int64_t steps) const {
+  if (k_start == 0 || k_anneal == 0) return k;
+  const double way = static_cast<double>(step) / (k_anneal * static_cast<double>(steps));
+  return std::llround(static_cast<double>(k_start) +
+                      static_cast<double>(k - k_start) * std::min(1.0, way));
+}
+
+Schema<KOptions> KOptions::schema() {
+  return Schema<KOptions>{}
+      .param("k", &KOptions::k, "active latents a row", at_least(1))
+      .param("k_start", &KOptions::k_start, "k at the start, changed evenly to k; 0: k throughout",
+             at_least(0))
+      .param("k_anneal", &KOptions::k_anneal, "share of the steps after which k is reached",
+             fraction());
+}
+
+std::string k_problem(const KOptions& k, std::int64_t width) {
+  if (k.k > width) return cat("k = ", k.k, " is more than width = ", width);
+  if (k.k_start > width) return cat("k_start = ", k.k_start, " is more than width = ", width);
+  return {};
+}
+
+Schema<BatchTopKOptions> BatchTopKOptions::schema() {
+  using O = BatchTopKOptions;
+  return Schema<O>{}
+      .include(&O::k, KOptions::schema())
+      .param("threshold_rate", &O::threshold_rate,
+             "share of a step in the running mean of the smallest kept value", positive(),
+             at_most(1));
+}
+
+void BatchTopKSelection::declare(SaeSpec& spec) const {
+  spec.layout = Codes::Layout::csr;
+  spec.buffers.push_back({.name = "threshold",
+                          .shape = {1},
+                          .dtype = at::kDouble,
+                          .merge = Merge::mean,
+                          .initial = -1});
+}
+
+void BatchTopKSelection::bind(const Tensors& buffers) { threshold_ = buffers["threshold"]; }
+
+double BatchTopKSelection::threshold() const {
+  return std::max(threshold_.item<double>(), 0.0);
+}
+
+Codes BatchTopKSelection::codes_of(const at::Tensor& rows, const at::Tensor& W_enc,
+                                   const at::Tensor& b_enc) const {
+  return ops::encode_above(rows, W_enc, b_enc,
+                           at::full({W_enc.size(0)}, threshold(), W_enc.options()));
+}
+
+Codes BatchTopKSelection::step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
+                                     const at::Tensor& b_enc, const SaeInput& input) {
+  const ops::BatchTopk kept =
+      ops::encode_batch_topk(rows, W_enc, b_enc, options_.k.at(input.step, input.steps), {},
+                             threshold() * kHintShare);
+  smallest_ = kept.smallest;
+  return kept.codes;
+}
+
+void BatchTopKSelection::after_step() {
+  if (!(smallest_ > 0)) return;
+  const double before = threshold_.item<double>(), rate = options_.threshold_rate;
+  threshold_.fill_(before < 0 ? smallest_ : (1 - rate) * before + rate * smallest_);
+}
+
+void BatchTopKSelection::canonical(CanonicalSae& out) const {
+  out.activation = "jumprelu";
+  out.threshold = at::full({out.W_dec.size(0)}, threshold(), out.W_dec.options());
+}
+
+}  // namespace saffron::inline sdk_v1

@@ -1,0 +1,196 @@
+#include <saffron/dead_latents.h>
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace saffron::inline sdk_v1 {
+namespace {
+
+constexpr double kNormEpsilon = 1e-6;  // beside the norms that ghost terms divide by
+
+// Above this share of entries a dense product over the dead latents is the cheaper one.
+constexpr std::int64_t kDenseShare = 8;
+
+// mean_b ||y_b - mean y||^2
+double variance(const at::Tensor& y) {
+  return (y - y.mean(0)).square().sum(1).mean().item<double>();
+}
+
+double squared_error(const at::Tensor& e) { return e.square().sum(1).mean().item<double>(); }
+
+// The rows `latents` of a gradient [F, d], added.
+void add_rows(Gradient& gradient, const at::Tensor& parameter, const at::Tensor& latents,
+              const at::Tensor& rows) {
+  if (!gradient.dense.defined()) gradient.dense = at::zeros(parameter.sizes(), parameter.options());
+  gradient.dense = gradient.dense.index_add(0, latents, rows);
+}
+
+}  // namespace
+
+Schema<DeadLatentOptions> DeadLatentOptions::schema() {
+  using O = DeadLatentOptions;
+  return Schema<O>{}
+      .choice("dead", &O::dead, "what is done about latents that no longer fire",
+              {{"none", Method::none},
+               {"auxk", Method::auxk},
+               {"resample", Method::resample},
+               {"ghost", Method::ghost}})
+      .param("dead_after", &O::dead_after,
+             "rows without firing after which a latent counts as dead", at_least(1), unit("rows"))
+      .param("aux_coef", &O::aux_coef, "auxk: weight of the auxiliary loss; 0 switches it off",
+             non_negative())
+      .param("aux_k", &O::aux_k, "auxk: dead latents that the auxiliary loss uses a row", at_least(1))
+      .param("aux_scale", &O::aux_scale,
+             "auxk: scale of the auxiliary loss beside the squared error",
+             one_of({"relative", "raw", "residual_variance"}))
+      .param("resample_every", &O::resample_every, "resample: rows between two times", at_least(1),
+             unit("rows"))
+      .param("resample_scale", &O::resample_scale,
+             "resample: norm of a new encoder row beside the mean of the living ones", positive());
+}
+
+void DeadLatents::declare(SaeSpec& spec) const {
+  spec.buffers.push_back({.name = "last_fired",
+                          .shape = {spec.latents},
+                          .dtype = at::kLong,
+                          .merge = Merge::max,
+                          .per_latent = true});
+}
+
+void DeadLatents::bind(const Tensors& buffers) { last_fired_ = buffers["last_fired"]; }
+
+at::Tensor DeadLatents::dead(std::int64_t rows_seen) const {
+  return last_fired_.lt(rows_seen - options_.dead_after);
+}
+
+void DeadLatents::forward(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+                          const at::Tensor& target, const at::Tensor& e, Forward& forward) {
+  using Method = DeadLatentOptions::Method;
+  latents_.reset();
+  upstream_.reset();
+  codes_ = Codes();
+  const bool ghost_term = options_.dead == Method::ghost;
+  if (!ghost_term && !(options_.dead == Method::auxk && options_.aux_coef > 0)) return;
+  if (input.rows_seen <= options_.dead_after) return;
+  const at::Tensor latents = dead(input.rows_seen).nonzero().flatten();
+  if (latents.size(0) == 0) return;
+  latents_ = latents;
+  if (ghost_term) {
+    ghost(input, weights, rows, e, forward);
+  } else {
+    auxk(input, weights, rows, target, e, forward);
+  }
+}
+
+void DeadLatents::auxk(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+                       const at::Tensor& target, const at::Tensor& e, Forward& forward) {
+  double scale = 1;
+  if (options_.aux_scale != "raw") {
+    const double residual = variance(e);
+    if (residual == 0) return;
+    scale = (options_.aux_scale == "relative" ? variance(target) : 1.0) / residual;
+  }
+  const std::int64_t count = latents_.size(0), k = std::min(options_.aux_k, count);
+  const at::Tensor W_enc = weights.W_enc.index_select(0, latents_);
+  const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
+  codes_ = ops::encode_topk(rows, W_enc, weights.b_enc.index_select(0, latents_), k,
+                            ops::Keep::rectified);
+  if (k * kDenseShare >= count) codes_ = Codes::dense(codes_.to_dense());
+  const at::Tensor miss = ops::decode(codes_, W_dec, {}) - e;
+  const double weight = options_.aux_coef * scale / input.objective_scale;
+  forward.terms.push_back({"auxk", miss.square().sum(1).mean(), weight});
+  upstream_ = miss * (2 * weight / static_cast<double>(miss.size(0)));
+}
+
+void DeadLatents::ghost(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
+                        const at::Tensor& e, Forward& forward) {
+  const at::Tensor a = at::mm(rows, weights.W_enc.index_select(0, latents_).t()) +
+                       weights.b_enc.index_select(0, latents_);
+  const at::Tensor f = a.exp();
+  const at::Tensor out = at::mm(f, weights.W_dec.index_select(0, latents_));
+  const at::Tensor row_scale = e.norm(2, at::IntArrayRef{1}, true) /
+                               (out.norm(2, at::IntArrayRef{1}, true) * 2 + kNormEpsilon);
+  const at::Tensor miss = out * row_scale - e;
+  const double term = squared_error(miss);
+  const double weight = squared_error(e) / (term + kNormEpsilon) / input.objective_scale;
+  forward.terms.push_back({"ghost", miss.square().sum(1).mean(), weight});
+  codes_ = Codes::dense(f);
+  upstream_ = miss * row_scale * (2 * weight / static_cast<double>(miss.size(0)));
+}
+
+at::Tensor DeadLatents::backward(const Weights& weights, const at::Tensor& rows,
+                                 Gradients& gradients) const {
+  if (!upstream_.defined()) return {};
+  const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
+  const at::Tensor df = ops::code_gradient(codes_, W_dec, upstream_);
+  const bool ghosts = options_.dead == DeadLatentOptions::Method::ghost;
+  const at::Tensor da = ghosts ? df * codes_.values() : df * codes_.values().gt(0);
+  const at::Tensor zeros = at::zeros({weights.W_enc.size(0)}, da.options());
+  if (codes_.layout() == Codes::Layout::dense) {
+    add_rows(gradients[weights.W_dec_name], weights.W_dec, latents_,
+             at::mm(codes_.values().t(), upstream_));
+    add_rows(gradients[weights.W_enc_name], weights.W_enc, latents_, at::mm(da.t(), rows));
+    return zeros.index_add(0, latents_, da.sum(0));
+  }
+  const at::Tensor of_all =
+      latents_.index_select(0, codes_.gather_index().flatten()).view(da.sizes()).to(at::kInt);
+  const Codes support = Codes::topk(codes_.values(), of_all, weights.W_dec.size(0));
+  gradients[weights.W_dec_name].factored.push_back({support, upstream_});
+  gradients[weights.W_enc_name].factored.push_back({support.with_values(da), rows});
+  return zeros.index_add(0, support.gather_index().flatten(), da.flatten());
+}
+
+at::Tensor DeadLatents::after_step(const SaeInput& input, const Codes& codes,
+                                   const Weights& weights, const at::Tensor& rows,
+                                   const at::Tensor& e, Random random) {
+  rows_seen_ = input.rows_seen + rows.size(0);
+  last_fired_.masked_fill_(codes.firing_counts().gt(0), rows_seen_);
+  if (options_.dead != DeadLatentOptions::Method::resample) return {};
+  if (rows_seen_ / options_.resample_every == input.rows_seen / options_.resample_every) return {};
+  const at::Tensor latents = dead(rows_seen_).nonzero().flatten();
+  if (latents.size(0) == 0 || latents.size(0) == weights.W_enc.size(0)) return {};
+  return resample(latents, weights, rows, e, random);
+}
+
+at::Tensor DeadLatents::resample(const at::Tensor& latents, const Weights& weights,
+                                 const at::Tensor& rows, const at::Tensor& e, Random random) {
+  const at::Tensor norms = rows.norm(2, at::IntArrayRef{1});
+  const at::Tensor odds = e.to(at::kDouble).square().sum(1).square() * norms.gt(0);
+  const at::Tensor upto = odds.cumsum(0);
+  const double total = upto[-1].item<double>();
+  if (!(total > 0)) return {};
+  const at::Tensor drawn =
+      random.uniform_rows(0, latents.size(0), 1, at::kDouble).flatten() * total;
+  const at::Tensor chosen = at::searchsorted(upto, drawn, false, true).clamp_max(rows.size(0) - 1);
+  const at::Tensor directions =
+      rows.index_select(0, chosen) / norms.index_select(0, chosen).unsqueeze(1);
+
+  const at::Tensor alive = dead(rows_seen_).logical_not().nonzero().flatten();
+  const double size =
+      weights.W_enc.index_select(0, alive).norm(2, at::IntArrayRef{1}).mean().item<double>();
+  at::Tensor W_enc = weights.W_enc, W_dec = weights.W_dec, b_enc = weights.b_enc;
+  W_dec.index_copy_(0, latents, directions);
+  if (weights.W_enc_name != weights.W_dec_name) {
+    W_enc.index_copy_(0, latents, directions * (options_.resample_scale * size));
+  }
+  b_enc.index_fill_(0, latents, 0);
+  forget(latents);
+  return latents;
+}
+
+void DeadLatents::forget(const at::Tensor& latents) {
+  if (latents.defined()) {
+    last_fired_.index_fill_(0, latents, rows_seen_);
+  } else {
+    last_fired_.fill_(rows_seen_);
+  }
+}
+
+}  // namespace saffron::inline sdk_v1

@@ -1,0 +1,328 @@
+#include <saffron/dictionary_sae.h>
+#include <saffron/init.h>
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace saffron::inline sdk_v1 {
+namespace {
+
+constexpr double kRowEpsilon = 1e-8;
+
+void add_dense(Gradient& gradient, const at::Tensor& value) {
+  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
+}
+
+}  // namespace
+
+Schema<DictionaryOptions> DictionaryOptions::schema() {
+  using O = DictionaryOptions;
+  return Schema<O>{}
+      .param("width", &O::width, "latents F", between(1, kMostLatents))
+      .param("tied", &O::tied, "the encoder is the decoder's transpose")
+      .param("unit_decoder", &O::unit_decoder,
+             "decoder rows keep norm 1 and lose the gradient along themselves")
+      .param("decoder_norm", &O::decoder_norm,
+             "norm of the decoder's rows at the start (1 with `unit_decoder`)", positive())
+      .param("decoder_bias", &O::decoder_bias, "b_dec, added after decoding")
+      .param("pre_bias", &O::pre_bias,
+             "b_dec is also subtracted before encoding, where what is read is predicted")
+      .param("skip", &O::skip, "a linear map from what is read is added to what is predicted")
+      .param("standardise", &O::standardise,
+             "encode each row by its own mean and deviation, and undo it after decoding")
+      .param("W_dec_init", &O::W_dec_init,
+             "decoder at the start: random directions, directions of training rows (random ones when "
+             "those run out), or 0",
+             one_of({"random", "data", "zero"}))
+      .param("W_enc_init", &O::W_enc_init,
+             "encoder at the start: the decoder's rows, or random directions",
+             one_of({"decoder", "random"}))
+      .param("b_enc_init", &O::b_enc_init,
+             "b_enc at the start: 0, or so that the mean of the first rows encodes to 0",
+             one_of({"zero", "centred"}))
+      .param("b_dec_init", &O::b_dec_init,
+             "b_dec at the start, from the first rows (standardised ones with `standardise`)",
+             one_of({"geometric_median", "mean", "zero"}))
+      .check([](const O& o) -> std::string {
+        if (o.unit_decoder && o.decoder_norm != 1) {
+          return "decoder_norm is 1 where unit_decoder = true holds it there";
+        }
+        if (o.W_dec_init == "zero" && (o.unit_decoder || o.tied)) {
+          return "W_dec_init = \"zero\" needs unit_decoder = false and tied = false";
+        }
+        if (o.W_dec_init == "zero" && o.W_enc_init == "decoder") {
+          return "W_dec_init = \"zero\" and W_enc_init = \"decoder\" would leave nothing to learn from; "
+                 "set W_enc_init = \"random\"";
+        }
+        return {};
+      });
+}
+
+DictionarySae::DictionarySae(const DictionaryOptions& dictionary, const DeadLatentOptions& dead)
+    : dictionary_(dictionary), dead_(dead) {}
+DictionarySae::~DictionarySae() = default;
+
+SaeSpec DictionarySae::declare(const SaeShape& shape) {
+  if (shape.reads.size() != 1 || shape.predicts.size() != 1) {
+    throw Error(cat("this SAE reads one stream and predicts one, not ", shape.reads.size(), " and ",
+                    shape.predicts.size()));
+  }
+  const DictionaryOptions& o = dictionary_;
+  d_in_ = shape.reads[0].width;
+  d_out_ = shape.predicts[0].width;
+  autoencoder_ = shape.reads[0].name == shape.predicts[0].name;
+  if (d_in_ != d_out_ && (o.tied || o.W_enc_init == "decoder")) {
+    throw Error(cat("the encoder cannot be the decoder's transpose between widths ", d_in_, " and ",
+                    d_out_))
+        .with_help("set W_enc_init = \"random\" and tied = false");
+  }
+  if (!autoencoder_ && o.standardise) {
+    throw Error("standardise undoes what it took from a row, so that it needs to predict that row");
+  }
+  if (d_in_ != d_out_ && dead_.resamples()) {
+    throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ", d_in_,
+                    " and ", d_out_, " differ"));
+  }
+  SaeSpec spec;
+  spec.latents = o.width;
+  if (!o.tied) {
+    spec.parameters.push_back(
+        {.name = "W_enc", .shape = {o.width, d_in_}, .role = Role::encoder, .per_latent = true});
+  }
+  spec.parameters.push_back(
+      {.name = "b_enc", .shape = {o.width}, .role = Role::encoder_bias, .per_latent = true});
+  spec.parameters.push_back(
+      {.name = "W_dec",
+       .shape = {o.width, d_out_},
+       .role = Role::decoder,
+       .constraint = o.unit_decoder ? Constraint::unit_rows : Constraint::none,
+       .per_latent = true});
+  spec.parameters.push_back({.name = "b_dec",
+                             .shape = {d_out_},
+                             .role = Role::decoder_bias,
+                             .frozen = !o.decoder_bias});
+  if (o.skip) {
+    spec.parameters.push_back({.name = "W_skip", .shape = {d_out_, d_in_}, .role = Role::skip});
+  }
+  dead_.declare(spec);
+  declare_own(spec);
+  return spec;
+}
+
+void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
+  if (!dictionary_.tied) W_enc_ = parameters["W_enc"];
+  b_enc_ = parameters["b_enc"];
+  W_dec_ = parameters["W_dec"];
+  b_dec_ = parameters["b_dec"];
+  if (dictionary_.skip) W_skip_ = parameters["W_skip"];
+  dead_.bind(buffers);
+  bind_own(parameters, buffers);
+}
+
+at::Tensor DictionarySae::fresh_decoder(const Random& random) const {
+  return init::unit_rows(random, W_dec_.size(0), W_dec_.size(1), W_dec_.scalar_type()) *
+         dictionary_.decoder_norm;
+}
+
+void DictionarySae::initialise(const InitInput& init) {
+  const DictionaryOptions& o = dictionary_;
+  const auto sampled = [&](std::size_t stream) {
+    const auto& streams = init.sample().streams;
+    return prepare(streams.at(std::min(stream, streams.size() - 1)));
+  };
+  b_dec_.zero_();
+  if (o.decoder_bias && o.b_dec_init != "zero") {
+    // Before b_dec holds anything, prepare() only standardises.
+    b_dec_.copy_(init::centre(o.b_dec_init, sampled(1).rows));
+  }
+  W_dec_.copy_(fresh_decoder(init.random.fork("W_dec")));
+  if (o.W_dec_init == "zero") W_dec_.zero_();
+  if (o.W_dec_init == "data") {
+    const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
+    init::data_rows(init.random.fork("data"), y, o.decoder_norm, W_dec_);
+  }
+  if (!o.tied) {
+    W_enc_.copy_(o.W_enc_init == "decoder"
+                     ? W_dec_
+                     : init::unit_rows(init.random.fork("W_enc"), W_enc_.size(0), W_enc_.size(1),
+                                       W_enc_.scalar_type()));
+  }
+  b_enc_.zero_();
+  if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), sampled(0).rows.mean(0)));
+  if (o.skip) W_skip_.zero_();
+  initialise_own({});
+}
+
+DictionarySae::Prepared DictionarySae::prepare(const at::Tensor& x) const {
+  Prepared out{x, {}, {}};
+  if (dictionary_.standardise) {
+    out.shift = x.mean(at::IntArrayRef{1}, true);
+    const at::Tensor moved = x - out.shift;
+    out.scale = moved.square().mean(at::IntArrayRef{1}, true).sqrt() + kRowEpsilon;
+    out.rows = moved / out.scale;
+  }
+  if (dictionary_.skip) {
+    at::Tensor skipped = at::mm(out.rows, W_skip_.t());
+    if (out.scale.defined()) skipped = skipped * out.scale + out.shift;
+    out.shift = skipped;
+  }
+  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias) out.rows = out.rows - b_dec_;
+  return out;
+}
+
+std::vector<Codes> DictionarySae::encode(const std::vector<at::Tensor>& inputs) const {
+  const c10::AutoGradMode no_grad(false);
+  const Prepared prepared = prepare(inputs.at(0));
+  return {codes_of(prepared.rows).with_row_normalisation(prepared.scale, prepared.shift)};
+}
+
+std::vector<at::Tensor> DictionarySae::decode(const std::vector<Codes>& codes) const {
+  const c10::AutoGradMode no_grad(false);
+  const Codes& f = codes.at(0);
+  return {f.restore_rows(ops::decode(f, W_dec_, b_dec_))};
+}
+
+Codes DictionarySae::step_codes(const at::Tensor& rows, const SaeInput&) { return codes_of(rows); }
+at::Tensor DictionarySae::step_decode(const Codes& codes) {
+  return ops::decode(codes, W_dec_, b_dec_);
+}
+void DictionarySae::bind_own(const Tensors&, const Tensors&) {}
+void DictionarySae::initialise_own(const at::Tensor&) {}
+void DictionarySae::own_terms(const SaeInput&, Forward&) {}
+void DictionarySae::own_after_step(const SaeInput&, const Codes&) {}
+
+Forward DictionarySae::forward(const SaeInput& input) {
+  const c10::AutoGradMode no_grad(false);
+  step_ = prepare(input.inputs.at(0));
+  Forward out;
+  out.codes = {step_codes(step_.rows, input).with_row_normalisation(step_.scale, step_.shift)};
+  const at::Tensor& target = input.targets.at(0);
+  const at::Tensor decoded = step_decode(out.codes[0]);
+  out.reconstructions = {out.codes[0].restore_rows(decoded)};
+  target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
+  error_ = target_ - decoded;
+  own_terms(input, out);
+  dead_.forward(input, weights(), step_.rows, target_, error_, out);
+  return out;
+}
+
+at::Tensor DictionarySae::in_decoder_space(const at::Tensor& error) const {
+  return step_.scale.defined() ? error / step_.scale : error;
+}
+
+at::Tensor DictionarySae::decoder_backward(const SaeInput&, const Codes& codes, const at::Tensor& g,
+                                           Gradients& gradients) {
+  if (!g.defined()) return {};
+  gradients["W_dec"].factored.push_back({codes, g});
+  if (dictionary_.decoder_bias) add_dense(gradients["b_dec"], g.sum(0));
+  return ops::code_gradient(codes, W_dec_, g);
+}
+
+at::Tensor DictionarySae::encoder_backward(const SaeInput&, const Codes& codes,
+                                           const at::Tensor& df, Gradients&) {
+  return df.defined() ? df * codes.values().gt(0) : at::Tensor();
+}
+
+void DictionarySae::linear_backward(const Codes& support, const at::Tensor& da,
+                                    Gradients& gradients) const {
+  gradients[dictionary_.tied ? "W_dec" : "W_enc"].factored.push_back(
+      {support.with_values(da), step_.rows});
+  bias_backward(ops::sum_by_latent(support.with_values(da)), gradients);
+}
+
+void DictionarySae::dense_backward(const at::Tensor& latents, const at::Tensor& da,
+                                   Gradients& gradients) const {
+  const at::Tensor zeros = at::zeros(W_enc().sizes(), da.options());
+  add_dense(gradients[dictionary_.tied ? "W_dec" : "W_enc"],
+            zeros.index_add(0, latents, at::mm(da.t(), step_.rows)));
+  bias_backward(at::zeros({dictionary_.width}, da.options()).index_add(0, latents, da.sum(0)),
+                gradients);
+}
+
+void DictionarySae::bias_backward(const at::Tensor& by_latent, Gradients& gradients) const {
+  add_dense(gradients["b_enc"], by_latent);
+  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias) {
+    add_dense(gradients["b_dec"], -at::mv(W_enc().t(), by_latent));
+  }
+}
+
+void DictionarySae::backward(const SaeInput& input, const Forward& forward,
+                             const Upstream& upstream, Gradients& gradients) {
+  const c10::AutoGradMode no_grad(false);
+  const Codes& codes = forward.codes.at(0);
+  at::Tensor g = upstream.reconstructions.at(0);
+  if (g.defined()) {
+    if (step_.scale.defined()) g = g * step_.scale;
+    if (dictionary_.skip) {
+      const at::Tensor x = autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias
+                               ? step_.rows + b_dec_
+                               : step_.rows;
+      add_dense(gradients["W_skip"], at::mm(g.t(), x));
+    }
+  }
+  at::Tensor df = upstream.codes.at(0);
+  const at::Tensor from_decoder = decoder_backward(input, codes, g, gradients);
+  if (from_decoder.defined()) df = df.defined() ? df + from_decoder : from_decoder;
+  const at::Tensor da = encoder_backward(input, codes, df, gradients);
+  if (da.defined()) linear_backward(codes, da, gradients);
+  const at::Tensor by_latent = dead_.backward(weights(), step_.rows, gradients);
+  if (by_latent.defined()) bias_backward(by_latent, gradients);
+}
+
+void DictionarySae::after_step(const SaeInput& input, const Forward& forward) {
+  const Codes& codes = forward.codes.at(0);
+  own_after_step(input, codes);
+  resampled_ = dead_.after_step(input, codes, weights(), step_.rows, error_,
+                                input.random.fork("resample"));
+  if (resampled_.defined()) initialise_own(resampled_);
+}
+
+at::Tensor DictionarySae::take_resampled() { return std::exchange(resampled_, at::Tensor()); }
+
+void DictionarySae::reinitialise(const at::Tensor& latents, Random random) {
+  const at::Tensor fresh = fresh_decoder(random);
+  const at::Tensor encoder =
+      W_enc().size(1) == fresh.size(1)
+          ? fresh / dictionary_.decoder_norm
+          : init::unit_rows(random.fork("W_enc"), W_enc_.size(0), W_enc_.size(1), W_enc_.scalar_type());
+  dead_.forget(latents);
+  if (!latents.defined()) {
+    W_dec_.copy_(fresh);
+    if (!dictionary_.tied) W_enc_.copy_(encoder);
+    b_enc_.zero_();
+  } else {
+    W_dec_.index_copy_(0, latents, fresh.index_select(0, latents));
+    if (!dictionary_.tied) W_enc_.index_copy_(0, latents, encoder.index_select(0, latents));
+    b_enc_.index_fill_(0, latents, 0);
+  }
+  initialise_own(latents);
+}
+
+DeadLatents::Weights DictionarySae::weights() const {
+  return {W_enc(), b_enc_, W_dec_, dictionary_.tied ? "W_dec" : "W_enc", "b_enc", "W_dec"};
+}
+
+CanonicalSae DictionarySae::canonical() const {
+  if (dictionary_.standardise) {
+    throw Error("an SAE that standardises its rows has no canonical weights")
+        .with_help("train with standardise = false to export it");
+  }
+  CanonicalSae out;
+  out.W_enc = W_enc().t().contiguous();
+  out.b_enc = b_enc_.clone();
+  out.W_dec = W_dec_.clone();
+  out.b_dec = b_dec_.clone();
+  if (dictionary_.skip) out.W_skip = W_skip_.t().contiguous();
+  out.subtract_b_dec = autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;
+  canonical_own(out);
+  return out;
+}
+
+}  // namespace saffron::inline sdk_v1

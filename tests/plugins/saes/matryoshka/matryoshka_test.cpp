@@ -1,0 +1,121 @@
+#include "plugins/saes/matryoshka/matryoshka.h"
+#include "tests/plugins/saes/support/reference.h"
+
+#include <saffron/error.h>
+
+#include <ATen/ops/relu.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+using namespace saffron;
+using plugins::Matryoshka;
+
+namespace {
+
+constexpr std::int64_t kD = 7, kWidth = 24, kK = 4;
+
+Matryoshka::Options options_of() {
+  Matryoshka::Options options;
+  options.dictionary.width = kWidth;
+  options.dead = {};
+  options.selection.k.k = kK;
+  options.groups = {3, 10, kWidth};
+  return options;
+}
+
+// The sum over levels in plain autograd.
+at::Tensor loss_of(Reference& want, const at::Tensor& x, const std::vector<std::int64_t>& widths,
+                   double inner) {
+  const at::Tensor a = want.pre(x);
+  const at::Tensor f = at::relu(a) * largest_of_batch(a, kK * x.size(0));
+  at::Tensor total;
+  for (const std::int64_t width : widths) {
+    const at::Tensor xhat =
+        at::mm(f.slice(1, 0, width), want.leaf["W_dec"].slice(0, 0, width)) + want.leaf["b_dec"];
+    const at::Tensor term = mean_square(x - xhat) * (width == widths.back() ? 1.0 : inner);
+    total = total.defined() ? total + term : term;
+  }
+  return total;
+}
+
+TEST(Matryoshka, GradientsEqualAutograd) {
+  for (const bool zero_level : {false, true}) {
+    Matryoshka::Options options = options_of();
+    options.zero_level = zero_level;
+    options.level_weight = 0.7;
+    Matryoshka sae(options);
+    SaeFixture fixture(sae, kD, 5);
+    const SaeInput input = rows_of(6, kD);
+    const auto got = fixture.gradients(sae, input);
+    const Forward forward = sae.forward(input);
+    const c10::AutoGradMode with_grad(true);
+    Reference want(fixture);
+    const std::vector<std::int64_t> widths =
+        zero_level ? std::vector<std::int64_t>{0, 3, 10, kWidth}
+                   : std::vector<std::int64_t>{3, 10, kWidth};
+    const at::Tensor loss = loss_of(want, input.inputs[0], widths, 0.7);
+    loss.backward();
+    expect_gradients(got, want);
+    const double whole =
+        mean_square(input.inputs[0] - forward.reconstructions[0]).item<double>();
+    ASSERT_EQ(forward.terms.size(), 1u);
+    EXPECT_NEAR(whole + forward.terms[0].weight * forward.terms[0].value.item<double>(),
+                loss.item<double>(), 1e-10);
+  }
+}
+
+TEST(Matryoshka, RandomPrefixesFollowTheParetoLawOfTheStep) {
+  Matryoshka::Options options = options_of();
+  options.groups.clear();
+  options.prefix = Matryoshka::Prefix::random;
+  options.levels = 4;
+  Matryoshka sae(options);
+  SaeFixture fixture(sae, kD, 7);
+  const SaeInput input = rows_of(8, kD);
+  std::vector<std::int64_t> widths;
+  const Random random = input.random.fork("prefixes");
+  for (std::uint64_t j = 0; j < 3; ++j) {
+    const double u = random.uniform(0, j), F = kWidth;
+    widths.push_back(
+        static_cast<std::int64_t>(std::pow(1 - u * (1 - std::pow(F, -0.5)), -1 / 0.5)));
+    ASSERT_GE(widths.back(), 1);
+    ASSERT_LE(widths.back(), kWidth);
+  }
+  std::sort(widths.begin(), widths.end());
+  // Widths below F that are drawn twice count twice, as F does in the reference only once.
+  ASSERT_LT(widths.back(), kWidth);
+  widths.push_back(kWidth);
+  const auto got = fixture.gradients(sae, input);
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  loss_of(want, input.inputs[0], widths, 1).backward();
+  expect_gradients(got, want);
+}
+
+TEST(Matryoshka, DefaultGroupsHalveTheWidth) {
+  Matryoshka::Options options = options_of();
+  options.groups.clear();
+  options.dictionary.width = 64;
+  Matryoshka sae(options);
+  SaeFixture fixture(sae, kD, 9);
+  const Value widths = sae.canonical().extra.at("matryoshka_widths");
+  std::vector<std::int64_t> found;
+  for (const Value& width : widths.as_list()) found.push_back(width.as_int());
+  EXPECT_EQ(found, (std::vector<std::int64_t>{4, 8, 16, 32, 64}));
+}
+
+TEST(Matryoshka, RefusesGroupsThatDoNotNest) {
+  for (const char* groups : {"[3, 10]", "[10, 3, 24]", "[0, 24]"}) {
+    Matryoshka::Options options;
+    Decoded decoded;
+    Matryoshka::schema().decode(
+        from_json(cat(R"({"width": 24, "k": 4, "groups": )", groups, "}"), "test"), &options,
+        decoded);
+    EXPECT_FALSE(decoded.ok()) << groups;
+  }
+}
+
+}  // namespace
