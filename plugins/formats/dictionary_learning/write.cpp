@@ -71,7 +71,7 @@ Value layer_of(const std::string& site) {
 }
 
 Value config_of(const TrainedSae& trained, const CanonicalSae& sae, const Class& kind) {
-  const auto* backed = dynamic_cast<ModelBacked*>(trained.source.get());
+  auto* backed = dynamic_cast<ModelBacked*>(trained.source.get());
   const std::string site = backed != nullptr ? backed->site(trained.reads.at(0))
                                              : trained.shape.reads.at(0).name;
   Value trainer = Value::table();

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -16,72 +17,68 @@
 namespace saffron::inline sdk_v1::ops {
 namespace {
 
-// The entries of one chunk in the order in which they are found: tile after tile, in a tile row
-// after row.
+using ops_cpu::Workspace;
+
+// The entries of one tile, row after row.
 template <class T>
 struct Found {
+  std::int64_t rows, first_row;
   std::unique_ptr<T[]> values;
   std::unique_ptr<std::int32_t[]> places;
-  std::int64_t count = 0, capacity = 0;
-  std::vector<std::int32_t> pieces;  // how many of each tile's each row
-
-  void reserve(std::int64_t wanted) {
-    if (wanted <= capacity) return;
-    const auto size = static_cast<std::size_t>(std::max(wanted, capacity + capacity / 2));
-    std::unique_ptr<T[]> more_values(new T[size]);  // left as it is: all is written before read
-    std::unique_ptr<std::int32_t[]> more_places(new std::int32_t[size]);
-    std::copy_n(values.get(), count, more_values.get());
-    std::copy_n(places.get(), count, more_places.get());
-    values = std::move(more_values);
-    places = std::move(more_places);
-    capacity = static_cast<std::int64_t>(size);
-  }
+  std::vector<std::int32_t> counts;  // of each row
+  std::vector<std::int32_t> starts;  // of each row in the result
 };
 
 template <class T>
 class AboveEncoder {
  public:
   AboveEncoder(const ops_cpu::EncodeArguments& arguments, at::Tensor bounds)
-      : tiles_(arguments, std::numeric_limits<std::int64_t>::max()),
+      : tiles_(arguments),
         bounds_(std::move(bounds)),
-        options_(arguments.x.options()),
-        found_(static_cast<std::size_t>(tiles_.chunks())) {}
+        found_(static_cast<std::size_t>(tiles_.count())) {}
 
   Codes run() {
-    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) { look(chunk); });
+    tiles_.for_each([&](const ops_cpu::Tile<T>& tile) { look(tile); });
     nan_.check();
-    at::Tensor offsets = at::empty({tiles_.rows() + 1}, options_.dtype(at::kInt));
-    const std::int64_t total = count_rows(offsets.mutable_data_ptr<std::int32_t>());
-    at::Tensor values = at::empty({total}, options_);
-    at::Tensor indices = at::empty({total}, options_.dtype(at::kInt));
-    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) {
-      put(chunk, offsets.const_data_ptr<std::int32_t>(), values.mutable_data_ptr<T>(),
-          indices.mutable_data_ptr<std::int32_t>());
+    at::Tensor offsets = at::zeros({tiles_.rows() + 1}, tiles_.options().dtype(at::kInt));
+    const std::int64_t total = place(offsets.mutable_data_ptr<std::int32_t>());
+    at::Tensor values = at::empty({total}, tiles_.options());
+    at::Tensor indices = at::empty({total}, tiles_.options().dtype(at::kInt));
+    T* const to_values = values.mutable_data_ptr<T>();
+    auto* const to_indices = indices.mutable_data_ptr<std::int32_t>();
+    at::parallel_for(0, tiles_.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        put(found_[static_cast<std::size_t>(i)], to_values, to_indices);
+      }
     });
-    const at::Tensor overflow = at::zeros({}, options_.dtype(at::kInt));
+    const at::Tensor overflow = at::zeros({}, tiles_.options().dtype(at::kInt));
     return Codes::csr(values, indices, offsets, overflow, tiles_.latents());
   }
 
  private:
-  void look(const ops_cpu::RowChunk& chunk) {
-    Found<T>& found = found_[static_cast<std::size_t>(chunk.index)];
-    found.pieces.reserve(static_cast<std::size_t>(tiles_.tiles() * chunk.rows));
-    const T* const bounds = bounds_.template const_data_ptr<T>();
-    tiles_.for_tiles(chunk, [&](const ops_cpu::Tile<T>& tile) {
-      for (std::int64_t r = 0; r < chunk.rows; ++r) {
-        found.reserve(found.count + tile.width + ops_cpu::kCompressSlack);
-        T* const values = found.values.get() + found.count;
-        std::int32_t* const places = found.places.get() + found.count;
-        const auto [count, nan] =
-            ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale,
-                              bounds + tile.first, tile.latent(), values, places);
-        if (nan) note(chunk.first + r, count, values, places);
-        found.count += count;
-        found.pieces.push_back(static_cast<std::int32_t>(count));
-      }
-      // The other tiles will hold about as many.
-      if (tile.first == 0) found.reserve((found.count + found.count / 8) * tiles_.tiles());
-    });
+  void look(const ops_cpu::Tile<T>& tile) {
+    const std::int64_t room = tile.rows * tile.width + ops_cpu::kCompressSlack;
+    T* const values = Workspace::of_thread().room<T>(Workspace::values, room);
+    auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, room);
+    const T* const bounds = bounds_.template const_data_ptr<T>() + tile.first;
+    Found<T>& found = found_[static_cast<std::size_t>(tile.index)];
+    found.rows = tile.rows;
+    found.first_row = tile.first_row;
+    found.counts.reserve(static_cast<std::size_t>(tile.rows));
+    std::int64_t held = 0;
+    for (std::int64_t r = 0; r < tile.rows; ++r) {
+      const auto [count, nan] =
+          ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale, bounds, tile.latent(),
+                            values + held, places + held);
+      if (nan) note(tile.first_row + r, count, values + held, places + held);
+      found.counts.push_back(static_cast<std::int32_t>(count));
+      held += count;
+    }
+    const auto size = static_cast<std::size_t>(held);
+    found.values.reset(new T[size]);  // not make_unique, which would clear it first
+    found.places.reset(new std::int32_t[size]);
+    std::copy_n(values, held, found.values.get());
+    std::copy_n(places, held, found.places.get());
   }
 
   void note(std::int64_t row, std::int64_t count, const T* values, const std::int32_t* places) {
@@ -89,46 +86,43 @@ class AboveEncoder {
     if (at != values + count) nan_.note(row, places[at - values]);
   }
 
-  // Offsets of the rows; the number of entries in all.
-  std::int64_t count_rows(std::int32_t* offsets) const {
-    std::int64_t total = 0;
-    for (std::int64_t i = 0; i < tiles_.chunks(); ++i) {
-      const ops_cpu::RowChunk chunk = tiles_.chunk(i);
-      const auto& pieces = found_[static_cast<std::size_t>(i)].pieces;
-      for (std::int64_t r = 0; r < chunk.rows; ++r) {
-        offsets[chunk.first + r] = static_cast<std::int32_t>(total);
-        for (std::int64_t t = 0; t < tiles_.tiles(); ++t) {
-          total += pieces[static_cast<std::size_t>(t * chunk.rows + r)];
-        }
-        if (total > std::numeric_limits<std::int32_t>::max()) {
-          throw Error(cat("encode_above: rows 0 to ", chunk.first + r, " hold ", total,
-                          " entries, more than int32 can number"))
-              .with_help("use a smaller batch or higher bounds");
-        }
+  // Where each row and each tile's part of it starts; the number of entries in all.
+  std::int64_t place(std::int32_t* offsets) {
+    for (const Found<T>& found : found_) {
+      for (std::int64_t r = 0; r < found.rows; ++r) {
+        offsets[found.first_row + r + 1] += found.counts[static_cast<std::size_t>(r)];
       }
     }
-    offsets[tiles_.rows()] = static_cast<std::int32_t>(total);
+    std::int64_t total = 0;
+    for (std::int64_t r = 0; r < tiles_.rows(); ++r) {
+      total += offsets[r + 1];
+      if (total > std::numeric_limits<std::int32_t>::max()) {
+        throw Error(cat("encode_above: rows 0 to ", r, " hold ", total,
+                        " entries, more than int32 can number"))
+            .with_help("use a smaller batch or higher bounds");
+      }
+      offsets[r + 1] = static_cast<std::int32_t>(total);
+    }
+    std::vector<std::int32_t> next(offsets, offsets + tiles_.rows());
+    for (Found<T>& found : found_) {
+      const auto first = next.begin() + found.first_row;
+      found.starts.assign(first, first + found.rows);
+      std::transform(found.counts.begin(), found.counts.end(), first, first, std::plus<>());
+    }
     return total;
   }
 
-  void put(const ops_cpu::RowChunk& chunk, const std::int32_t* offsets, T* values,
-           std::int32_t* indices) {
-    const Found<T>& found = found_[static_cast<std::size_t>(chunk.index)];
-    std::vector<std::int32_t> next(offsets + chunk.first, offsets + chunk.first + chunk.rows);
+  static void put(const Found<T>& found, T* values, std::int32_t* indices) {
     std::int64_t from = 0;
-    for (std::size_t piece = 0; piece < found.pieces.size(); ++piece) {
-      std::int32_t& to = next[piece % next.size()];
-      const std::int32_t count = found.pieces[piece];
-      std::copy_n(found.values.get() + from, count, values + to);
-      std::copy_n(found.places.get() + from, count, indices + to);
-      from += count;
-      to += count;
+    for (std::size_t r = 0; r < found.counts.size(); ++r) {
+      std::copy_n(found.values.get() + from, found.counts[r], values + found.starts[r]);
+      std::copy_n(found.places.get() + from, found.counts[r], indices + found.starts[r]);
+      from += found.counts[r];
     }
   }
 
   ops_cpu::EncodeTiles<T> tiles_;
   at::Tensor bounds_;
-  at::TensorOptions options_;
   std::vector<Found<T>> found_;
   ops_cpu::NanPlace nan_;
 };

@@ -78,9 +78,7 @@ template <class T>
 class BatchTopkEncoder {
  public:
   BatchTopkEncoder(const ops_cpu::EncodeArguments& arguments, std::int64_t k)
-      : tiles_(arguments, std::numeric_limits<std::int64_t>::max()),
-        wanted_(k * tiles_.rows()),
-        options_(arguments.x.options()) {}
+      : tiles_(arguments), wanted_(k * tiles_.rows()) {}
 
   BatchTopk run(double hint) {
     const T start = hint > 0 ? std::nextafter(static_cast<T>(hint), T(0)) : T(0);
@@ -97,22 +95,20 @@ class BatchTopkEncoder {
 
  private:
   void fill(Pool<T>& pool) {
-    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) {
+    tiles_.for_each([&](const ops_cpu::Tile<T>& tile) {
       std::vector<Entry<T>> found;
       found.reserve(2 * kFlush);
-      tiles_.for_tiles(chunk, [&](const ops_cpu::Tile<T>& tile) {
-        for (std::int64_t r = 0; r < chunk.rows; ++r) {
-          look(tile, r, static_cast<std::int32_t>(chunk.first + r), pool.bound(), found);
-          if (found.size() >= kFlush) pool.take(found);
-        }
-      });
+      for (std::int64_t r = 0; r < tile.rows; ++r) {
+        look(tile, r, pool.bound(), found);
+        if (found.size() >= kFlush) pool.take(found);
+      }
       pool.take(found);
     });
     nan_.check();
   }
 
-  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, std::int32_t row, T bound,
-            std::vector<Entry<T>>& found) {
+  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, T bound, std::vector<Entry<T>>& found) {
+    const auto row = static_cast<std::int32_t>(tile.first_row + r);
     constexpr std::int64_t kRoom = ops_cpu::EncodeTiles<T>::kTileWidth + ops_cpu::kCompressSlack;
     T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
     auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
@@ -131,9 +127,9 @@ class BatchTopkEncoder {
   // Entries by row and, in a row, by latent.
   BatchTopk as_codes(const std::vector<Entry<T>>& kept) const {
     const auto count = static_cast<std::int64_t>(kept.size());
-    at::Tensor offsets = at::zeros({tiles_.rows() + 1}, options_.dtype(at::kInt));
-    at::Tensor values = at::empty({count}, options_);
-    at::Tensor indices = at::empty({count}, options_.dtype(at::kInt));
+    at::Tensor offsets = at::zeros({tiles_.rows() + 1}, tiles_.options().dtype(at::kInt));
+    at::Tensor values = at::empty({count}, tiles_.options());
+    at::Tensor indices = at::empty({count}, tiles_.options().dtype(at::kInt));
     auto* const offset = offsets.mutable_data_ptr<std::int32_t>();
     T smallest = count > 0 ? kept.front().value : T(0);
     for (const Entry<T>& entry : kept) {
@@ -147,31 +143,32 @@ class BatchTopkEncoder {
       const auto row = static_cast<std::size_t>(entry.row);
       ordered[static_cast<std::size_t>(next[row]++)] = entry;
     }
-    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) {
-      put(chunk, offset, ordered, values.mutable_data_ptr<T>(),
-          indices.mutable_data_ptr<std::int32_t>());
+    T* const to_values = values.mutable_data_ptr<T>();
+    auto* const to_indices = indices.mutable_data_ptr<std::int32_t>();
+    at::parallel_for(0, tiles_.rows(), kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        put(offset[r], offset[r + 1], ordered.data(), to_values, to_indices);
+      }
     });
-    const at::Tensor overflow = at::zeros({}, options_.dtype(at::kInt));
+    const at::Tensor overflow = at::zeros({}, tiles_.options().dtype(at::kInt));
     return {Codes::csr(values, indices, offsets, overflow, tiles_.latents()),
             static_cast<double>(smallest)};
   }
 
-  static void put(const ops_cpu::RowChunk& chunk, const std::int32_t* offset,
-                  std::vector<Entry<T>>& ordered, T* values, std::int32_t* indices) {
-    for (std::int64_t r = chunk.first; r < chunk.first + chunk.rows; ++r) {
-      std::sort(ordered.begin() + offset[r], ordered.begin() + offset[r + 1],
-                [](const Entry<T>& a, const Entry<T>& b) { return a.latent < b.latent; });
-      for (std::int32_t e = offset[r]; e < offset[r + 1]; ++e) {
-        values[e] = ordered[static_cast<std::size_t>(e)].value;
-        indices[e] = ordered[static_cast<std::size_t>(e)].latent;
-      }
+  static void put(std::int32_t begin, std::int32_t end, Entry<T>* entries, T* values,
+                  std::int32_t* indices) {
+    std::sort(entries + begin, entries + end,
+              [](const Entry<T>& a, const Entry<T>& b) { return a.latent < b.latent; });
+    for (std::int32_t e = begin; e < end; ++e) {
+      values[e] = entries[e].value;
+      indices[e] = entries[e].latent;
     }
   }
 
+  static constexpr std::int64_t kRowGrain = 64;
   static constexpr std::size_t kFlush = 4096;  // entries that a thread brings to the pool at once
   ops_cpu::EncodeTiles<T> tiles_;
   std::int64_t wanted_;
-  at::TensorOptions options_;
   ops_cpu::NanPlace nan_;
 };
 

@@ -14,11 +14,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
-// The encoders' product, formed in tiles that a selection looks at while they are in the
-// second-level cache. Rows are cut into fixed chunks, which run in parallel; the latents of a chunk
-// come tile after tile, ascending.
+// The encoders' product, formed in tiles that a selection looks at while they are in cache. Tiles
+// are fixed and run in parallel, in any order; a thread's own come by rows, then by latents.
 
+#ifndef TR
+#define TR 512
+#define TW 512
+#endif
 namespace saffron::ops_cpu {
 
 // What an encoder is given, checked, on the CPU and without gradients; b is 0 and scale 1 where
@@ -58,7 +62,7 @@ class NanPlace {
 // for it.
 class Workspace {
  public:
-  enum Use : std::uint8_t { products, values, places, state, keys, kUses };
+  enum Use : std::uint8_t { products, values, places, state, keys, scratch, kUses };
   static Workspace& of_thread();
   // Room for n of T; what was there is lost where it has to grow.
   template <class T>
@@ -79,18 +83,12 @@ class Workspace {
   std::array<Kept, kUses> kept_;
 };
 
-// Rows [first, first + rows) of x.
-struct RowChunk {
-  std::int64_t index, first, rows;
-};
-
-// The products of a chunk's rows with the latents [first, first + width); bias and scale are those
-// of these latents.
+// The products of the rows [first_row, first_row + rows) with the latents [first, first + width);
+// bias and scale are those of these latents.
 template <class T>
 struct Tile {
-  const T* products;
-  std::int64_t first, width;
-  const T *bias, *scale;
+  std::int64_t index, first_row, rows, first, width;
+  const T *products, *bias, *scale;
   [[nodiscard]] const T* row(std::int64_t r) const { return products + r * width; }
   [[nodiscard]] std::int32_t latent() const { return static_cast<std::int32_t>(first); }
 };
@@ -98,64 +96,51 @@ struct Tile {
 template <class T>
 class EncodeTiles {
  public:
-  // A selection that keeps much state for each row asks for fewer rows at a time.
-  EncodeTiles(const EncodeArguments& arguments, std::int64_t most_rows)
-      : arguments_(arguments),
-        chunk_rows_(std::min(most_rows, std::clamp(share(rows()), kFewestRows, kMostRows))) {}
+  // The product copies each tile's rows of W into an order of its own, a cost that many rows share.
+  static constexpr std::int64_t kTileRows = TR;
+  static constexpr std::int64_t kTileWidth = TW;
+
+  explicit EncodeTiles(EncodeArguments arguments) : arguments_(std::move(arguments)) {}
 
   [[nodiscard]] std::int64_t rows() const { return arguments_.x.size(0); }
   [[nodiscard]] std::int64_t latents() const { return arguments_.W.size(0); }
-  [[nodiscard]] std::int64_t chunk_rows() const { return chunk_rows_; }
-  [[nodiscard]] std::int64_t chunks() const { return (rows() + chunk_rows_ - 1) / chunk_rows_; }
-  [[nodiscard]] std::int64_t tiles() const { return (latents() + kTileWidth - 1) / kTileWidth; }
-  [[nodiscard]] RowChunk chunk(std::int64_t index) const {
-    const std::int64_t first = index * chunk_rows_;
-    return {index, first, std::min(chunk_rows_, rows() - first)};
+  [[nodiscard]] at::TensorOptions options() const { return arguments_.x.options(); }
+  // Tiles of one row, ascending in index; tile i is of the rows from i / per_row() * kTileRows on.
+  [[nodiscard]] std::int64_t per_row() const { return (latents() + kTileWidth - 1) / kTileWidth; }
+  [[nodiscard]] std::int64_t count() const {
+    return (rows() + kTileRows - 1) / kTileRows * per_row();
   }
 
-  // Calls chunk(RowChunk) for every chunk, in parallel.
-  template <class Chunk>
-  void for_chunks(Chunk&& call) const {
+  // Calls call(Tile<T>) for every tile, in parallel.
+  template <class Call>
+  void for_each(Call&& call) const {
     // At least two tasks: inside a parallel region the matrix product runs on one thread, however
     // many there are, and its rounding does not depend on them.
-    at::parallel_for(0, std::max<std::int64_t>(chunks(), 2), 1,
+    at::parallel_for(0, std::max<std::int64_t>(count(), 2), 1,
                      [&](std::int64_t begin, std::int64_t end) {
                        const c10::AutoGradMode no_grad(false);
-                       for (std::int64_t i = begin; i < std::min(end, chunks()); ++i) {
-                         call(chunk(i));
+                       for (std::int64_t i = begin; i < std::min(end, count()); ++i) {
+                         call(form(i));
                        }
                      });
   }
 
-  // Calls tile(Tile<T>) for every tile of a chunk, by ascending latent.
-  template <class OnTile>
-  void for_tiles(const RowChunk& chunk, OnTile&& call) const {
-    const auto& [x, W, b, scale] = arguments_;
-    T* const buffer =
-        Workspace::of_thread().room<T>(Workspace::products, chunk_rows_ * kTileWidth);
-    const at::Tensor rows = x.slice(0, chunk.first, chunk.first + chunk.rows);
-    for (std::int64_t first = 0; first < latents(); first += kTileWidth) {
-      const std::int64_t width = std::min(kTileWidth, latents() - first);
-      at::Tensor products = at::from_blob(buffer, {chunk.rows, width}, x.options());
-      at::mm_out(products, rows, W.slice(0, first, first + width).t());
-      call(Tile<T>{buffer, first, width, b.const_data_ptr<T>() + first,
-                   scale.const_data_ptr<T>() + first});
-    }
-  }
-
-  static constexpr std::int64_t kTileWidth = 1024;
-
  private:
-  // Rows of a chunk: the product is fastest with many, small batches are to occupy several threads
-  // too. Never by the number of threads.
-  static constexpr std::int64_t kFewestRows = 32, kMostRows = 256, kShares = 4;
-  static std::int64_t share(std::int64_t rows) {
-    const std::int64_t part = (rows + kShares - 1) / kShares;
-    return (part + kFewestRows - 1) / kFewestRows * kFewestRows;
+  [[nodiscard]] Tile<T> form(std::int64_t index) const {
+    const auto& [x, W, b, scale] = arguments_;
+    const std::int64_t first_row = index / per_row() * kTileRows;
+    const std::int64_t first = index % per_row() * kTileWidth;
+    const std::int64_t rows = std::min(kTileRows, x.size(0) - first_row);
+    const std::int64_t width = std::min(kTileWidth, W.size(0) - first);
+    T* const buffer = Workspace::of_thread().room<T>(Workspace::products, kTileRows * kTileWidth);
+    at::Tensor products = at::from_blob(buffer, {rows, width}, x.options());
+    at::mm_out(products, x.slice(0, first_row, first_row + rows),
+               W.slice(0, first, first + width).t());
+    return {index, first_row, rows, first, width, buffer, b.const_data_ptr<T>() + first,
+            scale.const_data_ptr<T>() + first};
   }
 
-  const EncodeArguments& arguments_;
-  std::int64_t chunk_rows_;
+  EncodeArguments arguments_;
 };
 
 }  // namespace saffron::ops_cpu

@@ -1,6 +1,7 @@
 #include <saffron/ops.h>
 
 #include "ops/cpu/encode_scan.h"
+#include "ops/cpu/encode_select.h"
 #include "ops/cpu/encode_tiles.h"
 #include "ops/cuda_ops.h"
 
@@ -9,11 +10,15 @@
 #include <ATen/ops/nonzero.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 namespace saffron::inline sdk_v1::ops {
 namespace {
@@ -62,17 +67,23 @@ std::int32_t latent_of(Key<T> key) {
   return static_cast<std::int32_t>(0x7fffffffU - (static_cast<std::uint32_t>(key) >> 1));
 }
 
-// The best entries that a row has shown so far. Latents come ascending, so that a rank equal to
-// the k-th best always loses: the bound is exclusive. A bound that is NaN lets all through.
+// The best entries that a row has shown so far, whatever their order: an entry of the bound's rank
+// may still be among them by its latent, so that the bound is just below what is wanted. A bound
+// that is NaN lets all through.
 template <class T>
 class Selection {
  public:
   Selection(Key<T>* keys, std::int64_t k) : keys_(keys), k_(k) {}
 
   static std::int64_t capacity(std::int64_t k) { return 2 * k + 64; }
-  [[nodiscard]] T bound() const { return bound_; }
-  // Something that at least k of the entries to come are above.
-  void start_above(T bound) { bound_ = bound; }
+  [[nodiscard]] T bound() const { return bound_.load(std::memory_order_relaxed); }
+  // At least k entries, of those to come too, have this rank or more.
+  void at_least(T rank) {
+    constexpr T kLowest = -std::numeric_limits<T>::infinity();
+    if (rank > kLowest && !(rank <= bound())) {
+      bound_.store(std::nextafter(rank, kLowest), std::memory_order_relaxed);
+    }
+  }
   void add(Key<T> key) {
     if (key <= least_) return;
     keys_[held_++] = key;
@@ -92,71 +103,68 @@ class Selection {
 
  private:
   void shrink() {
-    std::nth_element(keys_, keys_ + k_ - 1, keys_ + held_, std::greater<>());
+    auto* const scratch = Workspace::of_thread().room<Key<T>>(Workspace::scratch, capacity(k_));
+    least_ = ops_cpu::keep_largest(keys_, held_, k_, scratch);
     held_ = k_;
-    least_ = keys_[k_ - 1];
-    bound_ = rank_of<T>(least_);
+    at_least(rank_of<T>(least_));
   }
 
   Key<T>* keys_;
   std::int64_t k_, held_ = 0;
   Key<T> least_ = 0;  // nothing at or below it can be among the k best
-  T bound_ = std::numeric_limits<T>::quiet_NaN();
+  std::atomic<T> bound_ = std::numeric_limits<T>::quiet_NaN();
 };
 
 template <class T>
 class TopkEncoder {
  public:
+  // `latents` names those that W has, where these are not all.
   TopkEncoder(const ops_cpu::EncodeArguments& arguments, std::int64_t k, Keep keep,
               const at::Tensor& latents)
-      : tiles_(arguments, std::max<std::int64_t>(kMostKeys / Selection<T>::capacity(k), 8)),
-        k_(k),
-        keep_(keep),
-        latents_(latents),
-        values_(at::empty({tiles_.rows(), k}, arguments.x.options())),
-        indices_(at::empty({tiles_.rows(), k}, arguments.x.options().dtype(at::kInt))) {}
+      : tiles_(arguments), k_(k), keep_(keep), latents_(latents) {}
 
-  Codes run(std::int64_t F) {
-    tiles_.for_chunks([&](const ops_cpu::RowChunk& chunk) { encode(chunk); });
+  // Values and indices [B, k] of the arguments' rows; the first is named first_row.
+  void run(T* values, std::int32_t* indices, std::int64_t first_row) {
+    Workspace& workspace = Workspace::of_thread();
+    const std::int64_t capacity = Selection<T>::capacity(k_);
+    auto* const keys = workspace.room<Key<T>>(Workspace::keys, tiles_.rows() * capacity);
+    selections_ = workspace.room<Selection<T>>(Workspace::state, tiles_.rows());
+    for (std::int64_t r = 0; r < tiles_.rows(); ++r) {
+      std::construct_at(selections_ + r, keys + r * capacity, k_);
+    }
+    tiles_.for_each([&](const ops_cpu::Tile<T>& tile) {
+      for (std::int64_t r = 0; r < tile.rows; ++r) look(tile, r, first_row);
+    });
     nan_.check();
-    return Codes::topk(values_, indices_, F);
+    at::parallel_for(0, tiles_.rows(), kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) store(r, values + r * k_, indices + r * k_);
+    });
   }
 
  private:
-  static constexpr std::int64_t kMostKeys = std::int64_t{1} << 21;  // of one chunk: 16 MB
+  static constexpr std::int64_t kRowGrain = 64;
 
-  void encode(const ops_cpu::RowChunk& chunk) {
-    Workspace& workspace = Workspace::of_thread();
-    const std::int64_t capacity = Selection<T>::capacity(k_);
-    auto* const selections = workspace.room<Selection<T>>(Workspace::state, chunk.rows);
-    auto* const keys = workspace.room<Key<T>>(Workspace::keys, chunk.rows * capacity);
-    for (std::int64_t r = 0; r < chunk.rows; ++r) {
-      std::construct_at(selections + r, keys + r * capacity, k_);
-    }
-    tiles_.for_tiles(chunk, [&](const ops_cpu::Tile<T>& tile) {
-      for (std::int64_t r = 0; r < chunk.rows; ++r) look(tile, r, chunk.first + r, selections[r]);
-    });
-    for (std::int64_t r = 0; r < chunk.rows; ++r) store(chunk.first + r, selections[r]);
-  }
-
-  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, std::int64_t row,
-            Selection<T>& selection) {
+  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, std::int64_t first_row) {
     constexpr std::int64_t kRoom = ops_cpu::EncodeTiles<T>::kTileWidth + ops_cpu::kCompressSlack;
     T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
     auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
+    const std::int64_t row = tile.first_row + r;
+    Selection<T>& selection = selections_[row];
     const bool magnitude = keep_ == Keep::magnitude;
-    if (tile.first == 0) seed(tile, r, values, selection);
+    if (std::isnan(selection.bound())) seed(tile, r, values, selection);
     const auto [count, nan] =
         ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale, selection.bound(),
                           magnitude, tile.latent(), values, places);
+    if (count == 0) return;
+    const std::lock_guard<std::mutex> hold(locks_[static_cast<std::size_t>(row) % kLocks]);
     for (std::int64_t i = 0; i < count; ++i) {
       if (nan && std::isnan(values[i])) {
-        nan_.note(row, named(places[i]));
+        nan_.note(first_row + row, named(places[i]));
       } else {
         selection.add(key_of(values[i], places[i], magnitude));
       }
     }
-    if (count > 0) selection.settle();
+    selection.settle();
   }
 
   // The k-th best of the best of more than k groups is at most the k-th best of all.
@@ -165,16 +173,11 @@ class TopkEncoder {
     if (2 * groups > tile.width) return;
     ops_cpu::group_maxima(tile.width, tile.row(r), tile.bias, tile.scale,
                           keep_ == Keep::magnitude, groups, best);
-    std::nth_element(best, best + k_ - 1, best + groups, std::greater<>());
-    constexpr T kLowest = -std::numeric_limits<T>::infinity();
-    if (best[k_ - 1] > kLowest) selection.start_above(std::nextafter(best[k_ - 1], kLowest));
+    selection.at_least(ops_cpu::keep_largest(best, groups, k_, best + groups));
   }
 
-  void store(std::int64_t row, Selection<T>& selection) {
-    const Key<T>* const kept = selection.finish();
-    if (kept == nullptr) return;  // a NaN's row
-    T* const values = values_.template mutable_data_ptr<T>() + row * k_;
-    auto* const indices = indices_.template mutable_data_ptr<std::int32_t>() + row * k_;
+  void store(std::int64_t row, T* values, std::int32_t* indices) {
+    const Key<T>* const kept = selections_[row].finish();
     for (std::int64_t i = 0; i < k_; ++i) {
       const T rank = rank_of<T>(kept[i]);
       const bool negative = keep_ == Keep::magnitude && (kept[i] & 1U) != 0;
@@ -189,12 +192,33 @@ class TopkEncoder {
     return static_cast<std::int32_t>(latents_.template const_data_ptr<std::int64_t>()[latent]);
   }
 
+  static constexpr std::size_t kLocks = 64;  // row r's selection is under lock r mod kLocks
   ops_cpu::EncodeTiles<T> tiles_;
   std::int64_t k_;
   Keep keep_;
-  at::Tensor latents_, values_, indices_;
+  at::Tensor latents_;
+  Selection<T>* selections_ = nullptr;
+  std::array<std::mutex, kLocks> locks_;
   ops_cpu::NanPlace nan_;
 };
+
+// Over as many rows at a time as leave the selections within kMostKeys.
+template <class T>
+Codes encode(const ops_cpu::EncodeArguments& all, std::int64_t k, Keep keep,
+             const at::Tensor& latents, std::int64_t F) {
+  constexpr std::int64_t kMostKeys = std::int64_t{1} << 22;
+  const std::int64_t B = all.x.size(0);
+  const std::int64_t rows = std::max<std::int64_t>(kMostKeys / Selection<T>::capacity(k), 32);
+  at::Tensor values = at::empty({B, k}, all.x.options());
+  at::Tensor indices = at::empty({B, k}, all.x.options().dtype(at::kInt));
+  for (std::int64_t first = 0; first < B; first += rows) {
+    const at::Tensor x = all.x.slice(0, first, std::min(first + rows, B));
+    TopkEncoder<T>({x, all.W, all.b, all.scale}, k, keep, latents)
+        .run(values.mutable_data_ptr<T>() + first * k,
+             indices.mutable_data_ptr<std::int32_t>() + first * k, first);
+  }
+  return Codes::topk(std::move(values), std::move(indices), F);
+}
 
 at::Tensor chosen(const at::Tensor& vector, const at::Tensor& latents) {
   return vector.defined() ? at::index_select(vector.detach(), 0, latents) : vector;
@@ -226,7 +250,7 @@ Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
     arguments = ops_cpu::encode_arguments(x, W, b, scale);
   }
   return ops_cpu::by_type("encode_topk", x, [&]<class T>(T) {
-    return TopkEncoder<T>(arguments, k, keep, latents).run(W.size(0));
+    return encode<T>(arguments, k, keep, latents, W.size(0));
   });
 }
 
