@@ -43,7 +43,11 @@ const std::vector<Architecture>& architectures() {
   static const std::vector<Architecture> all = {
       {"topk", "topk", top_k_options, as_initialised},
       {"topk_dead", "topk", top_k_options, every_tenth_latent_dead},
+      {"batch_topk", "batch_topk", top_k_options, as_initialised},
+      {"matryoshka", "matryoshka", top_k_options, as_initialised},
       {"relu", "relu", width_option, biased_to_64_active},
+      {"jumprelu", "jumprelu", width_option, thresholds_for_64_active},
+      {"gated", "gated", width_option, gates_for_64_active},
   };
   return all;
 }
@@ -97,9 +101,10 @@ void measure(benchmark::State& state, const Architecture& architecture, const Sh
   at::Tensor product = at::empty({shape.batch, shape.latents});
   const auto multiply = [&] { at::mm_out(product, x, W.t()); };
   multiply();
+  const auto rows = std::make_shared<Rows>(2 * shape.batch, shape.width);
   forget_peak();
   const double before = memory("VmRSS:");
-  Training training(architecture, shape);
+  Training training(architecture, shape, rows);
   for (int i = 0; i < 2; ++i) training.step();
   const double peak = memory("VmHWM:") - before;
 
@@ -131,9 +136,8 @@ void measure(benchmark::State& state, const Architecture& architecture, const Sh
 }
 
 void add(const Architecture& architecture, const Shape& shape) {
-  const std::string name =
-      cat("step/", architecture.name, '/', shape.width, '/', shape.latents, '/', shape.k, '/',
-          shape.batch, '/', shape.threads);
+  const std::string name = cat("step/", architecture.name, '/', shape.width, '/', shape.latents,
+                               '/', shape.k, '/', shape.batch, '/', shape.threads);
   benchmark::RegisterBenchmark(
       name.c_str(),
       [&architecture, shape](benchmark::State& state) { measure(state, architecture, shape); })
@@ -170,6 +174,7 @@ int main(int count, char** arguments) {
       add(architecture, {768, 24576, 32, 2048, threads});
     }
   }
+  host::keep_freed_memory();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -89,14 +89,25 @@ inline void every_tenth_latent_dead(TrainedSae& sae) {
 }
 
 // Pre-activations of unit rows are standard normal, so 64 of F pass the (1 - 64 / F) quantile.
+inline double quantile_of_64_active(const TrainedSae& sae) {
+  return sae.spec.latents < 16384 ? 2.418 : 2.794;
+}
+
 inline void biased_to_64_active(TrainedSae& sae) {
-  const double quantile = sae.spec.latents < 16384 ? 2.418 : 2.794;
-  sae.parameters["b_enc"].fill_(-quantile);
+  sae.parameters["b_enc"].fill_(-quantile_of_64_active(sae));
+}
+
+inline void thresholds_for_64_active(TrainedSae& sae) {
+  sae.parameters["threshold"].fill_(quantile_of_64_active(sae));
+}
+
+inline void gates_for_64_active(TrainedSae& sae) {
+  sae.parameters["b_enc"].fill_(-quantile_of_64_active(sae));
 }
 
 class Training {
  public:
-  Training(const Architecture& architecture, const Shape& shape) {
+  Training(const Architecture& architecture, const Shape& shape, std::shared_ptr<Rows> source) {
     trained_ = std::make_shared<TrainedSae>();
     objective_ = create<Objective>("mse", Value::table());
     TrainedSae& sae = *trained_;
@@ -106,8 +117,6 @@ class Training {
     sae.reads = sae.predicts = {0};
     sae.spec = sae.sae->declare(sae.shape);
 
-    constexpr std::int64_t kBatches = 8;
-    auto source = std::make_shared<Rows>(kBatches * shape.batch, shape.width);
     rows_ = source->block(0).streams[0].slice(0, 0, shape.batch);
     host::Reader reader(std::make_shared<host::BlockCache>(source, std::int64_t{1} << 40),
                         host::BlockSplit(1, 0, Random(5)), Random(6),
@@ -118,9 +127,9 @@ class Training {
     options.optimizer.lr = 1e-6;  // latents stay as alive as they were made
     const host::TrainMember member{
         .trained = trained_, .random = Random(4), .objective = objective_};
-    trainer_ = std::make_unique<host::Trainer>(
-        std::vector<host::TrainMember>{member}, std::vector<host::TrainPenalty>{},
-        std::move(reader), options, at::kFloat);
+    trainer_ = std::make_unique<host::Trainer>(std::vector<host::TrainMember>{member},
+                                               std::vector<host::TrainPenalty>{}, std::move(reader),
+                                               options, at::kFloat);
     trainer_->initialise();
     architecture.prepare(sae);
   }
@@ -170,8 +179,8 @@ inline void Training::differentiate() {
 inline ops::GradientRows Training::gradient_rows(const std::string& name) const {
   Gradient gradient;
   gradient.factored.push_back({codes_, name == "W_dec" ? upstream_ : rows_});
-  return {trained_->parameters[name],
-          name == "W_dec" ? Constraint::unit_rows : Constraint::none, gradient};
+  return {trained_->parameters[name], name == "W_dec" ? Constraint::unit_rows : Constraint::none,
+          gradient};
 }
 
 inline std::vector<std::pair<std::string, std::function<void()>>> Training::parts() {

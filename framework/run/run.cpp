@@ -8,6 +8,7 @@
 #include "framework/run/environment.h"
 #include "framework/run/report_builder.h"
 #include "framework/run/run_state.h"
+#include "framework/train/parameters.h"
 
 #include <saffron/io.h>
 #include <saffron/log.h>
@@ -253,6 +254,7 @@ RunResult run_recipe(const RunRequest& request) {
   Prepared prepared(request);
   prepared.check();
   use_threads(prepared.recipe().settings.threads);
+  keep_freed_memory();
   return Session(request, prepared).execute();
 }
 

@@ -3,9 +3,10 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
-#include <cstdlib>
+#include <memory>
 #include <new>
 
 namespace saffron::host {
@@ -37,17 +38,22 @@ std::vector<std::int64_t> stacked(std::size_t members, const std::vector<std::in
 
 // Large tensors lie on the system's large pages where it gives them (transparent huge pages on request):
 // a step gathers rows of W from all over it, and with pages of 4 kB nearly every row costs a walk
-// through the page tables.
+// through the page tables. Mapped memory is 0 already, and takes room when it is first written to.
 at::Tensor zeros(const std::vector<std::int64_t>& shape, at::ScalarType dtype) {
   constexpr std::size_t kLargePage = std::size_t{1} << 21;
   std::size_t bytes = c10::elementSize(dtype);
   for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
   if (bytes < kLargePage) return at::zeros(shape, dtype);
-  const std::size_t whole = (bytes + kLargePage - 1) / kLargePage * kLargePage;
-  void* memory = std::aligned_alloc(kLargePage, whole);
-  if (memory == nullptr) throw std::bad_alloc();
-  (void)::madvise(memory, whole, MADV_HUGEPAGE);  // a wish
-  return at::from_blob(memory, shape, [](void* held) { std::free(held); }, dtype).zero_();
+  const std::size_t mapped = bytes + kLargePage;
+  void* const memory =
+      ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  void* aligned = memory;
+  std::size_t space = mapped;
+  std::align(kLargePage, bytes, aligned, space);
+  (void)::madvise(aligned, bytes, MADV_HUGEPAGE);  // a wish
+  return at::from_blob(
+      aligned, shape, [memory, mapped](void*) { ::munmap(memory, mapped); }, dtype);
 }
 
 }  // namespace
@@ -87,6 +93,11 @@ ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType
 
 const std::vector<std::size_t>& ParameterStore::stack_of(std::size_t i) const {
   return stacks_[stack_number_[i]];
+}
+
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 25);  // the most that glibc takes
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
 }  // namespace saffron::host

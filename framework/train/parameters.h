@@ -32,4 +32,8 @@ class ParameterStore {
   std::vector<std::size_t> stack_number_;
 };
 
+// Keeps what is freed for the next step, whose tensors have the same sizes: given back to the system,
+// it would be cleared and mapped anew page by page each time. Of the whole process.
+void keep_freed_memory();
+
 }  // namespace saffron::host

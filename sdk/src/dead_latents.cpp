@@ -46,7 +46,8 @@ Schema<DeadLatentOptions> DeadLatentOptions::schema() {
              "rows without firing after which a latent counts as dead", at_least(1), unit("rows"))
       .param("aux_coef", &O::aux_coef, "auxk: weight of the auxiliary loss; 0 switches it off",
              non_negative())
-      .param("aux_k", &O::aux_k, "auxk: dead latents that the auxiliary loss uses a row", at_least(1))
+      .param("aux_k", &O::aux_k, "auxk: dead latents that the auxiliary loss uses a row",
+             at_least(1))
       .param("aux_scale", &O::aux_scale,
              "auxk: scale of the auxiliary loss beside the squared error",
              one_of({"relative", "raw", "residual_variance"}))
@@ -78,7 +79,7 @@ void DeadLatents::forward(const SaeInput& input, const Weights& weights, const a
   codes_ = Codes();
   const bool ghost_term = options_.dead == Method::ghost;
   if (!ghost_term && !(options_.dead == Method::auxk && options_.aux_coef > 0)) return;
-  if (input.rows_seen <= options_.dead_after) return;
+  if (!needs_error(input.rows_seen)) return;
   const at::Tensor latents = dead(input.rows_seen).nonzero().flatten();
   if (latents.size(0) == 0) return;
   latents_ = latents;

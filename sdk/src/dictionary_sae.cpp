@@ -3,6 +3,7 @@
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/zeros.h>
@@ -37,10 +38,11 @@ Schema<DictionaryOptions> DictionaryOptions::schema() {
       .param("skip", &O::skip, "a linear map from what is read is added to what is predicted")
       .param("standardise", &O::standardise,
              "encode each row by its own mean and deviation, and undo it after decoding")
-      .param("W_dec_init", &O::W_dec_init,
-             "decoder at the start: random directions, directions of training rows (random ones when "
-             "those run out), or 0",
-             one_of({"random", "data", "zero"}))
+      .param(
+          "W_dec_init", &O::W_dec_init,
+          "decoder at the start: random directions, directions of training rows (random ones when "
+          "those run out), or 0",
+          one_of({"random", "data", "zero"}))
       .param("W_enc_init", &O::W_enc_init,
              "encoder at the start: the decoder's rows, or random directions",
              one_of({"decoder", "random"}))
@@ -58,7 +60,8 @@ Schema<DictionaryOptions> DictionaryOptions::schema() {
           return "W_dec_init = \"zero\" needs unit_decoder = false and tied = false";
         }
         if (o.W_dec_init == "zero" && o.W_enc_init == "decoder") {
-          return "W_dec_init = \"zero\" and W_enc_init = \"decoder\" would leave nothing to learn from; "
+          return "W_dec_init = \"zero\" and W_enc_init = \"decoder\" would leave nothing to learn "
+                 "from; "
                  "set W_enc_init = \"random\"";
         }
         return {};
@@ -87,8 +90,8 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
     throw Error("standardise undoes what it took from a row, so that it needs to predict that row");
   }
   if (d_in_ != d_out_ && dead_.resamples()) {
-    throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ", d_in_,
-                    " and ", d_out_, " differ"));
+    throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ",
+                    d_in_, " and ", d_out_, " differ"));
   }
   SaeSpec spec;
   spec.latents = o.width;
@@ -104,10 +107,8 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
        .role = Role::decoder,
        .constraint = o.unit_decoder ? Constraint::unit_rows : Constraint::none,
        .per_latent = true});
-  spec.parameters.push_back({.name = "b_dec",
-                             .shape = {d_out_},
-                             .role = Role::decoder_bias,
-                             .frozen = !o.decoder_bias});
+  spec.parameters.push_back(
+      {.name = "b_dec", .shape = {d_out_}, .role = Role::decoder_bias, .frozen = !o.decoder_bias});
   if (o.skip) {
     spec.parameters.push_back({.name = "W_skip", .shape = {d_out_, d_in_}, .role = Role::skip});
   }
@@ -127,8 +128,9 @@ void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
 }
 
 at::Tensor DictionarySae::fresh_decoder(const Random& random) const {
-  return init::unit_rows(random, W_dec_.size(0), W_dec_.size(1), W_dec_.scalar_type()) *
-         dictionary_.decoder_norm;
+  at::Tensor fresh = at::empty(W_dec_.sizes(), W_dec_.options());
+  init::fill_unit_rows(random, dictionary_.decoder_norm, fresh);
+  return fresh;
 }
 
 void DictionarySae::initialise(const InitInput& init) {
@@ -142,17 +144,18 @@ void DictionarySae::initialise(const InitInput& init) {
     // Before b_dec holds anything, prepare() only standardises.
     b_dec_.copy_(init::centre(o.b_dec_init, sampled(1).rows));
   }
-  W_dec_.copy_(fresh_decoder(init.random.fork("W_dec")));
+  init::fill_unit_rows(init.random.fork("W_dec"), o.decoder_norm, W_dec_);
   if (o.W_dec_init == "zero") W_dec_.zero_();
   if (o.W_dec_init == "data") {
     const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
     init::data_rows(init.random.fork("data"), y, o.decoder_norm, W_dec_);
   }
   if (!o.tied) {
-    W_enc_.copy_(o.W_enc_init == "decoder"
-                     ? W_dec_
-                     : init::unit_rows(init.random.fork("W_enc"), W_enc_.size(0), W_enc_.size(1),
-                                       W_enc_.scalar_type()));
+    if (o.W_enc_init == "decoder") {
+      W_enc_.copy_(W_dec_);
+    } else {
+      init::fill_unit_rows(init.random.fork("W_enc"), 1, W_enc_);
+    }
   }
   b_enc_.zero_();
   if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), sampled(0).rows.mean(0)));
@@ -173,7 +176,8 @@ DictionarySae::Prepared DictionarySae::prepare(const at::Tensor& x) const {
     if (out.scale.defined()) skipped = skipped * out.scale + out.shift;
     out.shift = skipped;
   }
-  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias) out.rows = out.rows - b_dec_;
+  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias)
+    out.rows = out.rows - b_dec_;
   return out;
 }
 
@@ -207,7 +211,8 @@ Forward DictionarySae::forward(const SaeInput& input) {
   const at::Tensor decoded = step_decode(out.codes[0]);
   out.reconstructions = {out.codes[0].restore_rows(decoded)};
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
-  error_ = target_ - decoded;
+  error_.reset();
+  if (dead_.needs_error(input.rows_seen)) error_ = target_ - decoded;
   own_terms(input, out);
   dead_.forward(input, weights(), step_.rows, target_, error_, out);
   return out;
@@ -279,8 +284,8 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
 void DictionarySae::after_step(const SaeInput& input, const Forward& forward) {
   const Codes& codes = forward.codes.at(0);
   own_after_step(input, codes);
-  resampled_ = dead_.after_step(input, codes, weights(), step_.rows, error_,
-                                input.random.fork("resample"));
+  resampled_ =
+      dead_.after_step(input, codes, weights(), step_.rows, error_, input.random.fork("resample"));
   if (resampled_.defined()) initialise_own(resampled_);
 }
 
@@ -288,10 +293,10 @@ at::Tensor DictionarySae::take_resampled() { return std::exchange(resampled_, at
 
 void DictionarySae::reinitialise(const at::Tensor& latents, Random random) {
   const at::Tensor fresh = fresh_decoder(random);
-  const at::Tensor encoder =
-      W_enc().size(1) == fresh.size(1)
-          ? fresh / dictionary_.decoder_norm
-          : init::unit_rows(random.fork("W_enc"), W_enc_.size(0), W_enc_.size(1), W_enc_.scalar_type());
+  const at::Tensor encoder = W_enc().size(1) == fresh.size(1)
+                                 ? fresh / dictionary_.decoder_norm
+                                 : init::unit_rows(random.fork("W_enc"), W_enc_.size(0),
+                                                   W_enc_.size(1), W_enc_.scalar_type());
   dead_.forget(latents);
   if (!latents.defined()) {
     W_dec_.copy_(fresh);

@@ -2,6 +2,8 @@
 #include <saffron/plugin.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/mse_loss.h>
 
 namespace {
 
@@ -25,8 +27,9 @@ class Mse final : public saffron::Objective, public saffron::CanonicalObjective 
     at::Tensor total;
     const auto targets = static_cast<std::int64_t>(step.sae(0).predicts.size());
     for (std::int64_t t = 0; t < targets; ++t) {
-      const at::Tensor squared = (step.target(0, t) - step.reconstruction(0, t)).square();
-      const at::Tensor term = sum_ ? squared.sum(1).mean() : squared.mean();
+      const at::Tensor& x = step.target(0, t);
+      const at::Tensor squared = at::mse_loss(step.reconstruction(0, t), x, at::Reduction::Sum);
+      const at::Tensor term = squared / static_cast<double>(sum_ ? x.size(0) : x.numel());
       total = total.defined() ? total + term : term;
     }
     return total;

@@ -1,10 +1,11 @@
 #include "matryoshka.h"
 
+#include "level_sums.h"
+
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/flip.h>
 
 #include <algorithm>
 #include <cmath>
@@ -38,7 +39,8 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
       .include(&Options::dictionary, DictionaryOptions::schema())
       .include(&Options::selection, BatchTopKOptions::schema())
       .param("groups", &Options::groups,
-             "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, F/4, "
+             "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, "
+             "F/4, "
              "F/2, F")
       .choice("prefix", &Options::prefix, "widths below F: `groups`, or drawn anew each step",
               {{"fixed", Prefix::fixed}, {"random", Prefix::random}})
@@ -112,36 +114,23 @@ Codes Matryoshka::step_codes(const at::Tensor& rows, const SaeInput& input) {
 
 at::Tensor Matryoshka::step_decode(const Codes& codes) {
   const auto m = static_cast<std::int64_t>(widths_.size());
-  const at::Tensor parts = ops::decode(by_level_, W_dec(), {}).view({codes.rows(), m, -1});
-  cumulative_ = parts.cumsum(1) + b_dec();
-  return cumulative_.select(1, m - 1);
+  levels_ = ops::decode(by_level_, W_dec(), {}).view({codes.rows(), m, -1});
+  return sum_of_levels(levels_, b_dec());
 }
 
 void Matryoshka::own_terms(const SaeInput& input, Forward& forward) {
-  const auto m = static_cast<std::int64_t>(widths_.size());
-  if (m == 1) return;
-  const at::Tensor e = step_target().unsqueeze(1) - cumulative_.slice(1, 0, m - 1);
-  forward.terms.push_back({"inner_levels", e.square().sum(at::IntArrayRef{1, 2}).mean(),
-                           inner_weight(input)});
+  const at::Tensor inner = become_errors(levels_, b_dec(), step_target());
+  if (widths_.size() > 1) forward.terms.push_back({"inner_levels", inner, inner_weight(input)});
 }
 
 at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& codes,
                                         const at::Tensor& g, Gradients& gradients) {
-  const auto m = static_cast<std::int64_t>(widths_.size());
-  // d loss / d xhat_j in its place; then a level's part is in the sum of all levels from it on.
-  at::Tensor own = (cumulative_ - step_target().unsqueeze(1)) *
-                   (2 * inner_weight(input) / static_cast<double>(codes.rows()));
-  if (g.defined()) {
-    own.select(1, m - 1).copy_(g);
-  } else {
-    own.select(1, m - 1).zero_();
-  }
-  const at::Tensor upto = at::flip(at::flip(own, {1}).cumsum(1), {1}).contiguous();
-  const at::Tensor rows = upto.view({codes.rows() * m, -1});
+  become_gradients(levels_, 2 * inner_weight(input) / static_cast<double>(codes.rows()), g);
+  const at::Tensor rows = levels_.view({by_level_.rows(), -1});
   gradients["W_dec"].factored.push_back({by_level_, rows});
-  if (dictionary().decoder_bias) {
+  if (dictionary().decoder_bias) {  // in every level from the first on
     Gradient& b = gradients["b_dec"];
-    const at::Tensor total = upto.select(1, 0).sum(0);
+    const at::Tensor total = levels_.select(1, 0).sum(0);
     b.dense = b.dense.defined() ? b.dense + total : total;
   }
   return ops::code_gradient(by_level_, W_dec(), rows);

@@ -65,7 +65,7 @@ class Matryoshka final : public DictionarySae {
   // From forward to backward of one step.
   std::vector<std::int64_t> widths_;  // F_1 .. F_m
   Codes by_level_;                    // the same entries as [B m] rows: row b, level j at b m + j
-  at::Tensor cumulative_;             // [B, m, d] xhat_j in the decoder's space
+  at::Tensor levels_;                 // [B, m, d] their parts, then errors, then gradients
 };
 
 }  // namespace saffron::plugins

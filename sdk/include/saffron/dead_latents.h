@@ -60,6 +60,12 @@ class SAFFRON_EXPORT DeadLatents {
   void declare(SaeSpec& spec) const;  // adds the buffer "last_fired"
   void bind(const Tensors& buffers);
 
+  // Whether a step after so many rows may look at the error; else e may be left undefined there.
+  [[nodiscard]] bool needs_error(std::int64_t rows_seen) const {
+    return resamples() ||
+           (options_.dead != DeadLatentOptions::Method::none && rows_seen > options_.dead_after);
+  }
+
   // bool [F]
   [[nodiscard]] at::Tensor dead(std::int64_t rows_seen) const;
 

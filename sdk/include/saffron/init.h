@@ -15,6 +15,9 @@ namespace saffron::inline sdk_v1::init {
 [[nodiscard]] SAFFRON_EXPORT at::Tensor unit_rows(Random random, std::int64_t rows,
                                                   std::int64_t width, at::ScalarType dtype);
 
+// The same in W [rows, width], times `norm`.
+SAFFRON_EXPORT void fill_unit_rows(Random random, double norm, at::Tensor W);
+
 // The first rows of W [F, d] become rows of x [R, d], drawn without repetition and scaled to `norm`; W's
 // others stay where R < F. Rows that are 0 are not drawn.
 SAFFRON_EXPORT void data_rows(Random random, const at::Tensor& x, double norm, at::Tensor W);

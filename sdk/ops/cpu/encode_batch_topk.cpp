@@ -39,9 +39,7 @@ template <class T>
 class Pool {
  public:
   Pool(std::int64_t wanted, T bound)
-      : wanted_(static_cast<std::size_t>(wanted)),
-        capacity_(2 * wanted_ + kRoom),
-        bound_(bound) {
+      : wanted_(static_cast<std::size_t>(wanted)), capacity_(2 * wanted_ + kRoom), bound_(bound) {
     held_.reserve(capacity_ + kRoom);
   }
   static constexpr std::size_t kRoom = 16384;  // more than one row of a tile has
@@ -112,9 +110,8 @@ class BatchTopkEncoder {
     constexpr std::int64_t kRoom = ops_cpu::EncodeTiles<T>::kTileWidth + ops_cpu::kCompressSlack;
     T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
     auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
-    const auto [count, nan] =
-        ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale, bound, false,
-                          tile.latent(), values, places);
+    const auto [count, nan] = ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale,
+                                                bound, false, tile.latent(), values, places);
     for (std::int64_t i = 0; i < count; ++i) {
       if (nan && std::isnan(values[i])) {
         nan_.note(row, places[i]);
@@ -187,9 +184,8 @@ BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W, const at::
   if (x.is_cuda() || W.is_cuda()) ops_cuda::refuse("encode_batch_topk", x, {W, b, scale});
   const c10::AutoGradMode no_grad(false);
   const ops_cpu::EncodeArguments arguments = ops_cpu::encode_arguments(x, W, b, scale);
-  return ops_cpu::by_type("encode_batch_topk", x, [&]<class T>(T) {
-    return BatchTopkEncoder<T>(arguments, k).run(hint);
-  });
+  return ops_cpu::by_type("encode_batch_topk", x,
+                          [&]<class T>(T) { return BatchTopkEncoder<T>(arguments, k).run(hint); });
 }
 
 }  // namespace saffron::inline sdk_v1::ops

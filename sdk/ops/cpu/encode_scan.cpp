@@ -109,9 +109,7 @@ struct WideDouble {
   using Mask = __mmask8;
   static constexpr std::int64_t kWidth = 8;
   SAFFRON_AVX512 static Vector load(const double* p) { return _mm512_loadu_pd(p); }
-  SAFFRON_AVX512 static Vector load(const double* p, Mask m) {
-    return _mm512_maskz_loadu_pd(m, p);
-  }
+  SAFFRON_AVX512 static Vector load(const double* p, Mask m) { return _mm512_maskz_loadu_pd(m, p); }
   SAFFRON_AVX512 static Vector all(double x) { return _mm512_set1_pd(x); }
   SAFFRON_AVX512 static Vector affine(Vector a, Vector b, Vector s) {
     return _mm512_mul_pd(_mm512_add_pd(a, b), s);
@@ -141,8 +139,7 @@ SAFFRON_AVX512 inline typename V::Vector bound_at(OwnBounds<T> b, std::int64_t j
   return V::load(b.bounds + j);
 }
 template <class V, class T>
-SAFFRON_AVX512 inline typename V::Vector bound_at(OneBound<T> b, std::int64_t,
-                                                  typename V::Mask) {
+SAFFRON_AVX512 inline typename V::Vector bound_at(OneBound<T> b, std::int64_t, typename V::Mask) {
   return V::all(b.bound);
 }
 template <class V, class T>
@@ -179,8 +176,8 @@ SAFFRON_AVX512 inline Compressed compress_wide(const Scan<typename V::Float>& s,
   for (; j < s.n; j += V::kWidth) {
     const std::int64_t left = s.n - j < V::kWidth ? s.n - j : V::kWidth;
     const auto in = static_cast<typename V::Mask>((1U << left) - 1U);
-    const auto a = V::affine(V::load(s.products + j, in), V::load(s.bias + j, in),
-                             V::load(s.scale + j, in));
+    const auto a =
+        V::affine(V::load(s.products + j, in), V::load(s.bias + j, in), V::load(s.scale + j, in));
     const auto taken = static_cast<typename V::Mask>(
         V::above(bounds.magnitude ? V::abs(a) : a, bound_at<V>(bounds, j, in)) & in);
     V::store(taken, a, s.first + static_cast<std::int32_t>(j), s.values + found.count,
@@ -226,9 +223,9 @@ Compressed compress(std::int64_t n, const float* products, const float* bias, co
   return choose(Scan<float>{n, products, bias, scale, first, values, places},
                 OneBound<float>{bound, magnitude});
 }
-Compressed compress(std::int64_t n, const double* products, const double* bias,
-                    const double* scale, double bound, bool magnitude, std::int32_t first,
-                    double* values, std::int32_t* places) {
+Compressed compress(std::int64_t n, const double* products, const double* bias, const double* scale,
+                    double bound, bool magnitude, std::int32_t first, double* values,
+                    std::int32_t* places) {
   return choose(Scan<double>{n, products, bias, scale, first, values, places},
                 OneBound<double>{bound, magnitude});
 }
@@ -237,8 +234,8 @@ Compressed compress(std::int64_t n, const float* products, const float* bias, co
   return choose(Scan<float>{n, products, bias, scale, first, values, places},
                 OwnBounds<float>{bounds});
 }
-Compressed compress(std::int64_t n, const double* products, const double* bias,
-                    const double* scale, const double* bounds, std::int32_t first, double* values,
+Compressed compress(std::int64_t n, const double* products, const double* bias, const double* scale,
+                    const double* bounds, std::int32_t first, double* values,
                     std::int32_t* places) {
   return choose(Scan<double>{n, products, bias, scale, first, values, places},
                 OwnBounds<double>{bounds});

@@ -21,15 +21,14 @@ struct Compressed {
 Compressed compress(std::int64_t n, const float* products, const float* bias, const float* scale,
                     float bound, bool magnitude, std::int32_t first, float* values,
                     std::int32_t* places);
-Compressed compress(std::int64_t n, const double* products, const double* bias,
-                    const double* scale, double bound, bool magnitude, std::int32_t first,
-                    double* values, std::int32_t* places);
+Compressed compress(std::int64_t n, const double* products, const double* bias, const double* scale,
+                    double bound, bool magnitude, std::int32_t first, double* values,
+                    std::int32_t* places);
 // The same with a bound for each place.
 Compressed compress(std::int64_t n, const float* products, const float* bias, const float* scale,
                     const float* bounds, std::int32_t first, float* values, std::int32_t* places);
-Compressed compress(std::int64_t n, const double* products, const double* bias,
-                    const double* scale, const double* bounds, std::int32_t first, double* values,
-                    std::int32_t* places);
+Compressed compress(std::int64_t n, const double* products, const double* bias, const double* scale,
+                    const double* bounds, std::int32_t first, double* values, std::int32_t* places);
 
 // best[g] = the largest rank among the places j of n with j mod groups = g. NaN is passed over, a
 // group of nothing else is -infinity.

@@ -19,8 +19,7 @@ at::Tensor with_whole_rows(const at::Tensor& matrix) {
 void check_per_latent(const char* op, const char* name, const at::Tensor& vector,
                       const at::Tensor& x, const at::Tensor& W) {
   if (!vector.defined()) return;
-  if (vector.dim() != 1 || vector.size(0) != W.size(0) ||
-      vector.scalar_type() != x.scalar_type()) {
+  if (vector.dim() != 1 || vector.size(0) != W.size(0) || vector.scalar_type() != x.scalar_type()) {
     throw Error(cat(op, ": ", name, " ", vector.sizes(), " is not [", W.size(0), "] of x's type"));
   }
 }
@@ -70,8 +69,7 @@ std::byte* Workspace::bytes(Use use, std::size_t size) {
   Kept& kept = kept_[use];
   if (kept.size < size) {
     kept.bytes.reset();
-    kept.bytes.reset(static_cast<std::byte*>(
-        ::operator new[](size, std::align_val_t{kAlignment})));
+    kept.bytes.reset(static_cast<std::byte*>(::operator new[](size, std::align_val_t{kAlignment})));
     kept.size = size;
   }
   return kept.bytes.get();

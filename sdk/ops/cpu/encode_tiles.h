@@ -19,10 +19,6 @@
 // The encoders' product, formed in tiles that a selection looks at while they are in cache. Tiles
 // are fixed and run in parallel, in any order; a thread's own come by rows, then by latents.
 
-#ifndef TR
-#define TR 512
-#define TW 512
-#endif
 namespace saffron::ops_cpu {
 
 // What an encoder is given, checked, on the CPU and without gradients; b is 0 and scale 1 where
@@ -97,8 +93,8 @@ template <class T>
 class EncodeTiles {
  public:
   // The product copies each tile's rows of W into an order of its own, a cost that many rows share.
-  static constexpr std::int64_t kTileRows = TR;
-  static constexpr std::int64_t kTileWidth = TW;
+  static constexpr std::int64_t kTileRows = 512;
+  static constexpr std::int64_t kTileWidth = 1024;
 
   explicit EncodeTiles(EncodeArguments arguments) : arguments_(std::move(arguments)) {}
 
@@ -136,7 +132,13 @@ class EncodeTiles {
     at::Tensor products = at::from_blob(buffer, {rows, width}, x.options());
     at::mm_out(products, x.slice(0, first_row, first_row + rows),
                W.slice(0, first, first + width).t());
-    return {index, first_row, rows, first, width, buffer, b.const_data_ptr<T>() + first,
+    return {index,
+            first_row,
+            rows,
+            first,
+            width,
+            buffer,
+            b.const_data_ptr<T>() + first,
             scale.const_data_ptr<T>() + first};
   }
 

@@ -171,8 +171,8 @@ class TopkEncoder {
   void seed(const ops_cpu::Tile<T>& tile, std::int64_t r, T* best, Selection<T>& selection) const {
     const std::int64_t groups = (2 * k_ + 63) / 64 * 64;
     if (2 * groups > tile.width) return;
-    ops_cpu::group_maxima(tile.width, tile.row(r), tile.bias, tile.scale,
-                          keep_ == Keep::magnitude, groups, best);
+    ops_cpu::group_maxima(tile.width, tile.row(r), tile.bias, tile.scale, keep_ == Keep::magnitude,
+                          groups, best);
     selection.at_least(ops_cpu::keep_largest(best, groups, k_, best + groups));
   }
 

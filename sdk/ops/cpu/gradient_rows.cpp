@@ -45,9 +45,9 @@ class RowFormer {
         rows_.push_back(term.rows + term.row[at] * width_);
       }
     }
-    ops_cpu::combine(
-        width_, {static_cast<std::int64_t>(rows_.size()), coefficients_.data(), rows_.data()},
-        dense_ != nullptr ? dense_ + i * width_ : nullptr, buffer);
+    ops_cpu::combine(width_,
+                     {static_cast<std::int64_t>(rows_.size()), coefficients_.data(), rows_.data()},
+                     dense_ != nullptr ? dense_ + i * width_ : nullptr, buffer);
     return dense_ != nullptr || !rows_.empty();
   }
 
@@ -109,8 +109,7 @@ GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gr
     }
     factored_.push_back({term.support.with_values(term.support.values().detach().contiguous()),
                          term.rows.detach().contiguous()});
-    groups_.push_back(shared != nullptr ? shared->of(term.support)
-                                        : group_by_latent(term.support));
+    groups_.push_back(shared != nullptr ? shared->of(term.support) : group_by_latent(term.support));
   }
 }
 

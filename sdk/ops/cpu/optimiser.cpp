@@ -42,12 +42,22 @@ template <class T>
   const T step = static_cast<T>(s.step_size), eps = static_cast<T>(s.eps);
   const T correction = static_cast<T>(1 / s.root_correction), keep = static_cast<T>(1 - s.decay);
   const T scale = static_cast<T>(s.scale);
-  for (std::int64_t i = 0; i < n; ++i) {
+  const auto element = [&](std::int64_t i) {
     const T gradient = g[i] * scale;
     m[i] = beta1 * m[i] + rest1 * gradient;
     v[i] = beta2 * v[i] + rest2 * gradient * gradient;
     w[i] = keep * w[i] - step * m[i] / (root(v[i]) * correction + eps);
+  };
+  // Rows follow one another in memory: while one is stepped the next one is on its way.
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  std::int64_t i = 0;
+  for (; i + kLine <= n; i += kLine) {
+    __builtin_prefetch(w + i + n, 1);
+    __builtin_prefetch(m + i + n, 1);
+    __builtin_prefetch(v + i + n, 1);
+    for (std::int64_t j = i; j < i + kLine; ++j) element(j);
   }
+  for (; i < n; ++i) element(i);
 }
 
 template <class T>

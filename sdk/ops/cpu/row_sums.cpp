@@ -21,7 +21,8 @@ template <class T, int N>
   Vector sum[N];
 #pragma GCC unroll 8
   for (int i = 0; i < N; ++i) {
-    sum[i] = start != nullptr ? *reinterpret_cast<const Vector*>(start + at + i * kWidth) : Vector{};
+    sum[i] =
+        start != nullptr ? *reinterpret_cast<const Vector*>(start + at + i * kWidth) : Vector{};
   }
   for (std::int64_t j = 0; j < x.count; ++j) {
     const T* row = x.rows[j] + at;

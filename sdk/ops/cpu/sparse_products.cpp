@@ -66,8 +66,8 @@ void for_rows(const Codes& codes, const at::Tensor& W, const T* values, F&& use)
         gathered.push_back(weights + latent[e] * d);
       }
       use(r, range.begin(r),
-          ops_cpu::GatheredRows<T>{static_cast<std::int64_t>(gathered.size()),
-                                   coefficients.data(), gathered.data()});
+          ops_cpu::GatheredRows<T>{static_cast<std::int64_t>(gathered.size()), coefficients.data(),
+                                   gathered.data()});
     }
   });
 }
@@ -160,8 +160,8 @@ at::Tensor sum_by_latent(const Codes& codes) {
   if (out.is_cuda()) {
     at::Tensor value = codes.values().detach().flatten(), latent = codes.gather_index().flatten();
     if (codes.layout() == Codes::Layout::csr) {
-      const at::Tensor used = at::arange(value.size(0), codes.offsets().options())
-                                  .lt(codes.offsets()[codes.rows()]);
+      const at::Tensor used =
+          at::arange(value.size(0), codes.offsets().options()).lt(codes.offsets()[codes.rows()]);
       value = value.where(used, at::zeros({}, value.options()));
       latent = latent.where(used, at::zeros({}, latent.options()));
     }
