@@ -3,6 +3,7 @@
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
@@ -10,12 +11,15 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace saffron::inline sdk_v1 {
 namespace {
 
 constexpr double kRowEpsilon = 1e-8;
+// The part of a row across its start that is no rounding, as a share of its norm.
+constexpr double kAcross = 1e-5;
 
 void add_dense(Gradient& gradient, const at::Tensor& value) {
   gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
@@ -32,6 +36,7 @@ Schema<DictionaryOptions> DictionaryOptions::schema() {
              "decoder rows keep norm 1 and lose the gradient along themselves")
       .param("decoder_norm", &O::decoder_norm,
              "norm of the decoder's rows at the start (1 with `unit_decoder`)", positive())
+      .param("encoder_bias", &O::encoder_bias, "b_enc, added before the activation")
       .param("decoder_bias", &O::decoder_bias, "b_dec, added after decoding")
       .param("pre_bias", &O::pre_bias,
              "b_dec is also subtracted before encoding, where what is read is predicted")
@@ -52,9 +57,24 @@ Schema<DictionaryOptions> DictionaryOptions::schema() {
       .param("b_dec_init", &O::b_dec_init,
              "b_dec at the start, from the first rows (standardised ones with `standardise`)",
              one_of({"geometric_median", "mean", "zero"}))
+      .param(
+          "frozen", &O::frozen,
+          "what stays as it starts, for baselines: nothing, W_enc, W_dec, or W_dec within a cone",
+          one_of({"none", "encoder", "decoder", "soft_decoder"}))
+      .param("decoder_cosine", &O::decoder_cosine,
+             "soft_decoder: least cosine between a decoder row and its start", fraction())
       .check([](const O& o) -> std::string {
         if (o.unit_decoder && o.decoder_norm != 1) {
           return "decoder_norm is 1 where unit_decoder = true holds it there";
+        }
+        if (!o.encoder_bias && o.b_enc_init != "zero") {
+          return cat("b_enc_init = \"", o.b_enc_init, "\" needs encoder_bias = true");
+        }
+        if (o.frozen == "encoder" && o.tied) {
+          return "the encoder of a tied SAE is its decoder: frozen = \"decoder\" keeps both";
+        }
+        if (o.frozen.ends_with("decoder") && o.W_dec_init == "zero") {
+          return cat("frozen = \"", o.frozen, "\" would keep W_dec_init = \"zero\"");
         }
         if (o.W_dec_init == "zero" && (o.unit_decoder || o.tied)) {
           return "W_dec_init = \"zero\" needs unit_decoder = false and tied = false";
@@ -93,24 +113,39 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
     throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ",
                     d_in_, " and ", d_out_, " differ"));
   }
+  if (o.frozen != "none" && dead_.resamples()) {
+    throw Error(
+        cat("dead = \"resample\" draws weights anew that frozen = \"", o.frozen, "\" keeps"))
+        .with_help("choose another way with dead latents, or frozen = \"none\"");
+  }
   SaeSpec spec;
   spec.latents = o.width;
   if (!o.tied) {
-    spec.parameters.push_back(
-        {.name = "W_enc", .shape = {o.width, d_in_}, .role = Role::encoder, .per_latent = true});
+    spec.parameters.push_back({.name = "W_enc",
+                               .shape = {o.width, d_in_},
+                               .role = Role::encoder,
+                               .per_latent = true,
+                               .frozen = o.frozen == "encoder"});
   }
-  spec.parameters.push_back(
-      {.name = "b_enc", .shape = {o.width}, .role = Role::encoder_bias, .per_latent = true});
+  spec.parameters.push_back({.name = "b_enc",
+                             .shape = {o.width},
+                             .role = Role::encoder_bias,
+                             .per_latent = true,
+                             .frozen = !o.encoder_bias});
   spec.parameters.push_back(
       {.name = "W_dec",
        .shape = {o.width, d_out_},
        .role = Role::decoder,
        .constraint = o.unit_decoder ? Constraint::unit_rows : Constraint::none,
-       .per_latent = true});
+       .per_latent = true,
+       .frozen = o.frozen == "decoder"});
   spec.parameters.push_back(
       {.name = "b_dec", .shape = {d_out_}, .role = Role::decoder_bias, .frozen = !o.decoder_bias});
   if (o.skip) {
     spec.parameters.push_back({.name = "W_skip", .shape = {d_out_, d_in_}, .role = Role::skip});
+  }
+  if (softly_frozen()) {
+    spec.buffers.push_back({.name = "W_dec_start", .shape = {o.width, d_out_}, .per_latent = true});
   }
   dead_.declare(spec);
   declare_own(spec);
@@ -123,6 +158,7 @@ void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
   W_dec_ = parameters["W_dec"];
   b_dec_ = parameters["b_dec"];
   if (dictionary_.skip) W_skip_ = parameters["W_skip"];
+  if (softly_frozen()) W_dec_start_ = buffers["W_dec_start"];
   dead_.bind(buffers);
   bind_own(parameters, buffers);
 }
@@ -160,6 +196,7 @@ void DictionarySae::initialise(const InitInput& init) {
   b_enc_.zero_();
   if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), sampled(0).rows.mean(0)));
   if (o.skip) W_skip_.zero_();
+  note_start({});
   initialise_own({});
 }
 
@@ -176,8 +213,7 @@ DictionarySae::Prepared DictionarySae::prepare(const at::Tensor& x) const {
     if (out.scale.defined()) skipped = skipped * out.scale + out.shift;
     out.shift = skipped;
   }
-  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias)
-    out.rows = out.rows - b_dec_;
+  if (subtracts_b_dec()) out.rows = out.rows - b_dec_;
   return out;
 }
 
@@ -253,7 +289,7 @@ void DictionarySae::dense_backward(const at::Tensor& latents, const at::Tensor& 
 
 void DictionarySae::bias_backward(const at::Tensor& by_latent, Gradients& gradients) const {
   add_dense(gradients["b_enc"], by_latent);
-  if (autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias) {
+  if (subtracts_b_dec()) {
     add_dense(gradients["b_dec"], -at::mv(W_enc().t(), by_latent));
   }
 }
@@ -266,9 +302,7 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
   if (g.defined()) {
     if (step_.scale.defined()) g = g * step_.scale;
     if (dictionary_.skip) {
-      const at::Tensor x = autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias
-                               ? step_.rows + b_dec_
-                               : step_.rows;
+      const at::Tensor x = subtracts_b_dec() ? step_.rows + b_dec_ : step_.rows;
       add_dense(gradients["W_skip"], at::mm(g.t(), x));
     }
   }
@@ -283,6 +317,7 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
 
 void DictionarySae::after_step(const SaeInput& input, const Forward& forward) {
   const Codes& codes = forward.codes.at(0);
+  hold_near_start();
   own_after_step(input, codes);
   resampled_ =
       dead_.after_step(input, codes, weights(), step_.rows, error_, input.random.fork("resample"));
@@ -307,7 +342,44 @@ void DictionarySae::reinitialise(const at::Tensor& latents, Random random) {
     if (!dictionary_.tied) W_enc_.index_copy_(0, latents, encoder.index_select(0, latents));
     b_enc_.index_fill_(0, latents, 0);
   }
+  note_start(latents);
   initialise_own(latents);
+}
+
+void DictionarySae::note_start(const at::Tensor& latents) {
+  if (!softly_frozen()) return;
+  const at::Tensor rows = latents.defined() ? W_dec_.index_select(0, latents) : W_dec_;
+  const at::Tensor starts = rows / rows.norm(2, at::IntArrayRef{1}, true).clamp_min(kRowEpsilon);
+  if (latents.defined()) {
+    W_dec_start_.index_copy_(0, latents, starts.to(W_dec_start_.scalar_type()));
+  } else {
+    W_dec_start_.copy_(starts);
+  }
+}
+
+void DictionarySae::hold_near_start() {
+  if (!softly_frozen()) return;
+  const c10::AutoGradMode no_grad(false);
+  const double tau = dictionary_.decoder_cosine;
+  const at::Tensor starts = W_dec_start_.to(W_dec_.scalar_type());
+  const at::Tensor along = at::bmm(W_dec_.unsqueeze(1), starts.unsqueeze(2)).flatten();
+  const at::Tensor norms = W_dec_.norm(2, at::IntArrayRef{1});
+  const at::Tensor left = along.lt(norms * tau).nonzero().flatten();
+  if (left.size(0) == 0) return;
+  const auto rows_norm = [](const at::Tensor& w) { return w.norm(2, at::IntArrayRef{1}, true); };
+  const auto without = [](const at::Tensor& w, const at::Tensor& unit) {
+    return w - unit * (w * unit).sum(at::IntArrayRef{1}, true);
+  };
+  const at::Tensor norm = norms.index_select(0, left).unsqueeze(1);
+  at::Tensor start = starts.index_select(0, left);
+  start = start / rows_norm(start);
+  // Twice: what is left of the start after one is rounding of the size of all of the row.
+  const at::Tensor across = without(without(W_dec_.index_select(0, left), start), start);
+  const at::Tensor size = rows_norm(across);
+  const at::Tensor edge = start * tau + across * (std::sqrt(1 - tau * tau) / size);
+  // A row straight against its start has no nearest one and returns to it.
+  const at::Tensor held = edge.where(size.gt(norm * kAcross), start);
+  W_dec_.index_copy_(0, left, held * norm);
 }
 
 DeadLatents::Weights DictionarySae::weights() const {
@@ -325,7 +397,7 @@ CanonicalSae DictionarySae::canonical() const {
   out.W_dec = W_dec_.clone();
   out.b_dec = b_dec_.clone();
   if (dictionary_.skip) out.W_skip = W_skip_.t().contiguous();
-  out.subtract_b_dec = autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;
+  out.subtract_b_dec = subtracts_b_dec();
   canonical_own(out);
   return out;
 }

@@ -21,6 +21,15 @@
 //   standardise: x is first shifted and scaled, each row by its own mean and standard deviation over d
 //   (denominator d, + 1e-8), and xhat is scaled and shifted back. b_dec is a standardised row.
 //
+//   frozen: the baselines that a trained SAE must beat (Korznikov et al. 2026, arXiv 2602.14111). "encoder"
+//   and "decoder" keep W_enc or W_dec as it starts (tied: "decoder" keeps both); biases are trained.
+//   "soft_decoder": after each step every row w of W_dec that has left the cone about its start w0,
+//   cos(w, w0) < decoder_cosine = tau, moves to the nearest row of its norm in it,
+//
+//     w <- ||w|| (tau w0 + sqrt(1 - tau^2) u)     u: the part of w across w0, both of norm 1
+//
+//   The directions w0 are the buffer "W_dec_start", which checkpoints keep.
+//
 // One stream in, one out; with another stream to predict the SAE is a transcoder (Dunefsky et al. 2024),
 // with `skip` a skip transcoder (Paulo et al. 2025). Codes are topk or csr, weight gradients factored:
 // nothing costs O(B d F) but the encoder's product.
@@ -32,6 +41,7 @@ struct DictionaryOptions {
   bool tied = false;
   bool unit_decoder = true;
   double decoder_norm = 1;
+  bool encoder_bias = true;
   bool decoder_bias = true;
   bool pre_bias = true;
   bool skip = false;
@@ -40,11 +50,16 @@ struct DictionaryOptions {
   std::string W_enc_init = "decoder";
   std::string b_enc_init = "zero";
   std::string b_dec_init = "geometric_median";
+  std::string frozen = "none";
+  double decoder_cosine = 0.8;
 
   [[nodiscard]] static SAFFRON_EXPORT Schema<DictionaryOptions> schema();
 };
 
-class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public Exportable, public Resampling {
+class SAFFRON_EXPORT DictionarySae : public Sae,
+                                     public Reinitialisable,
+                                     public Exportable,
+                                     public Resampling {
  public:
   DictionarySae(const DictionaryOptions& dictionary, const DeadLatentOptions& dead);
   ~DictionarySae() override;
@@ -94,6 +109,10 @@ class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public 
 
   [[nodiscard]] const DictionaryOptions& dictionary() const { return dictionary_; }
   [[nodiscard]] std::int64_t latents() const { return dictionary_.width; }
+  // Whether rows are x - b_dec.
+  [[nodiscard]] bool subtracts_b_dec() const {
+    return autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;
+  }
   [[nodiscard]] const at::Tensor& W_enc() const { return dictionary_.tied ? W_dec_ : W_enc_; }
   [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
   [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }
@@ -116,12 +135,16 @@ class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public 
   [[nodiscard]] DeadLatents::Weights weights() const;
   [[nodiscard]] at::Tensor fresh_decoder(const Random& random) const;
   void bias_backward(const at::Tensor& by_latent, Gradients& gradients) const;
+  [[nodiscard]] bool softly_frozen() const { return dictionary_.frozen == "soft_decoder"; }
+  // Notes where decoder rows (int64 [n]; undefined: all) start, and holds all near there.
+  void note_start(const at::Tensor& latents);
+  void hold_near_start();
 
   DictionaryOptions dictionary_;
   DeadLatents dead_;
   bool autoencoder_ = true;
   std::int64_t d_in_ = 0, d_out_ = 0;
-  at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_;
+  at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_, W_dec_start_;
   // From forward to after_step of one step.
   Prepared step_;
   at::Tensor target_, error_, resampled_;
