@@ -1,6 +1,7 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/sparsity_controller.h>
 
 #include <cstdint>
 
@@ -19,7 +20,8 @@ namespace saffron::plugins {
 //              l0         coef L0,                 L0 = mean_b sum_i H(a_bi - theta_i)
 //              target_l0  coef (L0 / target_l0 - 1)^2
 //              tanh       coef mean_b sum_i tanh(tanh_scale n_i f_bi),   n_i = ||W_dec[i]||
-//   coef rises evenly from 0 over the first `warmup` of the steps.
+//   coef rises evenly from 0 over the first `warmup` of the steps; with l0 and tanh a target_l0 steers it
+//   (sparsity_controller.h).
 //   preact_coef           + preact_coef mean_b sum over dead i of ReLU(theta_i - a_bi) n_i; dead: not fired
 //                         in dead_after rows. Reads every pre-activation of dead latents, and them only.
 //
@@ -37,14 +39,17 @@ class JumpRelu final : public DictionarySae {
     Sparsity sparsity = Sparsity::l0;
     double coef = 1e-3;
     double warmup = 0.1;
-    double target_l0 = 20;
+    SparsityControlOptions control = {};  // and the target of the quadratic term
     double tanh_scale = 4;
     double preact_coef = 0;
   };
   static Schema<Options> schema();
 
   explicit JumpRelu(const Options& options)
-      : DictionarySae(options.dictionary, options.dead), options_(options) {}
+      : DictionarySae(options.dictionary, options.dead),
+        options_(options),
+        control_(options.sparsity == Sparsity::target_l0 ? SparsityControlOptions()
+                                                         : options.control) {}
 
  protected:
   void declare_own(SaeSpec& spec) const override;
@@ -55,6 +60,7 @@ class JumpRelu final : public DictionarySae {
   void own_terms(const SaeInput& input, Forward& forward) override;
   at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                               Gradients& gradients) override;
+  void own_after_step(const SaeInput& input, const Codes& codes) override;
   void canonical_own(CanonicalSae& out) const override;
 
  private:
@@ -64,6 +70,7 @@ class JumpRelu final : public DictionarySae {
   void inactive_backward(const SaeInput& input, Gradients& gradients, at::Tensor& on_theta);
 
   Options options_;
+  SparsityController control_;
   at::Tensor threshold_, last_fired_;  // theta or its logarithm [F]
   // From forward to backward of one step, by entry of the codes: a, its theta, H and rect.
   at::Tensor a_, theta_, on_, near_;
