@@ -1,7 +1,11 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/properties.h>
 #include <saffron/sparsity_controller.h>
+
+#include <string>
+#include <vector>
 
 namespace saffron::plugins {
 
@@ -17,7 +21,7 @@ namespace saffron::plugins {
 //   target_l0 steers it (sparsity_controller.h).
 //   detach_auxiliary: in the last term W_dec and b_dec are held fixed, as published and in
 //   dictionary_learning; SAELens does not hold them.
-class Gated final : public DictionarySae {
+class Gated final : public DictionarySae, public PseudoGradients {
  public:
   struct Options {
     DictionaryOptions dictionary;
@@ -33,6 +37,12 @@ class Gated final : public DictionarySae {
       : DictionarySae(options.dictionary, options.dead),
         options_(options),
         control_(options.control) {}
+
+  // What the auxiliary error holds fixed.
+  [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
+    return options_.detach_auxiliary ? std::vector<std::string>{"W_dec", "b_dec"}
+                                     : std::vector<std::string>();
+  }
 
  protected:
   void declare_own(SaeSpec& spec) const override;

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/properties.h>
 #include <saffron/sparsity_controller.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace saffron::plugins {
 
@@ -27,7 +30,7 @@ namespace saffron::plugins {
 //
 //   log_threshold: log theta is trained, as published; else theta itself, held at or above 0. Adam moves
 //   log theta by at most lr a step, so that a small theta hardly moves (a known trap).
-class JumpRelu final : public DictionarySae {
+class JumpRelu final : public DictionarySae, public PseudoGradients {
  public:
   enum class Sparsity : std::uint8_t { none, l0, target_l0, tanh };
   struct Options {
@@ -50,6 +53,10 @@ class JumpRelu final : public DictionarySae {
         options_(options),
         control_(options.sparsity == Sparsity::target_l0 ? SparsityControlOptions()
                                                          : options.control) {}
+
+  [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
+    return {options_.log_threshold ? "log_threshold" : "threshold"};
+  }
 
  protected:
   void declare_own(SaeSpec& spec) const override;
