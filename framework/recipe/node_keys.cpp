@@ -17,6 +17,11 @@ struct ParamOf<host::Schedule> {
         .param("decay", &Schedule::decay, "share of the steps, the last ones, over which it falls",
                fraction())
         .param("final", &Schedule::final, "factor at the end of the fall", fraction())
+        .param(
+            "rewarm", &Schedule::rewarm,
+            "share of the steps over which the factor of an SAE rises again from 0 when latents of "
+            "it were drawn anew",
+            fraction())
         .choice("shape", &Schedule::shape, "of the fall",
                 {{"linear", Schedule::Shape::linear}, {"cosine", Schedule::Shape::cosine}})
         .check([](const Schedule& s) {

@@ -194,7 +194,10 @@ class TrainRun {
         throw_if_interrupted();
         const bool measure =
             (trainer.step() + 1) % spec_.log_every == 0 || trainer.step() + 1 == steps;
-        const double lr = trainer.learning_rate();
+        std::vector<double> lr;
+        for (std::size_t i = 0; measure && i < trainer.members().size(); ++i) {
+          lr.push_back(trainer.learning_rate(i));
+        }
         const auto metrics = trainer.advance(measure);
         report(trainer, metrics, measure, lr, started);
         const double since = std::chrono::duration<double>(Clock::now() - saved).count();
@@ -241,7 +244,7 @@ class TrainRun {
   }
 
   void report(const Trainer& trainer, const std::vector<MemberMetrics>& metrics, bool measured,
-              double lr, Clock::time_point started) {
+              const std::vector<double>& lr, Clock::time_point started) {
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
     for (std::size_t i = 0; measured && i < metrics.size(); ++i) {
       if (!trainer.stepped(i)) continue;
@@ -251,7 +254,7 @@ class TrainRun {
       record.set("sae", trainer.members()[i].trained->name);
       record.set("step", trainer.step());
       record.set("rows", trainer.step() * spec_.batch);
-      record.set("lr", lr);
+      record.set("lr", lr[i]);
       record.set("loss", m.loss);
       record.set("objective", m.objective);
       record.set("fvu", m.fvu);

@@ -16,4 +16,10 @@ double Schedule::factor(std::int64_t step, std::int64_t steps) const {
   return final + (1 - final) * weight;
 }
 
+double Schedule::again(std::int64_t step, std::int64_t since, std::int64_t steps) const {
+  const double rise = rewarm * static_cast<double>(steps);
+  const auto gone = static_cast<double>(step - since + 1);
+  return since < 0 || gone >= rise ? 1 : gone / rise;
+}
+
 }  // namespace saffron::host

@@ -52,6 +52,7 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
       options_(options),
       store_(specs_of(members_), dtype),
       moment_steps_(members_.size(), 0),
+      redrawn_(members_.size(), -1),
       steps_(options.rows / options.batch + (options.rows % options.batch != 0 ? 1 : 0)) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     TrainedSae& trained = *members_[i].trained;
@@ -100,8 +101,9 @@ void Trainer::initialise() {
   }
 }
 
-double Trainer::learning_rate() const {
-  return options_.optimizer.lr * options_.schedule.factor(step_, steps_);
+double Trainer::learning_rate(std::size_t i) const {
+  return options_.optimizer.lr * options_.schedule.factor(step_, steps_) *
+         options_.schedule.again(step_, redrawn_[i], steps_);
 }
 
 bool Trainer::any_stepped() const {
@@ -228,9 +230,17 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
     rise.warmup = penalty.warmup;
     const double coef = penalty.coef * rise.factor(step_, steps_);
     if (value.requires_grad() && coef != 0) (value * coef).backward();
-    for (std::size_t i : penalty.over) {
-      metrics[i].loss += coef * number;
-      if (measure) metrics[i].terms.emplace_back(penalty.name, number);
+    const auto* shows = dynamic_cast<const ShowsReadings*>(penalty.regularizer.get());
+    for (std::size_t n = 0; n < penalty.over.size(); ++n) {
+      MemberMetrics& of = metrics[penalty.over[n]];
+      of.loss += coef * number;
+      if (!measure) continue;
+      of.terms.emplace_back(penalty.name, number);
+      if (shows == nullptr) continue;
+      for (auto& [name, reading] :
+           guard(penalty.place, [&] { return shows->readings(static_cast<std::int64_t>(n)); })) {
+        of.terms.emplace_back(cat(penalty.name, ".", name), reading);
+      }
     }
     for (const Reinitialisation& request : view.requests()) requests.push_back(request);
   }
@@ -254,7 +264,7 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   require_finite(norm, cat("the gradient norm of '", members_[i].trained->name, "'"), step_);
   const OptimizerOptions& options = options_.optimizer;
   ++moment_steps_[i];
-  ops::AdamOptions adam{.lr = learning_rate(),
+  ops::AdamOptions adam{.lr = learning_rate(i),
                         .beta1 = options.beta1,
                         .beta2 = options.beta2,
                         .eps = options.eps,
@@ -269,10 +279,11 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   return norm;
 }
 
-// The optimiser's memory of latents (all when undefined) that were drawn anew.
-void Trainer::forget(std::size_t i, const at::Tensor& latents) {
+// The optimiser's memory of latents (all when undefined) that were drawn anew before step `at`.
+void Trainer::forget(std::size_t i, const at::Tensor& latents, std::int64_t at) {
   ParameterStore::Member& store = store_.member(i);
   const bool all = !latents.defined();
+  redrawn_[i] = at;
   for (const ParameterSpec& spec : store.spec.parameters) {
     if (spec.frozen || (!all && !spec.per_latent)) continue;
     for (const Tensors* moments : {&store.first, &store.second}) {
@@ -291,7 +302,7 @@ void Trainer::forget_resampled(std::size_t i) {
   auto* resampling = dynamic_cast<Resampling*>(members_[i].trained->sae.get());
   if (resampling == nullptr) return;
   const at::Tensor latents = resampling->take_resampled();
-  if (latents.defined()) forget(i, latents);
+  if (latents.defined()) forget(i, latents, step_ + 1);
 }
 
 void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
@@ -304,7 +315,7 @@ void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
                                              .fork(static_cast<std::uint64_t>(step_))
                                              .fork(draws[request.member]++));
     });
-    forget(request.member, request.latents);
+    forget(request.member, request.latents, step_);
   }
 }
 

@@ -71,7 +71,7 @@ class Trainer {
   void initialise();
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
-  [[nodiscard]] double learning_rate() const;
+  [[nodiscard]] double learning_rate(std::size_t i) const;  // of member i in the next step
   // One optimiser step. Metrics of every stepped member when `measure`.
   std::vector<MemberMetrics> advance(bool measure);
   // Whether a step does anything for member i: a parameter that is not frozen, a buffer, or a
@@ -96,7 +96,7 @@ class Trainer {
   void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
                        std::vector<Reinitialisation>& requests, bool measure);
   double optimise(std::size_t i, const Gradients& gradients);
-  void forget(std::size_t i, const at::Tensor& latents);
+  void forget(std::size_t i, const at::Tensor& latents, std::int64_t at);
   void forget_resampled(std::size_t i);
   void redraw(const std::vector<Reinitialisation>& requests);
 
@@ -110,6 +110,8 @@ class Trainer {
   std::vector<at::Tensor> fired_before_;         // in the interval before that
   std::int64_t window_ = 0, window_before_ = 0;  // steps in them
   std::vector<std::int64_t> moment_steps_;       // Adam's step counter a member
+  std::vector<std::int64_t>
+      redrawn_;  // by member: first step after latents were last drawn anew, or -1
   std::int64_t step_ = 0, steps_ = 0;
 };
 

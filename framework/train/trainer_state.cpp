@@ -52,7 +52,7 @@ State Trainer::save() const {
   state.values.set("step", step_);
   state.values.set("window", window_);
   state.values.set("window_before", window_before_);
-  Value counters = Value::table();
+  Value counters = Value::table(), redrawn = Value::table();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const std::string prefix = sae_prefix(members_[i]);
     const ParameterStore::Member& member = store_.member(i);
@@ -63,12 +63,14 @@ State Trainer::save() const {
     state.tensors.set(prefix + "fired", fired_[i].clone());
     state.tensors.set(prefix + "fired_before", fired_before_[i].clone());
     counters.set(members_[i].trained->name, moment_steps_[i]);
+    redrawn.set(members_[i].trained->name, redrawn_[i]);
     put_component(state, prefix + "state/",
                   dynamic_cast<const Stateful*>(members_[i].trained->sae.get()));
     put_component(state, prefix + "objective/",
                   dynamic_cast<const Stateful*>(members_[i].objective.get()));
   }
   state.values.set("moment_steps", std::move(counters));
+  state.values.set("redrawn", std::move(redrawn));
   for (const TrainPenalty& penalty : penalties_) {
     put_component(state, penalty_prefix(penalty),
                   dynamic_cast<const Stateful*>(penalty.regularizer.get()));
@@ -78,6 +80,7 @@ State Trainer::save() const {
 
 void Trainer::load(const State& state) {
   const Value& counters = state.values.at("moment_steps");
+  const Value& redrawn = state.values.at("redrawn");
   step_ = state.values.at("step").as_int();
   window_ = state.values.at("window").as_int();
   window_before_ = state.values.at("window_before").as_int();
@@ -91,6 +94,7 @@ void Trainer::load(const State& state) {
     fired_[i].copy_(state.tensors[prefix + "fired"]);
     fired_before_[i].copy_(state.tensors[prefix + "fired_before"]);
     moment_steps_[i] = counters.at(members_[i].trained->name).as_int();
+    redrawn_[i] = redrawn.at(members_[i].trained->name).as_int();
     take_component(state, prefix + "state/",
                    dynamic_cast<Stateful*>(members_[i].trained->sae.get()));
     take_component(state, prefix + "objective/",

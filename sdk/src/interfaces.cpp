@@ -40,6 +40,7 @@ TrainStep::~TrainStep() = default;
 Regularizer::~Regularizer() = default;
 CanonicalCoefficient::~CanonicalCoefficient() = default;
 ChecksSaes::~ChecksSaes() = default;
+ShowsReadings::~ShowsReadings() = default;
 DeclaresPenalty::~DeclaresPenalty() = default;
 PseudoGradients::~PseudoGradients() = default;
 Objective::~Objective() = default;

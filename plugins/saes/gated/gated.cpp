@@ -23,10 +23,13 @@ Schema<Gated::Options> Gated::schema() {
   return Schema<Options>{}
       .include(&Options::dictionary, DictionaryOptions::schema())
       .param("coef", &Options::coef, "weight of the gates' L1 penalty", non_negative())
-      .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0", fraction())
+      .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0",
+             fraction())
+      .include(&Options::control, SparsityControlOptions::schema())
       .param("detach_auxiliary", &Options::detach_auxiliary,
              "the auxiliary error trains the gates, not the decoder")
-      .include(&Options::dead, DeadLatentOptions::schema());
+      .include(&Options::dead, DeadLatentOptions::schema())
+      .check([](const Options& o) { return target_problem(o.control, o.dictionary.width); });
 }
 
 void Gated::declare_own(SaeSpec& spec) const {
@@ -35,9 +38,11 @@ void Gated::declare_own(SaeSpec& spec) const {
       {.name = "r_mag", .shape = {latents()}, .role = Role::scale, .per_latent = true});
   spec.parameters.push_back(
       {.name = "b_mag", .shape = {latents()}, .role = Role::encoder_bias, .per_latent = true});
+  control_.declare(spec);
 }
 
-void Gated::bind_own(const Tensors& parameters, const Tensors&) {
+void Gated::bind_own(const Tensors& parameters, const Tensors& buffers) {
+  control_.bind(buffers);
   r_mag_ = parameters["r_mag"];
   b_mag_ = parameters["b_mag"];
 }
@@ -54,7 +59,8 @@ void Gated::initialise_own(const at::Tensor& latents) {
 
 double Gated::coef(const SaeInput& input) const {
   const double rise = options_.warmup * static_cast<double>(input.steps);
-  return options_.coef * (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+  return options_.coef * control_.multiplier() *
+         (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
 }
 
 at::Tensor Gated::magnitude(const Codes& gates) const {
@@ -81,14 +87,20 @@ void Gated::own_terms(const SaeInput& input, Forward& forward) {
   const double weight = 1 / input.objective_scale;
   forward.terms.push_back({"gate_error", miss.square().sum(1).mean(), weight});
   auxiliary_upstream_ = miss * (2 * weight / rows);
+  control_.show(forward);
+}
+
+void Gated::own_after_step(const SaeInput& input, const Codes& codes) {
+  if (!control_.active()) return;
+  control_.observe(codes.l0().to(at::kDouble).mean().item<double>(), input.step, input.steps);
 }
 
 at::Tensor Gated::encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                                    Gradients& gradients) {
   const at::Tensor norms = W_dec().norm(2, at::IntArrayRef{1});
   const double share = coef(input) / static_cast<double>(gates_.rows());
-  at::Tensor dpi = by_entry(norms, gates_) * share +
-                   ops::code_gradient(gates_, W_dec(), auxiliary_upstream_);
+  at::Tensor dpi =
+      by_entry(norms, gates_) * share + ops::code_gradient(gates_, W_dec(), auxiliary_upstream_);
   if (!dictionary().unit_decoder) {
     const at::Tensor on_norm = ops::sum_by_latent(gates_) * share;
     add_dense(gradients["W_dec"], W_dec() * (on_norm / norms.clamp_min(1e-12)).unsqueeze(1));
@@ -101,9 +113,9 @@ at::Tensor Gated::encoder_backward(const SaeInput& input, const Codes& codes, co
   const at::Tensor dz = df * codes.values().gt(0), scale = by_entry(r_mag_, gates_).exp();
   const at::Tensor du = dz * scale;  // of rows W_enc^T, which pi exceeds by b_enc
   add_dense(gradients["b_mag"], ops::sum_by_latent(codes.with_values(dz)));
-  add_dense(gradients["r_mag"],
-            ops::sum_by_latent(
-                codes.with_values(du * (gates_.values() - by_entry(b_enc(), gates_)))));
+  add_dense(
+      gradients["r_mag"],
+      ops::sum_by_latent(codes.with_values(du * (gates_.values() - by_entry(b_enc(), gates_)))));
   add_dense(gradients["b_enc"], -ops::sum_by_latent(codes.with_values(du)));
   return dpi + du;
 }

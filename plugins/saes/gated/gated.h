@@ -1,6 +1,11 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/properties.h>
+#include <saffron/sparsity_controller.h>
+
+#include <string>
+#include <vector>
 
 namespace saffron::plugins {
 
@@ -12,22 +17,32 @@ namespace saffron::plugins {
 //
 //   loss = objective + coef mean_b sum_i ReLU(pi_bi) n_i + mean_b ||x - (ReLU(pi) W_dec + b_dec)||^2
 //
-//   n_i = ||W_dec[i]||; coef rises evenly from 0 over the first `warmup` of the steps.
+//   n_i = ||W_dec[i]||; coef rises evenly from 0 over the first `warmup` of the steps; a
+//   target_l0 steers it (sparsity_controller.h).
 //   detach_auxiliary: in the last term W_dec and b_dec are held fixed, as published and in
 //   dictionary_learning; SAELens does not hold them.
-class Gated final : public DictionarySae {
+class Gated final : public DictionarySae, public PseudoGradients {
  public:
   struct Options {
     DictionaryOptions dictionary;
     DeadLatentOptions dead;
     double coef = 0.1;
     double warmup = 0.1;
+    SparsityControlOptions control = {};
     bool detach_auxiliary = true;
   };
   static Schema<Options> schema();
 
   explicit Gated(const Options& options)
-      : DictionarySae(options.dictionary, options.dead), options_(options) {}
+      : DictionarySae(options.dictionary, options.dead),
+        options_(options),
+        control_(options.control) {}
+
+  // What the auxiliary error holds fixed.
+  [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
+    return options_.detach_auxiliary ? std::vector<std::string>{"W_dec", "b_dec"}
+                                     : std::vector<std::string>();
+  }
 
  protected:
   void declare_own(SaeSpec& spec) const override;
@@ -38,6 +53,7 @@ class Gated final : public DictionarySae {
   void own_terms(const SaeInput& input, Forward& forward) override;
   at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                               Gradients& gradients) override;
+  void own_after_step(const SaeInput& input, const Codes& codes) override;
   void canonical_own(CanonicalSae& out) const override;
 
  private:
@@ -46,6 +62,7 @@ class Gated final : public DictionarySae {
   [[nodiscard]] double coef(const SaeInput& input) const;
 
   Options options_;
+  SparsityController control_;
   at::Tensor r_mag_, b_mag_;
   // From forward to backward of one step: open gates with values pi, and the auxiliary term's
   // d / d (ReLU(pi) W_dec + b_dec).

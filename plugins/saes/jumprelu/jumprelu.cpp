@@ -28,18 +28,32 @@ Schema<JumpRelu::Options> JumpRelu::schema() {
       .param("bandwidth", &Options::bandwidth, "eps, the width of the kernel of pseudo-gradients",
              positive())
       .param("log_threshold", &Options::log_threshold, "train log theta instead of theta")
-      .choice("sparsity", &Options::sparsity, "the SAE's own sparsity term",
-              {{"none", Sparsity::none},
-               {"l0", Sparsity::l0},
-               {"target_l0", Sparsity::target_l0},
-               {"tanh", Sparsity::tanh}})
+      .choice(
+          "sparsity", &Options::sparsity,
+          "the SAE's own sparsity term; \"target_l0\" is the square of L0 / target_l0 - 1, at a "
+          "coefficient that is not steered",
+          {{"none", Sparsity::none},
+           {"l0", Sparsity::l0},
+           {"target_l0", Sparsity::target_l0},
+           {"tanh", Sparsity::tanh}})
       .param("coef", &Options::coef, "weight of the sparsity term", non_negative())
-      .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0", fraction())
-      .param("target_l0", &Options::target_l0, "target_l0: active latents a row to aim at", positive())
+      .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0",
+             fraction())
+      .include(&Options::control, SparsityControlOptions::schema())
       .param("tanh_scale", &Options::tanh_scale, "tanh: factor of n f", positive())
       .param("preact_coef", &Options::preact_coef,
              "weight of the pre-activation loss of dead latents; 0: none", non_negative())
-      .include(&Options::dead, DeadLatentOptions::schema());
+      .include(&Options::dead, DeadLatentOptions::schema())
+      .check([](const Options& o) -> std::string {
+        const bool aims = o.control.target_l0 > 0;
+        if (o.sparsity == Sparsity::target_l0 && !aims) {
+          return "sparsity = \"target_l0\" needs target_l0, the active latents a row to aim at";
+        }
+        if (o.sparsity == Sparsity::none && aims) {
+          return "target_l0 steers the SAE's own sparsity term, and sparsity = \"none\" has none";
+        }
+        return target_problem(o.control, o.dictionary.width);
+      });
 }
 
 void JumpRelu::declare_own(SaeSpec& spec) const {
@@ -50,9 +64,11 @@ void JumpRelu::declare_own(SaeSpec& spec) const {
        .role = Role::threshold,
        .constraint = options_.log_threshold ? Constraint::none : Constraint::non_negative,
        .per_latent = true});
+  control_.declare(spec);
 }
 
 void JumpRelu::bind_own(const Tensors& parameters, const Tensors& buffers) {
+  control_.bind(buffers);
   threshold_ = parameters[options_.log_threshold ? "log_threshold" : "threshold"];
   last_fired_ = buffers["last_fired"];
 }
@@ -73,7 +89,8 @@ at::Tensor JumpRelu::theta() const {
 
 double JumpRelu::coef(const SaeInput& input) const {
   const double rise = options_.warmup * static_cast<double>(input.steps);
-  return options_.coef * (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+  return options_.coef * control_.multiplier() *
+         (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
 }
 
 Codes JumpRelu::codes_of(const at::Tensor& rows) const {
@@ -83,8 +100,7 @@ Codes JumpRelu::codes_of(const at::Tensor& rows) const {
 // Entries at or below theta, but within the kernel's reach, stay with value 0: their theta learns.
 Codes JumpRelu::step_codes(const at::Tensor& rows, const SaeInput&) {
   const at::Tensor all = theta();
-  const Codes reached =
-      ops::encode_above(rows, W_enc(), b_enc(), all - options_.bandwidth / 2);
+  const Codes reached = ops::encode_above(rows, W_enc(), b_enc(), all - options_.bandwidth / 2);
   a_ = reached.values();
   theta_ = all.index_select(0, reached.indices().to(at::kLong));
   on_ = a_.gt(theta_);
@@ -106,9 +122,16 @@ void JumpRelu::own_terms(const SaeInput& input, Forward& forward) {
     l0_ = l0.item<double>();
     const bool aims = options_.sparsity == Sparsity::target_l0;
     forward.terms.push_back({aims ? "target_l0" : "l0",
-                             aims ? (l0 / options_.target_l0 - 1).square() : l0, coef(input)});
+                             aims ? (l0 / options_.control.target_l0 - 1).square() : l0,
+                             coef(input)});
   }
+  control_.show(forward);
   inactive_term(input, forward);
+}
+
+void JumpRelu::own_after_step(const SaeInput& input, const Codes& codes) {
+  if (!control_.active()) return;
+  control_.observe(codes.l0().to(at::kDouble).mean().item<double>(), input.step, input.steps);
 }
 
 void JumpRelu::inactive_term(const SaeInput& input, Forward& forward) {
@@ -118,13 +141,12 @@ void JumpRelu::inactive_term(const SaeInput& input, Forward& forward) {
       last_fired_.lt(input.rows_seen - options_.dead.dead_after).nonzero().flatten();
   if (latents.size(0) == 0) return;
   dead_ = latents;
-  const at::Tensor a = at::mm(step_rows(), W_enc().index_select(0, latents).t()) +
-                       b_enc().index_select(0, latents);
+  const at::Tensor a =
+      at::mm(step_rows(), W_enc().index_select(0, latents).t()) + b_enc().index_select(0, latents);
   const at::Tensor gap = (theta().index_select(0, latents) - a).clamp_min(0);
   below_ = gap.gt(0).to(a.scalar_type());
   const at::Tensor n = norms_of(W_dec().index_select(0, latents));
-  forward.terms.push_back(
-      {"preact", (gap * n).sum(1).mean(), options_.preact_coef});
+  forward.terms.push_back({"preact", (gap * n).sum(1).mean(), options_.preact_coef});
 }
 
 at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,
@@ -143,12 +165,12 @@ at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,
   const double eps = options_.bandwidth;
   at::Tensor per_entry = total.defined() ? total * theta_ * near_ * (-1 / eps) : at::Tensor();
   if (options_.sparsity == Sparsity::l0 || options_.sparsity == Sparsity::target_l0) {
-    const double of_l0 = options_.sparsity == Sparsity::l0
-                             ? 1
-                             : 2 * (l0_ / options_.target_l0 - 1) / options_.target_l0;
-    const at::Tensor of_steps =
-        near_.to(a_.scalar_type()) *
-        (-coef(input) * of_l0 / (eps * static_cast<double>(codes.rows())));
+    const double of_l0 =
+        options_.sparsity == Sparsity::l0
+            ? 1
+            : 2 * (l0_ / options_.control.target_l0 - 1) / options_.control.target_l0;
+    const at::Tensor of_steps = near_.to(a_.scalar_type()) *
+                                (-coef(input) * of_l0 / (eps * static_cast<double>(codes.rows())));
     per_entry = per_entry.defined() ? per_entry + of_steps : of_steps;
   }
   at::Tensor on_theta = per_entry.defined() ? ops::sum_by_latent(codes.with_values(per_entry))
@@ -166,16 +188,14 @@ void JumpRelu::inactive_backward(const SaeInput&, Gradients& gradients, at::Tens
   if (!dead_.defined()) return;
   const at::Tensor W = W_dec().index_select(0, dead_);
   const at::Tensor n = norms_of(W);
-  const at::Tensor dgap =
-      below_ * n * (options_.preact_coef / static_cast<double>(below_.size(0)));
+  const at::Tensor dgap = below_ * n * (options_.preact_coef / static_cast<double>(below_.size(0)));
   on_theta = on_theta.index_add(0, dead_, dgap.sum(0));
   dense_backward(dead_, -dgap, gradients);
   if (dictionary().unit_decoder) return;
-  const at::Tensor a = at::mm(step_rows(), W_enc().index_select(0, dead_).t()) +
-                       b_enc().index_select(0, dead_);
-  const at::Tensor gaps =
-      ((theta().index_select(0, dead_) - a) * below_).sum(0) *
-      (options_.preact_coef / static_cast<double>(below_.size(0)));
+  const at::Tensor a =
+      at::mm(step_rows(), W_enc().index_select(0, dead_).t()) + b_enc().index_select(0, dead_);
+  const at::Tensor gaps = ((theta().index_select(0, dead_) - a) * below_).sum(0) *
+                          (options_.preact_coef / static_cast<double>(below_.size(0)));
   add_dense(gradients["W_dec"],
             at::zeros(W_dec().sizes(), W.options())
                 .index_add(0, dead_, W * (gaps / n.clamp_min(1e-12)).unsqueeze(1)));

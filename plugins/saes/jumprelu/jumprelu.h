@@ -1,8 +1,12 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/properties.h>
+#include <saffron/sparsity_controller.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace saffron::plugins {
 
@@ -19,13 +23,14 @@ namespace saffron::plugins {
 //              l0         coef L0,                 L0 = mean_b sum_i H(a_bi - theta_i)
 //              target_l0  coef (L0 / target_l0 - 1)^2
 //              tanh       coef mean_b sum_i tanh(tanh_scale n_i f_bi),   n_i = ||W_dec[i]||
-//   coef rises evenly from 0 over the first `warmup` of the steps.
+//   coef rises evenly from 0 over the first `warmup` of the steps; with l0 and tanh a target_l0 steers it
+//   (sparsity_controller.h).
 //   preact_coef           + preact_coef mean_b sum over dead i of ReLU(theta_i - a_bi) n_i; dead: not fired
 //                         in dead_after rows. Reads every pre-activation of dead latents, and them only.
 //
 //   log_threshold: log theta is trained, as published; else theta itself, held at or above 0. Adam moves
 //   log theta by at most lr a step, so that a small theta hardly moves (a known trap).
-class JumpRelu final : public DictionarySae {
+class JumpRelu final : public DictionarySae, public PseudoGradients {
  public:
   enum class Sparsity : std::uint8_t { none, l0, target_l0, tanh };
   struct Options {
@@ -37,14 +42,21 @@ class JumpRelu final : public DictionarySae {
     Sparsity sparsity = Sparsity::l0;
     double coef = 1e-3;
     double warmup = 0.1;
-    double target_l0 = 20;
+    SparsityControlOptions control = {};  // and the target of the quadratic term
     double tanh_scale = 4;
     double preact_coef = 0;
   };
   static Schema<Options> schema();
 
   explicit JumpRelu(const Options& options)
-      : DictionarySae(options.dictionary, options.dead), options_(options) {}
+      : DictionarySae(options.dictionary, options.dead),
+        options_(options),
+        control_(options.sparsity == Sparsity::target_l0 ? SparsityControlOptions()
+                                                         : options.control) {}
+
+  [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
+    return {options_.log_threshold ? "log_threshold" : "threshold"};
+  }
 
  protected:
   void declare_own(SaeSpec& spec) const override;
@@ -55,6 +67,7 @@ class JumpRelu final : public DictionarySae {
   void own_terms(const SaeInput& input, Forward& forward) override;
   at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                               Gradients& gradients) override;
+  void own_after_step(const SaeInput& input, const Codes& codes) override;
   void canonical_own(CanonicalSae& out) const override;
 
  private:
@@ -64,6 +77,7 @@ class JumpRelu final : public DictionarySae {
   void inactive_backward(const SaeInput& input, Gradients& gradients, at::Tensor& on_theta);
 
   Options options_;
+  SparsityController control_;
   at::Tensor threshold_, last_fired_;  // theta or its logarithm [F]
   // From forward to backward of one step, by entry of the codes: a, its theta, H and rect.
   at::Tensor a_, theta_, on_, near_;

@@ -8,7 +8,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace saffron::inline sdk_v1 {
@@ -84,6 +86,17 @@ class SAFFRON_EXPORT ChecksSaes {
  public:
   virtual ~ChecksSaes();
   virtual void check(const std::vector<const TrainedSae*>& saes) const = 0;
+};
+
+// Capability: a regularizer with numbers of its own worth a curve (a schedule's value, a steered
+// factor). Asked after penalty(); they stand beside the penalty's value in metrics.jsonl, as
+// "<regularizer>.<name>".
+class SAFFRON_EXPORT ShowsReadings {
+ public:
+  virtual ~ShowsReadings();
+  // Of SAE i of `over`, names and finite values.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, double>> readings(
+      std::int64_t i) const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

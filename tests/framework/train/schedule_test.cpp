@@ -24,3 +24,13 @@ TEST(Schedule, CosineIsHalfWayInTheMiddle) {
   EXPECT_DOUBLE_EQ(s.factor(0, 100), 1);
   EXPECT_NEAR(s.factor(50, 100), 0.5, 1e-12);
 }
+
+TEST(Schedule, RisesAgainAfterLatentsWereDrawnAnew) {
+  const Schedule s{.warmup = 0.1, .rewarm = 0.04};
+  EXPECT_DOUBLE_EQ(s.again(50, -1, 100), 1);
+  EXPECT_DOUBLE_EQ(s.again(50, 50, 100), 0.25);
+  EXPECT_DOUBLE_EQ(s.again(52, 50, 100), 0.75);
+  EXPECT_DOUBLE_EQ(s.again(53, 50, 100), 1);
+  EXPECT_DOUBLE_EQ(s.again(90, 50, 100), 1);
+  EXPECT_DOUBLE_EQ(Schedule{}.again(50, 50, 100), 1);
+}

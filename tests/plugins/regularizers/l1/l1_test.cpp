@@ -30,10 +30,10 @@ testing::FakeTrainStep::Member& add(testing::FakeTrainStep& step, const Codes& c
   return member;
 }
 
-double penalty_of(const L1::Options& options, const Codes& codes) {
+double penalty_of(Convention convention, const Codes& codes, bool weighted = false) {
   testing::FakeTrainStep step;
   add(step, codes);
-  return L1(options).penalty(step).item<double>();
+  return L1({.scale = {convention, weighted}}).penalty(step).item<double>();
 }
 
 // A csr with room for more entries than it holds; the rest has meaningless values and indices.
@@ -47,19 +47,19 @@ Codes roomy() {
 
 TEST(L1, ConventionsAndTheirCanonicalCoefficient) {
   for (const Codes& codes : {Codes::dense(kCodes), Codes::from_dense(kCodes), roomy()}) {
-    EXPECT_DOUBLE_EQ(penalty_of({Convention::sum_per_row}, codes), 6.5 / 3);
-    EXPECT_DOUBLE_EQ(penalty_of({Convention::mean_over_latents}, codes), 6.5 / 12);
-    EXPECT_DOUBLE_EQ(penalty_of({Convention::divided_by_width}, codes), 6.5 / 24);
+    EXPECT_DOUBLE_EQ(penalty_of(Convention::sum_per_row, codes), 6.5 / 3);
+    EXPECT_DOUBLE_EQ(penalty_of(Convention::mean_over_latents, codes), 6.5 / 12);
+    EXPECT_DOUBLE_EQ(penalty_of(Convention::divided_by_width, codes), 6.5 / 24);
   }
   testing::FakeTrainStep step;
   const TrainedSae& sae = add(step, Codes::dense(kCodes)).sae;
-  const double sum = penalty_of({Convention::sum_per_row}, Codes::dense(kCodes));
+  const double sum = penalty_of(Convention::sum_per_row, Codes::dense(kCodes));
   for (const auto convention :
        {Convention::sum_per_row, Convention::mean_over_latents, Convention::divided_by_width}) {
     // coef R = canonical * (sum per row), whatever the convention.
-    const L1 l1(L1::Options{convention});
+    const L1 l1(L1::Options{.scale = {convention}});
     EXPECT_DOUBLE_EQ(l1.canonical_coefficient(0.7, sae) * sum,
-                     0.7 * penalty_of({convention}, Codes::dense(kCodes)));
+                     0.7 * penalty_of(convention, Codes::dense(kCodes)));
   }
 }
 
@@ -69,7 +69,7 @@ TEST(L1, CanonicalValueOfThePublishedToy) {
   TrainedSae sae;
   sae.spec.latents = 512;
   sae.shape.predicts = {{"x", 256}};
-  const L1 l1(L1::Options{Convention::mean_over_latents});
+  const L1 l1({.scale = {Convention::mean_over_latents}});
   EXPECT_DOUBLE_EQ(l1.canonical_coefficient(0.01, sae) * 256, 0.005);
 }
 
@@ -79,7 +79,7 @@ TEST(L1, WeightedByDecoderNorms) {
       add(step, Codes::dense(kCodes)).sae.parameters["W_dec"].norm(2, at::IntArrayRef{1});
   const double expected = (kCodes.abs() * norms).sum(1).mean().item<double>();
   for (const Codes& codes : {Codes::dense(kCodes), Codes::from_dense(kCodes), roomy()}) {
-    EXPECT_NEAR(penalty_of({.weighted = true}, codes), expected, 1e-12);
+    EXPECT_NEAR(penalty_of(Convention::sum_per_row, codes, true), expected, 1e-12);
   }
 }
 
@@ -95,7 +95,7 @@ TEST(L1, GradientsEqualFiniteDifferences) {
   const at::Tensor f = Random(5).uniform_rows(0, 5, 4, at::kDouble) + 0.5;
   for (const bool weighted : {false, true}) {
     for (const auto convention : {Convention::sum_per_row, Convention::divided_by_width}) {
-      const L1::Options options{convention, weighted};
+      const L1::Options options{.scale = {convention, weighted}};
       testing::FakeTrainStep step;
       auto& member = add(step, Codes::dense(f * at::tensor(std::vector<double>{1, -1, 1, -1})));
       L1 l1(options);

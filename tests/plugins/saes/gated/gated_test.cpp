@@ -14,8 +14,7 @@ constexpr std::int64_t kD = 7, kWidth = 24;
 void unsettle(SaeFixture& fixture) {
   for (const char* name : {"r_mag", "b_mag"}) {
     at::Tensor parameter = fixture.parameters[name];
-    parameter.copy_(0.3 *
-                    Random(3).fork(name).normal_rows(0, 1, kWidth, at::kDouble).squeeze(0));
+    parameter.copy_(0.3 * Random(3).fork(name).normal_rows(0, 1, kWidth, at::kDouble).squeeze(0));
   }
 }
 
@@ -50,8 +49,8 @@ TEST_P(GatedLoss, GradientsEqualAutograd) {
   Reference want(fixture);
   const at::Tensor x = input.inputs[0], gates = at::relu(want.pre(x));
   at::Tensor W = want.leaf["W_dec"], b = want.leaf["b_dec"];
-  const at::Tensor norms = GetParam().unit ? W.detach().norm(2, at::IntArrayRef{1})
-                                           : W.norm(2, at::IntArrayRef{1});
+  const at::Tensor norms =
+      GetParam().unit ? W.detach().norm(2, at::IntArrayRef{1}) : W.norm(2, at::IntArrayRef{1});
   const at::Tensor l1 = (gates * norms).sum(1).mean();
   if (GetParam().detach) {
     W = W.detach();
@@ -69,6 +68,37 @@ INSTANTIATE_TEST_SUITE_P(All, GatedLoss,
                          testing::Values(Case{true, true}, Case{false, true}, Case{true, false},
                                          Case{false, false}));
 
+// SAELens, gated_sae.py: the auxiliary path is not detached, so that it trains the decoder too. Where no
+// magnitude is above 0 nothing else could.
+TEST(Gated, SAELensAuxiliaryPathTrainsTheDecoder) {
+  Gated::Options options;
+  options.dictionary.width = kWidth;
+  options.coef = 0;
+  for (const bool detach : {true, false}) {
+    options.detach_auxiliary = detach;
+    Gated sae(options);
+    SaeFixture fixture(sae, kD, 5);
+    at::Tensor b_mag = fixture.parameters["b_mag"];
+    b_mag.fill_(-100);
+    const auto got = fixture.gradients(sae, rows_of(6, kD));
+    const double decoder = got.at("W_dec").abs().max().item<double>();
+    EXPECT_EQ(decoder == 0, detach);
+    EXPECT_GT(got.at("W_enc").abs().max().item<double>(), 0);
+  }
+  EXPECT_TRUE(Gated::Options().detach_auxiliary);
+}
+
+// SAELens before 6.45.2 scaled an error by the number of rows of a batch.
+TEST(Gated, SAELensValuesDependOnTheNumberOfRows) {
+  Gated::Options options;
+  options.dictionary.width = kWidth;
+  options.warmup = 0;
+  Gated sae(options);
+  SaeFixture fixture(sae, kD, 5);
+  unsettle(fixture);
+  expect_means_over_rows(sae, fixture, rows_of(6, kD));
+}
+
 TEST(Gated, ExportsWhatItComputes) {
   Gated::Options options;
   options.dictionary.width = kWidth;
@@ -77,8 +107,7 @@ TEST(Gated, ExportsWhatItComputes) {
   unsettle(fixture);
   const CanonicalSae w = sae.canonical();
   const at::Tensor x = rows_of(8, kD).inputs[0], u = at::mm(x - w.b_dec, w.W_enc);
-  const at::Tensor f =
-      at::relu(u * w.r_mag.exp() + w.b_mag) * (u + w.b_gate).gt(0);
+  const at::Tensor f = at::relu(u * w.r_mag.exp() + w.b_mag) * (u + w.b_gate).gt(0);
   EXPECT_TRUE(at::allclose(f, sae.encode({x})[0].to_dense()));
   EXPECT_FALSE(w.b_enc.defined());
 }

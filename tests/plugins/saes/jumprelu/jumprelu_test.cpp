@@ -26,7 +26,7 @@ JumpRelu::Options options_of(Sparsity sparsity, bool log_threshold = false, bool
   options.sparsity = sparsity;
   options.coef = kCoef;
   options.warmup = 0;
-  options.target_l0 = 3;
+  if (sparsity == Sparsity::target_l0) options.control.target_l0 = 3;
   return options;
 }
 
@@ -38,13 +38,11 @@ struct Expected {
 };
 
 Expected expected(Reference& want, const at::Tensor& x, const JumpRelu::Options& options) {
-  const at::Tensor theta = (options.log_threshold ? want.leaf["log_threshold"].exp()
-                                                  : want.leaf["threshold"])
-                               .detach();
+  const at::Tensor theta =
+      (options.log_threshold ? want.leaf["log_threshold"].exp() : want.leaf["threshold"]).detach();
   const at::Tensor a = want.pre(x);
   const at::Tensor on = a.detach().gt(theta).to(at::kDouble);
-  const at::Tensor rect =
-      (a.detach() - theta).abs().lt(kEps / 2).to(at::kDouble) / kEps;
+  const at::Tensor rect = (a.detach() - theta).abs().lt(kEps / 2).to(at::kDouble) / kEps;
   const at::Tensor f = a * on;
   const at::Tensor values = f.detach().requires_grad_(true);
   at::Tensor loss = mean_square(x - want.decoded(values)), term;
@@ -124,10 +122,10 @@ TEST(JumpRelu, PreActivationLossIsThatOfDeadLatents) {
     const at::Tensor a = want.pre(input.inputs[0]).slice(1, 0, 6);
     at::Tensor W = want.leaf["W_dec"].slice(0, 0, 6);
     if (unit) W = W.detach();
-    const at::Tensor term = ((want.leaf["threshold"].slice(0, 0, 6) - a).clamp_min(0) *
-                             W.norm(2, at::IntArrayRef{1}))
-                                .sum(1)
-                                .mean();
+    const at::Tensor term =
+        ((want.leaf["threshold"].slice(0, 0, 6) - a).clamp_min(0) * W.norm(2, at::IntArrayRef{1}))
+            .sum(1)
+            .mean();
     (0.2 * term).backward();
     for (const auto& [name, leaf] : want.leaf) {
       const at::Tensor difference = with.at(name) - without.at(name);
@@ -147,6 +145,58 @@ TEST(JumpRelu, SparsityRisesOverTheWarmup) {
     input.step = step;
     EXPECT_DOUBLE_EQ(sae.forward(input).terms[0].weight, share * kCoef);
   }
+}
+
+// BatchTopK's repository: the gradient of log_threshold lacks the factor theta of the chain rule, and
+// its first threshold is exp(0) = 1 whatever was asked for.
+TEST(JumpRelu, BatchTopKRepositoryLogThreshold) {
+  JumpRelu raw(options_of(Sparsity::l0, false)), log(options_of(Sparsity::l0, true));
+  SaeFixture of_raw(raw, kD, 5), of_log(log, kD, 5);
+  const SaeInput input = rows_of(6, kD);
+  const at::Tensor theta = of_raw.parameters["threshold"];
+  EXPECT_TRUE(at::allclose(of_log.parameters["log_threshold"].exp(), theta));
+  EXPECT_NEAR(theta.mean().item<double>(), 0.4, 1e-12);
+  const at::Tensor on_theta = of_raw.gradients(raw, input).at("threshold");
+  EXPECT_GT(on_theta.abs().max().item<double>(), 0);
+  EXPECT_TRUE(at::allclose(of_log.gradients(log, input).at("log_threshold"), on_theta * theta));
+}
+
+// dictionary_learning, jumprelu.py: the step acts on codes after their jump, so that its kernel has only
+// the half above theta. Here every pre-activation is below theta, within the kernel's reach.
+TEST(JumpRelu, DictionaryLearningKernelIsOneSided) {
+  JumpRelu sae(options_of(Sparsity::l0));
+  SaeFixture fixture(sae, kD, 13);
+  at::Tensor W = fixture.parameters["W_enc"], b = fixture.parameters["b_enc"];
+  W.zero_();
+  b.fill_(0.4 - kEps / 4);
+  SaeInput input = rows_of(14, kD);
+  input.targets = {
+      fixture.parameters["b_dec"].expand({13, kD})};  // no error: the step's gradient alone
+  const at::Tensor got = fixture.gradients(sae, input).at("threshold");
+  EXPECT_TRUE(at::allclose(got, at::zeros_like(got) - kCoef / kEps));
+}
+
+// SAELens before 6.45.2 scaled an error by the number of rows of a batch.
+TEST(JumpRelu, SAELensValuesDependOnTheNumberOfRows) {
+  for (const Sparsity sparsity : {Sparsity::l0, Sparsity::target_l0, Sparsity::tanh}) {
+    JumpRelu sae(options_of(sparsity));
+    SaeFixture fixture(sae, kD, 5);
+    expect_means_over_rows(sae, fixture, rows_of(6, kD));
+  }
+}
+
+TEST(JumpRelu, RefusesTargetsWithNothingToSteer) {
+  const auto refused = [](const char* text) {
+    JumpRelu::Options options;
+    Decoded decoded;
+    JumpRelu::schema().decode(from_json(text, "test"), &options, decoded);
+    return !decoded.ok();
+  };
+  EXPECT_FALSE(refused(R"({"target_l0": 8})"));
+  EXPECT_FALSE(refused(R"({"sparsity": "target_l0", "target_l0": 8})"));
+  EXPECT_TRUE(refused(R"({"sparsity": "target_l0"})"));
+  EXPECT_TRUE(refused(R"({"sparsity": "none", "target_l0": 8})"));
+  EXPECT_TRUE(refused(R"({"width": 8, "target_l0": 8})"));
 }
 
 // A latent at the threshold's own value does not fire, in training, in use and in the export.

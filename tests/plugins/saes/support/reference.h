@@ -30,7 +30,8 @@ inline void expect_gradients(const std::map<std::string, at::Tensor>& got, Refer
     if (!leaf.grad().defined()) continue;
     ASSERT_TRUE(got.count(name)) << name;
     EXPECT_TRUE(at::allclose(got.at(name), leaf.grad(), 1e-9, 1e-11))
-        << name << '\n' << (got.at(name) - leaf.grad()).abs().max().item<double>();
+        << name << '\n'
+        << (got.at(name) - leaf.grad()).abs().max().item<double>();
   }
 }
 
@@ -52,4 +53,28 @@ inline saffron::SaeInput rows_of(std::uint64_t seed, std::int64_t d, std::int64_
   input.steps = 10;
   input.random = saffron::Random(seed).fork("step");
   return input;
+}
+
+// The same rows twice.
+inline saffron::SaeInput twice(saffron::SaeInput input) {
+  for (auto* streams : {&input.inputs, &input.targets}) {
+    for (at::Tensor& x : *streams) x = x.repeat({2, 1});
+  }
+  return input;
+}
+
+// Terms and gradients are means over rows, so that a batch and its rows twice agree.
+inline void expect_means_over_rows(saffron::Sae& sae, SaeFixture& fixture,
+                                   const saffron::SaeInput& input) {
+  const auto once = fixture.gradients(sae, input);
+  const saffron::Forward one = sae.forward(input), two = sae.forward(twice(input));
+  ASSERT_FALSE(one.terms.empty());
+  ASSERT_EQ(one.terms.size(), two.terms.size());
+  for (std::size_t i = 0; i < one.terms.size(); ++i) {
+    EXPECT_NEAR(one.terms[i].value.item<double>(), two.terms[i].value.item<double>(), 1e-10);
+    EXPECT_EQ(one.terms[i].weight, two.terms[i].weight);
+  }
+  for (const auto& [name, gradient] : fixture.gradients(sae, twice(input))) {
+    EXPECT_TRUE(at::allclose(gradient, once.at(name), 1e-9, 1e-11)) << name;
+  }
 }
