@@ -121,6 +121,10 @@ Schema<TrainKeys> TrainKeys::schema() {
       .param("rows", &TrainKeys::rows, "rows that each SAE sees in all", required(),
              between(1, kMostRows))
       .param("batch", &TrainKeys::batch, "rows of a step", between(1, kMostInBatch))
+      .param("pass_rows", &TrainKeys::pass_rows,
+             "SAEs fitted by passes: rows of a pass, the first ones; an epoch's when left out, "
+             "never more than `rows`",
+             between(1, kMostRows))
       .param(
           "shuffle_blocks", &TrainKeys::shuffle_blocks,
           "blocks of the source whose rows are shuffled together, where a block's rows are alike",

@@ -51,7 +51,8 @@ struct TrainKeys {
   std::vector<std::string> saes;
   std::int64_t rows = 0;  // rows of the training split that each SAE sees in all
   std::int64_t batch = 1024;
-  std::int64_t shuffle_blocks = 16;  // blocks whose rows are shuffled together
+  std::optional<std::int64_t> pass_rows;  // of SAEs fitted by passes; an epoch when absent
+  std::int64_t shuffle_blocks = 16;       // blocks whose rows are shuffled together
   OptimizerKeys optimizer;
   Schedule schedule;  // of the learning rate; warmup and decay are shares of the steps
   std::int64_t seed = 0;

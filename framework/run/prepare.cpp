@@ -154,13 +154,8 @@ void Prepared::check_data(Problems& problems) {
 
 void Prepared::check_saes(Problems& problems) {
   for (const Member& member : recipe_.members) {
-    attempt(problems, "sae." + member.sae, member.component.origin, [&] {
-      const auto sae = objects_->sae(member.name);
-      if (dynamic_cast<const Fitted*>(sae->sae.get()) == nullptr) return;
-      throw Error(ErrorKind::recipe,
-                  "is fitted by passes over the data, which this Saffron "
-                  "cannot do yet");
-    });
+    attempt(problems, "sae." + member.sae, member.component.origin,
+            [&] { (void)objects_->sae(member.name); });
   }
 }
 
@@ -203,6 +198,19 @@ void Prepared::look_into(const NodeSpec& node) {
   if (node.section == "source") (void)objects_->blocks(node.name)->info();
 }
 
+// A penalty acts through gradients.
+void Prepared::require_stepped(const NodeSpec& train, const RegularizerSpec& r,
+                               const TrainGroup& group) {
+  for (std::size_t i : members_over(recipe_, group, r)) {
+    const Member& member = recipe_.members[group.members[i]];
+    if (dynamic_cast<const Fitted*>(objects_->sae(member.name)->sae.get()) == nullptr) continue;
+    throw Error(ErrorKind::recipe,
+                cat("'", member.sae, "' (", member.component.use,
+                    ") is fitted by passes over the data, not stepped: no penalty moves it"))
+        .with_help(cat("leave it out of ", train.path(), ".regularizer.", r.name, ".over"));
+  }
+}
+
 // At every point of the grid, as `vary` may change the SAEs and the regularizer's own parameters.
 void Prepared::check_regularizer(const NodeSpec& train, const std::string& name) {
   for (const TrainGroup& group : train.train().groups) {
@@ -210,6 +218,7 @@ void Prepared::check_regularizer(const NodeSpec& train, const std::string& name)
       if (r.name != name) continue;
       const auto regularizer =
           objects_->create<Regularizer>(r.component, cat(train.path(), ".", r.name), train.seed());
+      require_stepped(train, r, group);
       const auto* asks = dynamic_cast<const ChecksSaes*>(regularizer.get());
       std::vector<const TrainedSae*> saes;
       for (std::size_t i : members_over(recipe_, group, r)) {

@@ -43,6 +43,7 @@ class Prepared {
   void check_saes(Problems& problems);
   void check_users(Problems& problems);
   void look_into(const NodeSpec& node);
+  void require_stepped(const NodeSpec& train, const RegularizerSpec& r, const TrainGroup& group);
   void check_regularizer(const NodeSpec& train, const std::string& name);
 
   Document document_;

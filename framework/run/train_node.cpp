@@ -114,6 +114,7 @@ class TrainRun {
     TrainOptions out;
     out.rows = spec_.rows;
     out.batch = spec_.batch;
+    out.pass_rows = spec_.pass_rows.value_or(0);
     const OptimizerKeys& o = spec_.optimizer;
     out.optimizer = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.clip};
     out.schedule = spec_.schedule;
@@ -188,23 +189,21 @@ class TrainRun {
     const auto started = Clock::now();
     auto saved = started;
     first_step_ = trainer.step();
-    const std::int64_t steps = trainer.any_stepped() ? trainer.steps() : 0;
     try {
-      while (trainer.step() < steps) {
+      while (!trainer.done()) {
         throw_if_interrupted();
-        const bool measure =
-            (trainer.step() + 1) % spec_.log_every == 0 || trainer.step() + 1 == steps;
+        const bool measure = (trainer.step() + 1) % spec_.log_every == 0;
         std::vector<double> lr;
-        for (std::size_t i = 0; measure && i < trainer.members().size(); ++i) {
+        for (std::size_t i = 0; i < trainer.members().size(); ++i) {
           lr.push_back(trainer.learning_rate(i));
         }
         const auto metrics = trainer.advance(measure);
-        report(trainer, metrics, measure, lr, started);
+        report(trainer, metrics, lr, started);
         const double since = std::chrono::duration<double>(Clock::now() - saved).count();
         const bool by_steps =
             spec_.checkpoint_every > 0 && trainer.step() % spec_.checkpoint_every == 0;
         const bool by_time = spec_.checkpoint_seconds > 0 && since >= spec_.checkpoint_seconds;
-        if ((by_steps || by_time) && trainer.step() < steps) {
+        if ((by_steps || by_time) && !trainer.done()) {
           write_checkpoint(trainer);
           saved = Clock::now();
         }
@@ -217,8 +216,9 @@ class TrainRun {
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
     std::size_t trained = 0;
     for (std::size_t i = 0; i < trainer.members().size(); ++i) {
-      trained += trainer.stepped(i) ? 1 : 0;
-      trainer.members()[i].trained->rows_trained = trainer.stepped(i) ? steps * spec_.batch : 0;
+      trained += trainer.trained(i) ? 1 : 0;
+      trainer.members()[i].trained->rows_trained = trainer.rows_seen(i);
+      warn_of_passes(trainer, i);
     }
     run_.progress.say(cat("  trained ", trained, trained == 1 ? " SAE in " : " SAEs in ",
                           duration_text(seconds)));
@@ -228,6 +228,15 @@ class TrainRun {
       for (const Pending& pending : pending_) store(pending);
       checkpoints_.clear();
     }
+  }
+
+  void warn_of_passes(const Trainer& trainer, std::size_t i) const {
+    if (!trainer.fitted(i) || trainer.final(i)) return;
+    const std::int64_t passes = trainer.passes(i);
+    logging::warning(cat("'", trainer.members()[i].trained->name, "' wanted more than the ", passes,
+                         passes == 1 ? " pass" : " passes", " over ", trainer.pass_rows(),
+                         " rows that ", node_.path(), ".rows = ", spec_.rows,
+                         " allows; raise it, or set pass_rows lower"));
   }
 
   void write_checkpoint(const Trainer& trainer) {
@@ -243,18 +252,21 @@ class TrainRun {
     checkpoints_.write(trainer.step(), state);
   }
 
-  void report(const Trainer& trainer, const std::vector<MemberMetrics>& metrics, bool measured,
+  void report(const Trainer& trainer, const std::vector<MemberMetrics>& metrics,
               const std::vector<double>& lr, Clock::time_point started) {
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    for (std::size_t i = 0; measured && i < metrics.size(); ++i) {
-      if (!trainer.stepped(i)) continue;
+    bool measured = false;
+    for (std::size_t i = 0; i < metrics.size(); ++i) {
       const MemberMetrics& m = metrics[i];
+      if (!m.measured) continue;
+      measured = true;
       Value record = Value::table();
       record.set("node", node_.path());
       record.set("sae", trainer.members()[i].trained->name);
       record.set("step", trainer.step());
-      record.set("rows", trainer.step() * spec_.batch);
-      record.set("lr", lr[i]);
+      record.set("rows", trainer.rows_seen(i));
+      if (trainer.fitted(i)) record.set("passes", trainer.passes(i));
+      record.set("lr", trainer.fitted(i) ? 0.0 : lr[i]);
       record.set("loss", m.loss);
       record.set("objective", m.objective);
       record.set("fvu", m.fvu);
@@ -276,14 +288,15 @@ class TrainRun {
     run_.progress.update(trainer.step(), trainer.steps(), line.str());
   }
 
-  // The first SAE that is stepped speaks for all of them.
+  // The first SAE that was measured speaks for all of them.
   static std::string first_of(const Trainer& trainer, const std::vector<MemberMetrics>& metrics) {
     std::size_t i = 0;
-    while (!trainer.stepped(i)) ++i;
+    while (!metrics[i].measured) ++i;
     std::ostringstream text;
     if (metrics.size() > 1) text << trainer.members()[i].trained->name << ": ";
     text << std::setprecision(3) << "loss " << metrics[i].loss << "  FVU " << metrics[i].fvu
          << "  L0 " << metrics[i].l0 << "  dead " << 100 * metrics[i].dead << " %";
+    if (trainer.fitted(i)) text << "  passes " << trainer.passes(i);
     return text.str();
   }
 

@@ -1,9 +1,10 @@
 #include "framework/train/trainer.h"
 
+#include "framework/train/measure.h"
+
 #include <saffron/error.h>
 #include <saffron/log.h>
 #include <saffron/ops.h>
-#include <saffron/reconstruction_metrics.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
@@ -24,24 +25,6 @@ std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
   return specs;
 }
 
-// FVU of this batch, over all targets.
-double batch_fvu(const SaeInput& input, const Forward& forward) {
-  double error = 0, variation = 0;
-  for (std::size_t t = 0; t < input.targets.size(); ++t) {
-    metrics::ReconstructionSums sums(input.targets[t].size(1));
-    sums.add(input.targets[t], forward.reconstructions[t]);
-    error += sums.squared_error();
-    variation += sums.variation();
-  }
-  return error / variation;
-}
-
-void require_finite(double value, const std::string& what, std::int64_t step) {
-  if (std::isfinite(value)) return;
-  throw Error(ErrorKind::numeric, cat(what, " is ", value, " at step ", step))
-      .with_help("a lower learning rate, a longer warm-up or a lower clip usually helps");
-}
-
 }  // namespace
 
 Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties,
@@ -51,6 +34,7 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
       reader_(std::move(reader)),
       options_(options),
       store_(specs_of(members_), dtype),
+      fit_reader_(reader_),
       moment_steps_(members_.size(), 0),
       redrawn_(members_.size(), -1),
       steps_(options.rows / options.batch + (options.rows % options.batch != 0 ? 1 : 0)) {
@@ -59,9 +43,13 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
     trained.parameters = store_.member(i).parameters;
     trained.buffers = store_.member(i).buffers;
     trained.sae->bind(trained.parameters, trained.buffers);
+    fits_.emplace_back().sae = dynamic_cast<Fitted*>(trained.sae.get());
     stepped_.push_back(has_something_to_step(i));
     fired_.push_back(at::zeros({trained.spec.latents}, at::kBool));
     fired_before_.push_back(at::zeros({trained.spec.latents}, at::kBool));
+  }
+  if (any_fitting()) {
+    plan_ = fit_plan(options_.rows, options_.batch, options_.pass_rows, fit_reader_.epoch_rows());
   }
 }
 
@@ -70,6 +58,7 @@ bool Trainer::has_something_to_step(std::size_t i) const {
   const auto covers = [i](const TrainPenalty& penalty) {
     return std::find(penalty.over.begin(), penalty.over.end(), i) != penalty.over.end();
   };
+  if (fits_[i].sae != nullptr) return false;
   return !spec.buffers.empty() ||
          std::any_of(spec.parameters.begin(), spec.parameters.end(),
                      [](const ParameterSpec& parameter) { return !parameter.frozen; }) ||
@@ -110,6 +99,18 @@ bool Trainer::any_stepped() const {
   return std::find(stepped_.begin(), stepped_.end(), true) != stepped_.end();
 }
 
+std::int64_t Trainer::steps() const { return std::max(any_stepped() ? steps_ : 0, plan_.steps()); }
+
+bool Trainer::done() const {
+  const bool stepping = any_stepped() && step_ < steps_;
+  return !stepping && (!any_fitting() || step_ >= plan_.steps());
+}
+
+std::int64_t Trainer::rows_seen(std::size_t i) const {
+  if (fitted(i)) return fits_[i].rows;
+  return stepped(i) ? std::min(step_, steps_) * options_.batch : 0;
+}
+
 SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows) const {
   SaeInput input;
   for (std::int64_t s : member.trained->reads) {
@@ -128,11 +129,22 @@ SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows
 
 std::vector<MemberMetrics> Trainer::advance(bool measure) {
   const c10::AutoGradMode no_grad(false);
-  const ActivationRows rows = reader_.next(options_.batch);
+  std::vector<MemberMetrics> metrics(members_.size());
+  ActivationRows rows;
+  if (any_stepped() && step_ < steps_) {
+    rows = reader_.next(options_.batch);
+    advance_stepped(rows, measure || step_ + 1 == steps_, metrics);
+  }
+  if (any_fitting() && step_ < plan_.steps()) advance_fitted(rows, measure, metrics);
+  ++step_;
+  return metrics;
+}
+
+void Trainer::advance_stepped(const ActivationRows& rows, bool measure,
+                              std::vector<MemberMetrics>& metrics) {
   std::vector<SaeInput> inputs(members_.size());
   std::vector<Forward> forwards(members_.size());
   std::vector<MemberLeaves> leaves(members_.size());
-  std::vector<MemberMetrics> metrics(members_.size());
 
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (!stepped_[i]) continue;
@@ -171,18 +183,11 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
     for (const Codes& codes : forwards[i].codes) {
       fired_[i].logical_or_(codes.firing_counts().gt(0));
     }
-    if (!measure) continue;
-    metrics[i].fvu = batch_fvu(inputs[i], forwards[i]);
-    for (const Codes& codes : forwards[i].codes) {
-      require_complete(codes, member.trained->name);
-      metrics[i].l0 += codes.l0().to(at::kDouble).mean().item<double>();
-    }
+    if (measure) measure_batch(inputs[i], forwards[i], member.trained->name, metrics[i]);
   }
   ++window_;
   if (measure) measure_dead(metrics);
-  ++step_;
   redraw(requests);
-  return metrics;
 }
 
 // A reconstruction of another shape would broadcast in the objective.
@@ -199,6 +204,7 @@ void Trainer::check_forward(std::size_t i, const SaeInput& input, const Forward&
 
 void Trainer::measure_dead(std::vector<MemberMetrics>& metrics) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (!stepped_[i]) continue;
     const at::Tensor fired =
         window_ < window_before_ ? fired_[i].logical_or(fired_before_[i]) : fired_[i];
     metrics[i].dead = 1 - fired.to(at::kDouble).mean().item<double>();
@@ -312,7 +318,7 @@ void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
     guard(member.place, [&] {
       dynamic_cast<Reinitialisable&>(*member.trained->sae)
           .reinitialise(request.latents, member.random.fork("redraw")
-                                             .fork(static_cast<std::uint64_t>(step_))
+                                             .fork(static_cast<std::uint64_t>(step_ + 1))
                                              .fork(draws[request.member]++));
     });
     forget(request.member, request.latents, step_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/loader/guard.h"
+#include "framework/train/fit_plan.h"
 #include "framework/train/parameters.h"
 #include "framework/train/reader.h"
 #include "framework/train/schedule.h"
@@ -25,6 +26,7 @@ struct OptimizerOptions {
 
 struct TrainOptions {
   std::int64_t rows = 0, batch = 1024;
+  std::int64_t pass_rows = 0;  // of Fitted SAEs; 0: an epoch
   OptimizerOptions optimizer;
   Schedule schedule;
 };
@@ -52,16 +54,19 @@ struct TrainPenalty {
 
 // What is known of a member after a step.
 struct MemberMetrics {
+  bool measured = false;  // else only what the step gave anyway
   double loss = 0, objective = 0;
   double fvu = 0, l0 = 0;  // of this batch; FVU centred by the batch mean, over all targets
   // Share of latents that did not fire since the last report; since the one before it where that was
   // less long ago than reports are apart (the last one of a run), so that values compare.
+  // Of a Fitted SAE: of this batch.
   double dead = 0;
   double gradient_norm = 0;                           // before clipping
   std::vector<std::pair<std::string, double>> terms;  // own terms and penalties, unweighted
 };
 
-// Steps any number of SAEs together over one reader.
+// Steps any number of SAEs together over one reader. Those that are Fitted are shown the rows that
+// fit_plan.h says instead, batch by batch at the same time, until they want no more or the plan ends.
 class Trainer {
  public:
   Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties, Reader reader,
@@ -70,14 +75,24 @@ class Trainer {
   // Fresh parameters. Draws depend on each member's own seed alone.
   void initialise();
   [[nodiscard]] std::int64_t step() const { return step_; }
-  [[nodiscard]] std::int64_t steps() const { return steps_; }
+  // In all; Fitted SAEs may be final before.
+  [[nodiscard]] std::int64_t steps() const;
+  [[nodiscard]] bool done() const;
   [[nodiscard]] double learning_rate(std::size_t i) const;  // of member i in the next step
-  // One optimiser step. Metrics of every stepped member when `measure`.
+  // One optimiser step. Metrics of every trained member when `measure` and of those whose training
+  // ends with this step.
   std::vector<MemberMetrics> advance(bool measure);
   // Whether a step does anything for member i: a parameter that is not frozen, a buffer, or a
   // penalty over it. Others are left as they were initialised, whoever is trained beside them.
   [[nodiscard]] bool stepped(std::size_t i) const { return stepped_[i]; }
-  [[nodiscard]] bool any_stepped() const;
+  [[nodiscard]] bool fitted(std::size_t i) const { return fits_[i].sae != nullptr; }
+  [[nodiscard]] bool trained(std::size_t i) const { return stepped(i) || fitted(i); }
+  // Of a Fitted member: passes that are over, rows of one, and whether it wants no more.
+  [[nodiscard]] std::int64_t passes(std::size_t i) const { return fits_[i].passes; }
+  [[nodiscard]] std::int64_t pass_rows() const { return plan_.pass_rows; }
+  [[nodiscard]] bool final(std::size_t i) const { return fits_[i].final; }
+  // Rows that the member has seen.
+  [[nodiscard]] std::int64_t rows_seen(std::size_t i) const;
 
   // Everything that the next step depends on. load takes a state that holds these members, perhaps
   // among others.
@@ -93,6 +108,13 @@ class Trainer {
   void check_forward(std::size_t i, const SaeInput& input, const Forward& forward) const;
   void measure_dead(std::vector<MemberMetrics>& metrics);
   SaeInput input_of(const TrainMember& member, const ActivationRows& rows) const;
+  [[nodiscard]] bool any_stepped() const;
+  [[nodiscard]] bool any_fitting() const;
+  void advance_stepped(const ActivationRows& rows, bool measure,
+                       std::vector<MemberMetrics>& metrics);
+  void advance_fitted(const ActivationRows& stepped, bool measure,
+                      std::vector<MemberMetrics>& metrics);
+  void measure_fitted(std::size_t i, const SaeInput& input, MemberMetrics& metrics) const;
   void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
                        std::vector<Reinitialisation>& requests, bool measure);
   double optimise(std::size_t i, const Gradients& gradients);
@@ -105,7 +127,13 @@ class Trainer {
   Reader reader_;
   TrainOptions options_;
   ParameterStore store_;
-  std::vector<bool> stepped_;                    // by member
+  struct Fit : FitProgress {
+    Fitted* sae = nullptr;  // the member's SAE, where it is one
+  };
+  std::vector<bool> stepped_;  // by member
+  std::vector<Fit> fits_;      // by member
+  FitPlan plan_;
+  Reader fit_reader_;
   std::vector<at::Tensor> fired_;                // bool [F] a member, since the last measurement
   std::vector<at::Tensor> fired_before_;         // in the interval before that
   std::int64_t window_ = 0, window_before_ = 0;  // steps in them

@@ -2,6 +2,8 @@
 
 #include <saffron/error.h>
 
+#include <algorithm>
+
 namespace saffron::host {
 namespace {
 
@@ -38,6 +40,20 @@ void take_component(const State& state, const std::string& prefix, Stateful* com
   component->load(own);
 }
 
+Value value_of(const FitProgress& fit) {
+  Value out = Value::table();
+  out.set("final", fit.final);
+  out.set("passes", fit.passes);
+  out.set("rows", fit.rows);
+  return out;
+}
+
+void take_fit(const Value& value, FitProgress& fit) {
+  fit.final = value.at("final").as_bool();
+  fit.passes = value.at("passes").as_int();
+  fit.rows = value.at("rows").as_int();
+}
+
 std::string sae_prefix(const TrainMember& member) { return "sae/" + member.trained->name + "/"; }
 
 }  // namespace
@@ -52,7 +68,7 @@ State Trainer::save() const {
   state.values.set("step", step_);
   state.values.set("window", window_);
   state.values.set("window_before", window_before_);
-  Value counters = Value::table(), redrawn = Value::table();
+  Value counters = Value::table(), redrawn = Value::table(), fits = Value::table();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const std::string prefix = sae_prefix(members_[i]);
     const ParameterStore::Member& member = store_.member(i);
@@ -64,6 +80,7 @@ State Trainer::save() const {
     state.tensors.set(prefix + "fired_before", fired_before_[i].clone());
     counters.set(members_[i].trained->name, moment_steps_[i]);
     redrawn.set(members_[i].trained->name, redrawn_[i]);
+    if (fitted(i)) fits.set(members_[i].trained->name, value_of(fits_[i]));
     put_component(state, prefix + "state/",
                   dynamic_cast<const Stateful*>(members_[i].trained->sae.get()));
     put_component(state, prefix + "objective/",
@@ -71,6 +88,7 @@ State Trainer::save() const {
   }
   state.values.set("moment_steps", std::move(counters));
   state.values.set("redrawn", std::move(redrawn));
+  state.values.set("fits", std::move(fits));
   for (const TrainPenalty& penalty : penalties_) {
     put_component(state, penalty_prefix(penalty),
                   dynamic_cast<const Stateful*>(penalty.regularizer.get()));
@@ -95,6 +113,7 @@ void Trainer::load(const State& state) {
     fired_before_[i].copy_(state.tensors[prefix + "fired_before"]);
     moment_steps_[i] = counters.at(members_[i].trained->name).as_int();
     redrawn_[i] = redrawn.at(members_[i].trained->name).as_int();
+    if (fitted(i)) take_fit(state.values.at("fits").at(members_[i].trained->name), fits_[i]);
     take_component(state, prefix + "state/",
                    dynamic_cast<Stateful*>(members_[i].trained->sae.get()));
     take_component(state, prefix + "objective/",
@@ -104,7 +123,7 @@ void Trainer::load(const State& state) {
     take_component(state, penalty_prefix(penalty),
                    dynamic_cast<Stateful*>(penalty.regularizer.get()));
   }
-  reader_.seek(step_ * options_.batch);
+  reader_.seek(std::min(step_, steps_) * options_.batch);
 }
 
 }  // namespace saffron::host

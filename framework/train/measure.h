@@ -1,0 +1,17 @@
+#pragma once
+
+#include "framework/train/trainer.h"
+
+#include <string>
+
+// What the stepped and the fitted have in common when they are looked at.
+
+namespace saffron::host {
+
+// FVU and L0 of a batch.
+void measure_batch(const SaeInput& input, const Forward& forward, const std::string& sae,
+                   MemberMetrics& metrics);
+// Error (numeric) that names `what`.
+void require_finite(double value, const std::string& what, std::int64_t step);
+
+}  // namespace saffron::host
