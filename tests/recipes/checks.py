@@ -20,7 +20,7 @@ def main():
             checked = subprocess.run([program, "check", recipe], cwd=folder, timeout=100,
                                      capture_output=True, text=True)
             printed = checked.stdout + checked.stderr
-            if checked.returncode != 0 or "warning" in printed or "error" in printed:
+            if checked.returncode != 0 or "warning:" in printed or "error:" in printed:
                 print(f"check {recipe}: {checked.returncode}\n{printed}")
                 wrong += 1
                 continue

@@ -23,7 +23,7 @@ namespace saffron::plugins {
 //                                                  means over rows and over the last sparsity_queue_length
 //                                                  steps before it
 //
-// With b = 1 the last change would fall behind the last step: p_end itself is not reached, as published.
+// With b = 1 the last change would fall behind the last step: p_end itself is not reached, as there.
 // p_start = p_end: a constant p.
 //
 // Subgradients: where u = 0 (below the smallest normal number) the derivative is taken to be 0, also for

@@ -13,7 +13,7 @@
 namespace saffron::inline sdk_v1 {
 
 // A factor m on a sparsity coefficient that brings L0 to a target: integral control, damped while L0
-// moves towards the target. (The autotuner of SynthSAEBench's experiments, Chanin et al. 2026.)
+// moves towards the target. (The autotuner of SynthSAEBench's experiments, Chanin, Garriga-Alonso 2026.)
 //
 // Of the mean L0 of each step's batch, from m = 1:
 //
