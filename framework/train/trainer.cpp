@@ -59,8 +59,9 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
     trained.buffers = store_.member(i).buffers;
     trained.sae->bind(trained.parameters, trained.buffers);
     stepped_.push_back(has_something_to_step(i));
-    fired_.push_back(at::zeros({trained.spec.latents}, at::kBool));
-    fired_before_.push_back(at::zeros({trained.spec.latents}, at::kBool));
+    const std::int64_t latents = trained.spec.spaces * trained.spec.latents;
+    fired_.push_back(at::zeros({latents}, at::kBool));
+    fired_before_.push_back(at::zeros({latents}, at::kBool));
   }
 }
 
@@ -166,8 +167,10 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
     metrics[i].gradient_norm = optimise(i, gradients);
     guard(member.place, [&] { member.trained->sae->after_step(inputs[i], forwards[i]); });
     forget_resampled(i);
+    std::int64_t space = 0;  // code spaces lie side by side
     for (const Codes& codes : forwards[i].codes) {
-      fired_[i].logical_or_(codes.firing_counts().gt(0));
+      at::Tensor fired = fired_[i].narrow(0, codes.latents() * space++, codes.latents());
+      fired.logical_or_(codes.firing_counts().gt(0));
     }
     if (!measure) continue;
     metrics[i].fvu = batch_fvu(inputs[i], forwards[i]);
@@ -185,14 +188,19 @@ std::vector<MemberMetrics> Trainer::advance(bool measure) {
 
 // A reconstruction of another shape would broadcast in the objective.
 void Trainer::check_forward(std::size_t i, const SaeInput& input, const Forward& forward) const {
-  bool fits = forward.reconstructions.size() == input.targets.size() && !forward.codes.empty();
+  const SaeSpec& spec = members_[i].trained->spec;
+  bool fits = forward.reconstructions.size() == input.targets.size() &&
+              forward.codes.size() == static_cast<std::size_t>(spec.spaces);
+  for (const Codes& codes : forward.codes) fits = fits && codes.latents() == spec.latents;
   for (std::size_t t = 0; fits && t < input.targets.size(); ++t) {
     fits = forward.reconstructions[t].defined() &&
            forward.reconstructions[t].sizes() == input.targets[t].sizes();
   }
   if (fits) return;
-  throw members_[i].place.locate(Error(
-      ErrorKind::plugin, "forward must yield codes and one reconstruction a target, in its shape"));
+  throw members_[i].place.locate(
+      Error(ErrorKind::plugin,
+            cat("forward must yield codes of ", spec.spaces, " spaces of ", spec.latents,
+                " latents, and one reconstruction a target, in its shape")));
 }
 
 void Trainer::measure_dead(std::vector<MemberMetrics>& metrics) {

@@ -5,9 +5,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 // The linear halves that most architectures share, written once: parameters, initialisation,
 // constraints, biases, sparse gradients, dead latents, export. An architecture says how codes come
@@ -24,6 +26,10 @@
 // One stream in, one out; with another stream to predict the SAE is a transcoder (Dunefsky et al. 2024),
 // with `skip` a skip transcoder (Paulo et al. 2025). Codes are topk or csr, weight gradients factored:
 // nothing costs O(B d F) but the encoder's product.
+//
+// Several streams make it a crosscoder (Lindsey et al. 2024): rows of the streams read stand side by
+// side in x, in the order of the recipe, those of the streams predicted in xhat, and so do the columns
+// of W_enc, W_dec and b_dec. Norms of decoder rows are then those over all streams.
 
 namespace saffron::inline sdk_v1 {
 
@@ -94,6 +100,14 @@ class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public 
 
   [[nodiscard]] const DictionaryOptions& dictionary() const { return dictionary_; }
   [[nodiscard]] std::int64_t latents() const { return dictionary_.width; }
+  // How many streams it reads or predicts, whichever are more.
+  [[nodiscard]] std::size_t streams() const {
+    return std::max(read_widths_.size(), predicted_widths_.size());
+  }
+  // Widths of the streams predicted, side by side in W_dec's columns.
+  [[nodiscard]] const std::vector<std::int64_t>& predicted_widths() const {
+    return predicted_widths_;
+  }
   [[nodiscard]] const at::Tensor& W_enc() const { return dictionary_.tied ? W_dec_ : W_enc_; }
   [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
   [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }
@@ -120,7 +134,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae, public Reinitialisable, public 
   DictionaryOptions dictionary_;
   DeadLatents dead_;
   bool autoencoder_ = true;
-  std::int64_t d_in_ = 0, d_out_ = 0;
+  std::vector<std::int64_t> read_widths_, predicted_widths_;  // of the streams
+  std::int64_t d_in_ = 0, d_out_ = 0;                         // their sums
   at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_;
   // From forward to after_step of one step.
   Prepared step_;
