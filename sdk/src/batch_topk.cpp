@@ -4,7 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ Codes unscaled(const Codes& codes, const at::Tensor& scale) {
 
 // Which ones are the `count` largest; of equals the first ones.
 at::Tensor largest(const at::Tensor& values, std::int64_t count) {
-  if (values.size(0) <= count) return at::ones(values.sizes(), at::kBool);
+  if (values.size(0) <= count) return at::ones_like(values, at::kBool);
   const at::Tensor smallest = std::get<0>(values.kthvalue(values.size(0) - count + 1));
   const at::Tensor above = values.gt(smallest), equal = values.eq(smallest);
   const std::int64_t room = count - above.sum().item<std::int64_t>();
@@ -77,9 +77,7 @@ void BatchTopKSelection::declare(SaeSpec& spec) const {
 
 void BatchTopKSelection::bind(const Tensors& buffers) { threshold_ = buffers["threshold"]; }
 
-double BatchTopKSelection::threshold() const {
-  return std::max(threshold_.item<double>(), 0.0);
-}
+double BatchTopKSelection::threshold() const { return std::max(threshold_.item<double>(), 0.0); }
 
 Codes BatchTopKSelection::codes_of(const at::Tensor& rows, const at::Tensor& W_enc,
                                    const at::Tensor& b_enc, const at::Tensor& scale) const {
@@ -97,18 +95,38 @@ Codes BatchTopKSelection::step_codes(const at::Tensor& rows, const at::Tensor& W
   return unscaled(kept.codes, scale);
 }
 
-// The k B largest of all are among the k B largest of each.
+// What may be among the k B largest of all encoders: what is above a threshold that enough values
+// exceed, or else the k B largest of each.
+std::vector<Codes> BatchTopKSelection::candidates(const std::vector<Encoder>& encoders,
+                                                  std::int64_t k) const {
+  const double bound = threshold() * kHintShare;
+  const std::int64_t wanted = k * encoders.front().rows.size(0);
+  std::vector<Codes> found;
+  std::int64_t count = 0;
+  if (bound > 0) {
+    for (const Encoder& e : encoders) {
+      found.push_back(ops::encode_above(e.rows, e.W_enc, e.b_enc,
+                                        at::full({e.W_enc.size(0)}, bound, e.W_enc.options()),
+                                        e.scale));
+      count += found.back().values().size(0);
+    }
+    if (count >= wanted) return found;
+    found.clear();
+  }
+  for (const Encoder& e : encoders) {
+    found.push_back(
+        ops::encode_batch_topk(e.rows, e.W_enc, e.b_enc, std::min(k, e.W_enc.size(0)), e.scale)
+            .codes);
+  }
+  return found;
+}
+
 std::vector<Codes> BatchTopKSelection::step_codes(const std::vector<Encoder>& encoders,
                                                   const SaeInput& input) {
   const std::int64_t k = options_.k.at(input.step, input.steps);
-  std::vector<Codes> found;
+  std::vector<Codes> found = candidates(encoders, k);
   std::vector<at::Tensor> values;
-  for (const Encoder& e : encoders) {
-    found.push_back(ops::encode_batch_topk(e.rows, e.W_enc, e.b_enc, std::min(k, e.W_enc.size(0)),
-                                           e.scale, threshold() * kHintShare)
-                        .codes);
-    values.push_back(found.back().values());
-  }
+  for (const Codes& codes : found) values.push_back(codes.values());
   const at::Tensor all = at::cat(values);
   const at::Tensor kept = largest(all, k * encoders.front().rows.size(0));
   const at::Tensor left = all.masked_select(kept);

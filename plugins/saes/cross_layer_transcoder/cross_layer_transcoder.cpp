@@ -62,7 +62,7 @@ Schema<CrossLayerTranscoder::Options> CrossLayerTranscoder::schema() {
                {"jumprelu", Activation::jumprelu}})
       .param("across_layers", &Options::across_layers,
              "topk, batch_topk: k counts the latents of all layers together, else of each")
-      .include(&Options::penalty, CodePenaltyOptions::schema())
+      .include(&Options::penalty, WeightedPenaltyOptions::schema())
       .include(&Options::selection, BatchTopKOptions::schema())
       .include(&Options::jump, JumpOptions::schema())
       .include(&Options::dead, DeadLatentOptions::schema())

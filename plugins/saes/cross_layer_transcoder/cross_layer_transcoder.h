@@ -1,11 +1,11 @@
 #pragma once
 
 #include <saffron/batch_topk.h>
-#include <saffron/code_penalty.h>
 #include <saffron/dead_latents.h>
 #include <saffron/jump_threshold.h>
 #include <saffron/properties.h>
 #include <saffron/sae.h>
+#include <saffron/weighted_penalty.h>
 
 #include <cstdint>
 #include <string>
@@ -22,7 +22,7 @@ namespace saffron::plugins {
 //   W_enc.i [F, d_i], W_dec.i [F, e_i + ... + e_{L-1}]: the columns of target j stand behind those of the
 //   targets from i to j - 1; b_dec [e_0 + ... + e_{L-1}]. One code space a layer.
 //
-//   loss = objective + coef sum_i mean_b sum_n phi(n_in f_ibn)      code_penalty.h has phi, n, coef's rise;
+//   loss = objective + coef sum_i mean_b sum_n phi(n_in f_ibn)      weighted_penalty.h has phi, n, coef's rise;
 //                                                                   n_in is of a latent's whole row W_dec.i[n]
 //   activation = relu        f = ReLU(a)
 //                jumprelu    f = a H(a - theta) (jump_threshold.h; Ameisen et al. have theta = 0.03 at the
@@ -40,10 +40,10 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
     std::string b_dec_init = "zero";
     Activation activation = Activation::relu;
     bool across_layers = true;
-    CodePenaltyOptions penalty{.penalty = CodePenaltyOptions::Penalty::tanh,
-                               .coef = 1e-3,
-                               .warmup = 1,
-                               .norm = DecoderNorm::concatenated};
+    WeightedPenaltyOptions penalty{.penalty = WeightedPenaltyOptions::Penalty::tanh,
+                                   .coef = 1e-3,
+                                   .warmup = 1,
+                                   .norm = DecoderNorm::concatenated};
     BatchTopKOptions selection;
     JumpOptions jump{.threshold_init = 0.03, .bandwidth = 1};
     DeadLatentOptions dead;
@@ -77,7 +77,7 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
     std::vector<std::int64_t> widths;  // of its targets
     std::int64_t column, columns;      // the first one, how many
     at::Tensor W_enc, b_enc, W_dec;
-    CodePenalty penalty;
+    WeightedPenalty penalty;
     BatchTopKSelection selection;
     JumpThreshold jump;
     DeadLatents dead;

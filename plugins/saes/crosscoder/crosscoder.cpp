@@ -15,7 +15,7 @@ Schema<Crosscoder::Options> Crosscoder::schema() {
                {"topk", Activation::topk},
                {"batch_topk", Activation::batch_topk},
                {"jumprelu", Activation::jumprelu}})
-      .include(&Options::penalty, CodePenaltyOptions::schema())
+      .include(&Options::penalty, WeightedPenaltyOptions::schema())
       .include(&Options::selection, BatchTopKOptions::schema())
       .include(&Options::jump, JumpOptions::schema())
       .include(&Options::dead, DeadLatentOptions::schema())

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <saffron/batch_topk.h>
-#include <saffron/code_penalty.h>
 #include <saffron/dictionary_sae.h>
 #include <saffron/jump_threshold.h>
 #include <saffron/properties.h>
+#include <saffron/weighted_penalty.h>
 
 #include <cstdint>
 #include <string>
@@ -21,7 +21,7 @@ namespace saffron::plugins {
 //   W_enc [F, d_1 + ... + d_M], W_dec and b_dec: the columns of stream m stand behind those of the streams
 //   before it, so that the sum over streams is one product (saffron/dictionary_sae.h).
 //
-//   loss = objective + coef mean_b sum_i phi(n_i f_bi)         code_penalty.h has phi, n and coef's rise
+//   loss = objective + coef mean_b sum_i phi(n_i f_bi)         weighted_penalty.h has phi, n and coef's rise
 //
 //   activation = relu        f = ReLU(a)
 //                topk        the k largest n_i ReLU(a_i) of each row
@@ -38,7 +38,7 @@ class Crosscoder final : public DictionarySae, public PseudoGradients {
         .unit_decoder = false, .decoder_norm = 0.08, .pre_bias = false, .b_dec_init = "zero"};
     DeadLatentOptions dead;
     Activation activation = Activation::relu;
-    CodePenaltyOptions penalty{.coef = 2};
+    WeightedPenaltyOptions penalty{.coef = 2};
     BatchTopKOptions selection;
     JumpOptions jump;
   };
@@ -64,7 +64,7 @@ class Crosscoder final : public DictionarySae, public PseudoGradients {
   [[nodiscard]] at::Tensor scale() const;  // of the choice: n [F], or undefined
 
   Options options_;
-  CodePenalty penalty_;
+  WeightedPenalty penalty_;
   BatchTopKSelection selection_;
   JumpThreshold jump_;
 };

@@ -48,6 +48,8 @@ class SAFFRON_EXPORT BatchTopKSelection {
 
  private:
   [[nodiscard]] double threshold() const;  // 0 before the first step
+  [[nodiscard]] std::vector<Codes> candidates(const std::vector<Encoder>& encoders,
+                                              std::int64_t k) const;
 
   BatchTopKOptions options_;
   at::Tensor threshold_;  // -1 before the first step

@@ -5,6 +5,7 @@
 #include "tests/plugins/saes/support/streams.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 
@@ -16,7 +17,7 @@
 using namespace saffron;
 using plugins::CrossLayerTranscoder;
 using Activation = CrossLayerTranscoder::Activation;
-using Penalty = CodePenaltyOptions::Penalty;
+using Penalty = WeightedPenaltyOptions::Penalty;
 
 namespace {
 
@@ -238,6 +239,23 @@ TEST(CrossLayerTranscoder, BatchTopKKeepsItsThresholds) {
     for (const Codes& codes : sae.encode(input.inputs))
       used += codes.l0().sum().item<std::int64_t>();
     EXPECT_EQ(used, kept - (across ? 1 : 3));  // the jump is strict
+  }
+}
+
+// The running threshold makes the choice quicker, not another one.
+TEST(CrossLayerTranscoder, BatchTopKChoosesTheSameUnderAnyThreshold) {
+  CrossLayerTranscoder sae(options_of(Activation::batch_topk));
+  SaeFixture fixture(sae, shape(), 13);
+  const SaeInput input = input_of(14);
+  const Forward first = sae.forward(input);
+  sae.after_step(input, first);
+  const double theta = fixture.buffers["threshold"].item<double>();
+  for (const double threshold : {1e-6, 0.5 * theta, theta, 1.01 * theta / 0.9, 1e6}) {
+    at::Tensor(fixture.buffers["threshold"]).fill_(threshold);
+    const Forward again = sae.forward(input);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_TRUE(at::equal(first.codes[i].to_dense(), again.codes[i].to_dense())) << threshold;
+    }
   }
 }
 

@@ -14,7 +14,7 @@
 using namespace saffron;
 using plugins::Crosscoder;
 using Activation = Crosscoder::Activation;
-using Penalty = CodePenaltyOptions::Penalty;
+using Penalty = WeightedPenaltyOptions::Penalty;
 
 namespace {
 

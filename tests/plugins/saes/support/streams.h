@@ -1,7 +1,7 @@
 #pragma once
 
-#include <saffron/code_penalty.h>
 #include <saffron/sae.h>
+#include <saffron/weighted_penalty.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -59,10 +59,10 @@ inline at::Tensor norms_of(saffron::DecoderNorm norm, const at::Tensor& W,
 }
 
 // mean_b sum_i phi(n_i f_bi)
-inline at::Tensor penalty_of(const saffron::CodePenaltyOptions& options, const at::Tensor& f,
+inline at::Tensor penalty_of(const saffron::WeightedPenaltyOptions& options, const at::Tensor& f,
                              const at::Tensor& n) {
   const at::Tensor weighted = f * n;
-  return (options.penalty == saffron::CodePenaltyOptions::Penalty::tanh
+  return (options.penalty == saffron::WeightedPenaltyOptions::Penalty::tanh
               ? (weighted * options.tanh_scale).tanh()
               : weighted)
       .sum(1)

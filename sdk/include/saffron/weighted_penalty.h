@@ -38,7 +38,7 @@ enum class DecoderNorm : std::uint8_t { concatenated, sum, none };
 //
 // Differentiated in codes and decoder. Two targets that share a latent pay as much as two latents of one
 // target each under `sum`, less under `concatenated` (Lindsey et al. 2024, "Sparse crosscoders").
-struct CodePenaltyOptions {
+struct WeightedPenaltyOptions {
   enum class Penalty : std::uint8_t { none, l1, tanh };
   Penalty penalty = Penalty::l1;
   double coef = 1;
@@ -46,15 +46,17 @@ struct CodePenaltyOptions {
   double tanh_scale = 4;
   DecoderNorm norm = DecoderNorm::sum;
 
-  [[nodiscard]] static SAFFRON_EXPORT Schema<CodePenaltyOptions> schema();
+  [[nodiscard]] static SAFFRON_EXPORT Schema<WeightedPenaltyOptions> schema();
   [[nodiscard]] SAFFRON_EXPORT double coef_at(const SaeInput& input) const;
 };
 
-class SAFFRON_EXPORT CodePenalty {
+class SAFFRON_EXPORT WeightedPenalty {
  public:
-  explicit CodePenalty(const CodePenaltyOptions& options) : options_(options) {}
+  explicit WeightedPenalty(const WeightedPenaltyOptions& options) : options_(options) {}
 
-  [[nodiscard]] bool any() const { return options_.penalty != CodePenaltyOptions::Penalty::none; }
+  [[nodiscard]] bool any() const {
+    return options_.penalty != WeightedPenaltyOptions::Penalty::none;
+  }
   [[nodiscard]] const char* name() const;  // of its term
   // R of this step.
   [[nodiscard]] at::Tensor forward(const Codes& codes, const at::Tensor& W_dec,
@@ -69,7 +71,7 @@ class SAFFRON_EXPORT CodePenalty {
   void decoder_backward(const at::Tensor& on_norms, const at::Tensor& W_dec,
                         const std::vector<std::int64_t>& widths, Gradient& gradient) const;
 
-  CodePenaltyOptions options_;
+  WeightedPenaltyOptions options_;
   at::Tensor norms_, slopes_;  // n [F]; d R / d (n f), by entry
 };
 

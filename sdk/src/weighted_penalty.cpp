@@ -1,6 +1,6 @@
-#include <saffron/code_penalty.h>
 #include <saffron/ops.h>
 #include <saffron/streams.h>
+#include <saffron/weighted_penalty.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -42,8 +42,8 @@ Codes weighted_topk(const at::Tensor& rows, const at::Tensor& W_enc, const at::T
   return scale.defined() ? codes.with_values(codes.values() / codes.by_entry(scale)) : codes;
 }
 
-Schema<CodePenaltyOptions> CodePenaltyOptions::schema() {
-  using O = CodePenaltyOptions;
+Schema<WeightedPenaltyOptions> WeightedPenaltyOptions::schema() {
+  using O = WeightedPenaltyOptions;
   return Schema<O>{}
       .choice("penalty", &O::penalty, "the SAE's own sparsity penalty",
               {{"none", Penalty::none}, {"l1", Penalty::l1}, {"tanh", Penalty::tanh}})
@@ -59,22 +59,22 @@ Schema<CodePenaltyOptions> CodePenaltyOptions::schema() {
            {"none", DecoderNorm::none}});
 }
 
-double CodePenaltyOptions::coef_at(const SaeInput& input) const {
+double WeightedPenaltyOptions::coef_at(const SaeInput& input) const {
   const double rise = warmup * static_cast<double>(input.steps);
   return coef * (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
 }
 
-const char* CodePenalty::name() const {
-  return options_.penalty == CodePenaltyOptions::Penalty::tanh ? "tanh" : "l1";
+const char* WeightedPenalty::name() const {
+  return options_.penalty == WeightedPenaltyOptions::Penalty::tanh ? "tanh" : "l1";
 }
 
-at::Tensor CodePenalty::forward(const Codes& codes, const at::Tensor& W_dec,
-                                const std::vector<std::int64_t>& widths) {
+at::Tensor WeightedPenalty::forward(const Codes& codes, const at::Tensor& W_dec,
+                                    const std::vector<std::int64_t>& widths) {
   norms_ = decoder_norms(options_.norm, W_dec, widths);
   const at::Tensor& f = codes.values();
   const at::Tensor weighted = norms_.defined() ? f * codes.by_entry(norms_) : f;
   const auto rows = static_cast<double>(codes.rows());
-  if (options_.penalty == CodePenaltyOptions::Penalty::l1) {
+  if (options_.penalty == WeightedPenaltyOptions::Penalty::l1) {
     slopes_ = at::full_like(f, 1 / rows);
     return weighted.sum() / rows;
   }
@@ -83,9 +83,10 @@ at::Tensor CodePenalty::forward(const Codes& codes, const at::Tensor& W_dec,
   return t.sum() / rows;
 }
 
-at::Tensor CodePenalty::backward(const SaeInput& input, const Codes& codes, const at::Tensor& W_dec,
-                                 const std::vector<std::int64_t>& widths,
-                                 Gradient& on_decoder) const {
+at::Tensor WeightedPenalty::backward(const SaeInput& input, const Codes& codes,
+                                     const at::Tensor& W_dec,
+                                     const std::vector<std::int64_t>& widths,
+                                     Gradient& on_decoder) const {
   const at::Tensor slopes = slopes_ * options_.coef_at(input);
   if (!norms_.defined()) return slopes;
   const at::Tensor on_norms = ops::sum_by_latent(codes.with_values(slopes * codes.values()));
@@ -94,9 +95,9 @@ at::Tensor CodePenalty::backward(const SaeInput& input, const Codes& codes, cons
 }
 
 // d n_i / d W_dec[i] = W_dec[i] / ||W_dec[i]||, for each target's columns or for all of them.
-void CodePenalty::decoder_backward(const at::Tensor& on_norms, const at::Tensor& W_dec,
-                                   const std::vector<std::int64_t>& widths,
-                                   Gradient& gradient) const {
+void WeightedPenalty::decoder_backward(const at::Tensor& on_norms, const at::Tensor& W_dec,
+                                       const std::vector<std::int64_t>& widths,
+                                       Gradient& gradient) const {
   if (options_.norm == DecoderNorm::concatenated || widths.size() == 1) {
     // Factored, with the decoder itself as rows and one entry a latent: row i of the gradient needs
     // row i of W_dec alone, before the optimiser changes it.
