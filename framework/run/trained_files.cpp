@@ -6,6 +6,7 @@
 #include <saffron/normalise.h>
 #include <saffron/state.h>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
@@ -13,23 +14,28 @@ namespace saffron::host {
 namespace fs = std::filesystem;
 namespace {
 
-void add_normalisation(const Normalisation& normalisation, std::int64_t width,
-                       const std::string& name, NamedTensors& tensors) {
-  tensors.emplace_back(name + "_mean", normalisation.mean.defined()
-                                           ? normalisation.mean.to(at::kFloat).contiguous()
-                                           : at::zeros({width}));
-  tensors.emplace_back(name + "_scale", at::full({width}, normalisation.scale, at::kFloat));
+// Of several streams, side by side.
+void add_normalisation(const Normalised& source, const std::vector<std::int64_t>& streams,
+                       const std::vector<StreamInfo>& shapes, const std::string& name,
+                       NamedTensors& tensors) {
+  std::vector<at::Tensor> means, scales;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const Normalisation normalisation = source.normalisation(streams[i]);
+    means.push_back(normalisation.mean.defined() ? normalisation.mean.to(at::kFloat).contiguous()
+                                                 : at::zeros({shapes[i].width}));
+    scales.push_back(at::full({shapes[i].width}, normalisation.scale, at::kFloat));
+  }
+  tensors.emplace_back(name + "_mean", at::cat(means));
+  tensors.emplace_back(name + "_scale", at::cat(scales));
 }
 
-// Of the one stream that is read and, where it is another, of the one that is predicted.
+// Of the streams that are read and, where they are others, of those that are predicted.
 void add_normalisations(const TrainedSae& sae, NamedTensors& tensors) {
   const auto* source = dynamic_cast<const Normalised*>(sae.source.get());
-  if (source == nullptr || sae.reads.size() != 1) return;
-  add_normalisation(source->normalisation(sae.reads[0]), sae.shape.reads[0].width, "input",
-                    tensors);
-  if (sae.predicts.size() != 1 || sae.predicts == sae.reads) return;
-  add_normalisation(source->normalisation(sae.predicts[0]), sae.shape.predicts[0].width, "output",
-                    tensors);
+  if (source == nullptr) return;
+  add_normalisation(*source, sae.reads, sae.shape.reads, "input", tensors);
+  if (sae.predicts == sae.reads) return;
+  add_normalisation(*source, sae.predicts, sae.shape.predicts, "output", tensors);
 }
 
 }  // namespace

@@ -45,8 +45,9 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
     trained.sae->bind(trained.parameters, trained.buffers);
     fits_.emplace_back().sae = dynamic_cast<Fitted*>(trained.sae.get());
     stepped_.push_back(has_something_to_step(i));
-    fired_.push_back(at::zeros({trained.spec.latents}, at::kBool));
-    fired_before_.push_back(at::zeros({trained.spec.latents}, at::kBool));
+    const std::int64_t latents = trained.spec.spaces * trained.spec.latents;
+    fired_.push_back(at::zeros({latents}, at::kBool));
+    fired_before_.push_back(at::zeros({latents}, at::kBool));
   }
   if (any_fitting()) {
     plan_ = fit_plan(options_.rows, options_.batch, options_.pass_rows, fit_reader_.epoch_rows());
@@ -180,8 +181,10 @@ void Trainer::advance_stepped(const ActivationRows& rows, bool measure,
     metrics[i].gradient_norm = optimise(i, gradients);
     guard(member.place, [&] { member.trained->sae->after_step(inputs[i], forwards[i]); });
     forget_resampled(i);
+    std::int64_t space = 0;  // code spaces lie side by side
     for (const Codes& codes : forwards[i].codes) {
-      fired_[i].logical_or_(codes.firing_counts().gt(0));
+      at::Tensor fired = fired_[i].narrow(0, codes.latents() * space++, codes.latents());
+      fired.logical_or_(codes.firing_counts().gt(0));
     }
     if (measure) measure_batch(inputs[i], forwards[i], member.trained->name, metrics[i]);
   }
@@ -192,14 +195,19 @@ void Trainer::advance_stepped(const ActivationRows& rows, bool measure,
 
 // A reconstruction of another shape would broadcast in the objective.
 void Trainer::check_forward(std::size_t i, const SaeInput& input, const Forward& forward) const {
-  bool fits = forward.reconstructions.size() == input.targets.size() && !forward.codes.empty();
+  const SaeSpec& spec = members_[i].trained->spec;
+  bool fits = forward.reconstructions.size() == input.targets.size() &&
+              forward.codes.size() == static_cast<std::size_t>(spec.spaces);
+  for (const Codes& codes : forward.codes) fits = fits && codes.latents() == spec.latents;
   for (std::size_t t = 0; fits && t < input.targets.size(); ++t) {
     fits = forward.reconstructions[t].defined() &&
            forward.reconstructions[t].sizes() == input.targets[t].sizes();
   }
   if (fits) return;
-  throw members_[i].place.locate(Error(
-      ErrorKind::plugin, "forward must yield codes and one reconstruction a target, in its shape"));
+  throw members_[i].place.locate(
+      Error(ErrorKind::plugin,
+            cat("forward must yield codes of ", spec.spaces, " spaces of ", spec.latents,
+                " latents, and one reconstruction a target, in its shape")));
 }
 
 void Trainer::measure_dead(std::vector<MemberMetrics>& metrics) {

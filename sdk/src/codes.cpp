@@ -97,6 +97,21 @@ Codes Codes::with_values(at::Tensor values) const {
   return other;
 }
 
+at::Tensor Codes::by_entry(const at::Tensor& per_latent) const {
+  if (layout_ == Layout::dense) return per_latent.expand_as(values_);
+  return per_latent.index_select(0, indices_.flatten()).view(values_.sizes());
+}
+
+Codes Codes::where(const at::Tensor& keep) const {
+  const at::Tensor upto = at::zeros({values_.size(0) + 1}, indices_.options());
+  upto.slice(0, 1).copy_(keep.cumsum(0));
+  Codes other = *this;
+  other.values_ = values_.masked_select(keep);
+  other.indices_ = indices_.masked_select(keep);
+  other.offsets_ = upto.index_select(0, offsets());
+  return other;
+}
+
 Codes Codes::with_row_normalisation(at::Tensor scale, at::Tensor shift) const {
   Codes other = *this;
   other.row_scale_ = std::move(scale);

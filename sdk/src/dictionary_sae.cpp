@@ -1,6 +1,7 @@
 #include <saffron/dictionary_sae.h>
 #include <saffron/init.h>
 #include <saffron/ops.h>
+#include <saffron/streams.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace saffron::inline sdk_v1 {
@@ -25,6 +27,13 @@ void add_dense(Gradient& gradient, const at::Tensor& value) {
   gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
 }
 
+// "12", "12 + 7"
+std::string in_words(const std::vector<std::int64_t>& widths) {
+  std::string out;
+  for (const std::int64_t width : widths) out += cat(out.empty() ? "" : " + ", width);
+  return out;
+}
+
 }  // namespace
 
 Schema<DictionaryOptions> DictionaryOptions::schema() {
@@ -34,8 +43,10 @@ Schema<DictionaryOptions> DictionaryOptions::schema() {
       .param("tied", &O::tied, "the encoder is the decoder's transpose")
       .param("unit_decoder", &O::unit_decoder,
              "decoder rows keep norm 1 and lose the gradient along themselves")
-      .param("decoder_norm", &O::decoder_norm,
-             "norm of the decoder's rows at the start (1 with `unit_decoder`)", positive())
+      .param(
+          "decoder_norm", &O::decoder_norm,
+          "norm of the decoder's rows at the start (1 with `unit_decoder`); of each target's part",
+          positive())
       .param("encoder_bias", &O::encoder_bias, "b_enc, added before the activation")
       .param("decoder_bias", &O::decoder_bias, "b_dec, added after decoding")
       .param("pre_bias", &O::pre_bias,
@@ -93,25 +104,31 @@ DictionarySae::DictionarySae(const DictionaryOptions& dictionary, const DeadLate
 DictionarySae::~DictionarySae() = default;
 
 SaeSpec DictionarySae::declare(const SaeShape& shape) {
-  if (shape.reads.size() != 1 || shape.predicts.size() != 1) {
-    throw Error(cat("this SAE reads one stream and predicts one, not ", shape.reads.size(), " and ",
-                    shape.predicts.size()));
+  if (shape.reads.empty() || shape.predicts.empty()) {
+    throw Error("this SAE reads at least one stream and predicts at least one");
   }
   const DictionaryOptions& o = dictionary_;
-  d_in_ = shape.reads[0].width;
-  d_out_ = shape.predicts[0].width;
-  autoencoder_ = shape.reads[0].name == shape.predicts[0].name;
-  if (d_in_ != d_out_ && (o.tied || o.W_enc_init == "decoder")) {
-    throw Error(cat("the encoder cannot be the decoder's transpose between widths ", d_in_, " and ",
-                    d_out_))
+  read_widths_ = widths_of(shape.reads);
+  predicted_widths_ = widths_of(shape.predicts);
+  d_in_ = std::accumulate(read_widths_.begin(), read_widths_.end(), std::int64_t{0});
+  d_out_ = std::accumulate(predicted_widths_.begin(), predicted_widths_.end(), std::int64_t{0});
+  autoencoder_ = std::equal(
+      shape.reads.begin(), shape.reads.end(), shape.predicts.begin(), shape.predicts.end(),
+      [](const StreamInfo& a, const StreamInfo& b) { return a.name == b.name; });
+  if (read_widths_ != predicted_widths_ && (o.tied || o.W_enc_init == "decoder")) {
+    throw Error(cat("the encoder cannot be the decoder's transpose between widths ",
+                    in_words(read_widths_), " and ", in_words(predicted_widths_)))
         .with_help("set W_enc_init = \"random\" and tied = false");
   }
   if (!autoencoder_ && o.standardise) {
     throw Error("standardise undoes what it took from a row, so that it needs to predict that row");
   }
-  if (d_in_ != d_out_ && dead_.resamples()) {
+  if (read_widths_.size() != 1 && o.standardise) {
+    throw Error(cat("standardise is for rows of one stream, not of ", read_widths_.size()));
+  }
+  if (read_widths_ != predicted_widths_ && dead_.resamples()) {
     throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ",
-                    d_in_, " and ", d_out_, " differ"));
+                    in_words(read_widths_), " and ", in_words(predicted_widths_), " differ"));
   }
   if (o.frozen != "none" && dead_.resamples()) {
     throw Error(
@@ -163,24 +180,36 @@ void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
   bind_own(parameters, buffers);
 }
 
+void DictionarySae::draw_decoder(const Random& random, at::Tensor W) const {
+  init::fill_unit_rows(random, dictionary_.decoder_norm, W);
+  if (dictionary_.unit_decoder || predicted_widths_.size() == 1) return;
+  for (at::Tensor part : apart(W, predicted_widths_)) {
+    part.div_(part.norm(2, at::IntArrayRef{1}, true)).mul_(dictionary_.decoder_norm);
+  }
+}
+
 at::Tensor DictionarySae::fresh_decoder(const Random& random) const {
   at::Tensor fresh = at::empty(W_dec_.sizes(), W_dec_.options());
-  init::fill_unit_rows(random, dictionary_.decoder_norm, fresh);
+  draw_decoder(random, fresh);
   return fresh;
 }
 
 void DictionarySae::initialise(const InitInput& init) {
   const DictionaryOptions& o = dictionary_;
-  const auto sampled = [&](std::size_t stream) {
+  const auto sampled = [&](int stream) {
+    // The streams read, then those predicted where they are others.
     const auto& streams = init.sample().streams;
-    return prepare(streams.at(std::min(stream, streams.size() - 1)));
+    const auto reads = streams.begin() + static_cast<std::ptrdiff_t>(read_widths_.size());
+    const bool predicted = stream == 1 && reads != streams.end();
+    return prepare(
+        side_by_side({predicted ? reads : streams.begin(), predicted ? streams.end() : reads}));
   };
   b_dec_.zero_();
   if (o.decoder_bias && o.b_dec_init != "zero") {
     // Before b_dec holds anything, prepare() only standardises.
     b_dec_.copy_(init::centre(o.b_dec_init, sampled(1).rows));
   }
-  init::fill_unit_rows(init.random.fork("W_dec"), o.decoder_norm, W_dec_);
+  draw_decoder(init.random.fork("W_dec"), W_dec_);
   if (o.W_dec_init == "zero") W_dec_.zero_();
   if (o.W_dec_init == "data") {
     const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
@@ -219,14 +248,14 @@ DictionarySae::Prepared DictionarySae::prepare(const at::Tensor& x) const {
 
 std::vector<Codes> DictionarySae::encode(const std::vector<at::Tensor>& inputs) const {
   const c10::AutoGradMode no_grad(false);
-  const Prepared prepared = prepare(inputs.at(0));
+  const Prepared prepared = prepare(side_by_side(inputs));
   return {codes_of(prepared.rows).with_row_normalisation(prepared.scale, prepared.shift)};
 }
 
 std::vector<at::Tensor> DictionarySae::decode(const std::vector<Codes>& codes) const {
   const c10::AutoGradMode no_grad(false);
   const Codes& f = codes.at(0);
-  return {f.restore_rows(ops::decode(f, W_dec_, b_dec_))};
+  return apart(f.restore_rows(ops::decode(f, W_dec_, b_dec_)), predicted_widths_);
 }
 
 Codes DictionarySae::step_codes(const at::Tensor& rows, const SaeInput&) { return codes_of(rows); }
@@ -240,12 +269,14 @@ void DictionarySae::own_after_step(const SaeInput&, const Codes&) {}
 
 Forward DictionarySae::forward(const SaeInput& input) {
   const c10::AutoGradMode no_grad(false);
-  step_ = prepare(input.inputs.at(0));
+  const at::Tensor x = side_by_side(input.inputs);
+  step_ = prepare(x);
   Forward out;
   out.codes = {step_codes(step_.rows, input).with_row_normalisation(step_.scale, step_.shift)};
-  const at::Tensor& target = input.targets.at(0);
+  const at::Tensor target =
+      same_tensors(input.inputs, input.targets) ? x : side_by_side(input.targets);
   const at::Tensor decoded = step_decode(out.codes[0]);
-  out.reconstructions = {out.codes[0].restore_rows(decoded)};
+  out.reconstructions = apart(out.codes[0].restore_rows(decoded), predicted_widths_);
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
   error_.reset();
   if (dead_.needs_error(input.rows_seen)) error_ = target_ - decoded;
@@ -298,7 +329,7 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
                              const Upstream& upstream, Gradients& gradients) {
   const c10::AutoGradMode no_grad(false);
   const Codes& codes = forward.codes.at(0);
-  at::Tensor g = upstream.reconstructions.at(0);
+  at::Tensor g = side_by_side(upstream.reconstructions, predicted_widths_);
   if (g.defined()) {
     if (step_.scale.defined()) g = g * step_.scale;
     if (dictionary_.skip) {
@@ -328,8 +359,8 @@ at::Tensor DictionarySae::take_resampled() { return std::exchange(resampled_, at
 
 void DictionarySae::reinitialise(const at::Tensor& latents, Random random) {
   const at::Tensor fresh = fresh_decoder(random);
-  const at::Tensor encoder = W_enc().size(1) == fresh.size(1)
-                                 ? fresh / dictionary_.decoder_norm
+  const at::Tensor encoder = dictionary_.W_enc_init == "decoder"
+                                 ? fresh
                                  : init::unit_rows(random.fork("W_enc"), W_enc_.size(0),
                                                    W_enc_.size(1), W_enc_.scalar_type());
   dead_.forget(latents);
@@ -387,6 +418,14 @@ DeadLatents::Weights DictionarySae::weights() const {
 }
 
 CanonicalSae DictionarySae::canonical() const {
+  if (read_widths_.size() != 1 || predicted_widths_.size() != 1) {
+    throw Error(cat("an SAE that reads ", read_widths_.size(), " streams and predicts ",
+                    predicted_widths_.size(),
+                    " has no canonical weights, which are those of one stream"))
+        .with_help(
+            "read its .safetensors in the run's saes/ folder: columns of the streams stand "
+            "side by side");
+  }
   if (dictionary_.standardise) {
     throw Error("an SAE that standardises its rows has no canonical weights")
         .with_help("train with standardise = false to export it");

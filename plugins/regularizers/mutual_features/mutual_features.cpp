@@ -69,6 +69,10 @@ void MutualFeatures::check(const std::vector<const TrainedSae*>& saes) const {
   }
   const std::vector<std::int64_t>& first = decoder_of(*saes.front()).shape;
   for (const TrainedSae* sae : saes) {
+    if (sae->spec.spaces != 1) {
+      throw Error(cat("mutual_features: SAE '", sae->name, "' has ", sae->spec.spaces,
+                      " code spaces; it ties dictionaries of one"));
+    }
     const std::vector<std::int64_t>& shape = decoder_of(*sae).shape;
     if (shape.at(1) != first.at(1)) {
       throw Error(cat("mutual_features: the decoders of '", saes.front()->name, "' ",

@@ -55,7 +55,7 @@ Accumulated::Accumulated(std::vector<const TrainedSae*> saes, std::int64_t row_s
     : saes_(std::move(saes)) {
   std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> streams;  // width, columns
   for (std::size_t i = 0; i < saes_.size(); ++i) {
-    codes_.emplace_back(saes_[i]->spec.latents);
+    codes_.emplace_back(saes_[i]->spec.spaces * saes_[i]->spec.latents);
     for (std::size_t t = 0; t < saes_[i]->predicts.size(); ++t) {
       const std::int64_t stream = saes_[i]->predicts[t], width = saes_[i]->shape.predicts[t].width;
       auto& [stream_width, columns] = streams[stream];

@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace saffron::inline sdk_v1 {
 
 // BatchTopK (Bussmann, Leask, Nanda 2024, "BatchTopK Sparse Autoencoders"): of the B F values ReLU(a) of a
@@ -28,15 +30,26 @@ class SAFFRON_EXPORT BatchTopKSelection {
 
   void declare(SaeSpec& spec) const;  // layout, and the buffer "threshold" (float64 [1])
   void bind(const Tensors& buffers);
+  // `scale` [F] > 0: values are compared, with each other and with theta, after multiplication by it.
+  // The codes are not multiplied.
   [[nodiscard]] Codes codes_of(const at::Tensor& rows, const at::Tensor& W_enc,
-                               const at::Tensor& b_enc) const;
+                               const at::Tensor& b_enc, const at::Tensor& scale = {}) const;
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
-                                 const at::Tensor& b_enc, const SaeInput& input);
+                                 const at::Tensor& b_enc, const SaeInput& input,
+                                 const at::Tensor& scale = {});
+  // Encoders that share one budget: the k B largest of all of them together.
+  struct Encoder {
+    at::Tensor rows, W_enc, b_enc, scale;
+  };
+  [[nodiscard]] std::vector<Codes> step_codes(const std::vector<Encoder>& encoders,
+                                              const SaeInput& input);
   void after_step();
   void canonical(CanonicalSae& out) const;
 
  private:
   [[nodiscard]] double threshold() const;  // 0 before the first step
+  [[nodiscard]] std::vector<Codes> candidates(const std::vector<Encoder>& encoders,
+                                              std::int64_t k) const;
 
   BatchTopKOptions options_;
   at::Tensor threshold_;  // -1 before the first step

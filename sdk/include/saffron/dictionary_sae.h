@@ -5,9 +5,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 // The linear halves that most architectures share, written once: parameters, initialisation,
 // constraints, biases, sparse gradients, dead latents, export. An architecture says how codes come
@@ -33,6 +35,10 @@
 // One stream in, one out; with another stream to predict the SAE is a transcoder (Dunefsky et al. 2024),
 // with `skip` a skip transcoder (Paulo et al. 2025). Codes are topk or csr, weight gradients factored:
 // nothing costs O(B d F) but the encoder's product.
+//
+// Several streams make it a crosscoder (Lindsey et al. 2024): rows of the streams read stand side by
+// side in x, in the order of the recipe, those of the streams predicted in xhat, and so do the columns
+// of W_enc, W_dec and b_dec. Norms of decoder rows are then those over all streams.
 
 namespace saffron::inline sdk_v1 {
 
@@ -113,6 +119,14 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   [[nodiscard]] bool subtracts_b_dec() const {
     return autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;
   }
+  // How many streams it reads or predicts, whichever are more.
+  [[nodiscard]] std::size_t streams() const {
+    return std::max(read_widths_.size(), predicted_widths_.size());
+  }
+  // Widths of the streams predicted, side by side in W_dec's columns.
+  [[nodiscard]] const std::vector<std::int64_t>& predicted_widths() const {
+    return predicted_widths_;
+  }
   [[nodiscard]] const at::Tensor& W_enc() const { return dictionary_.tied ? W_dec_ : W_enc_; }
   [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
   [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }
@@ -133,6 +147,7 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   };
   [[nodiscard]] Prepared prepare(const at::Tensor& x) const;
   [[nodiscard]] DeadLatents::Weights weights() const;
+  void draw_decoder(const Random& random, at::Tensor W) const;
   [[nodiscard]] at::Tensor fresh_decoder(const Random& random) const;
   void bias_backward(const at::Tensor& by_latent, Gradients& gradients) const;
   [[nodiscard]] bool softly_frozen() const { return dictionary_.frozen == "soft_decoder"; }
@@ -143,7 +158,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   DictionaryOptions dictionary_;
   DeadLatents dead_;
   bool autoencoder_ = true;
-  std::int64_t d_in_ = 0, d_out_ = 0;
+  std::vector<std::int64_t> read_widths_, predicted_widths_;  // of the streams
+  std::int64_t d_in_ = 0, d_out_ = 0;                         // their sums
   at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_, W_dec_start_;
   // From forward to after_step of one step.
   Prepared step_;

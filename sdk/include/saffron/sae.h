@@ -63,7 +63,8 @@ struct BufferSpec {
 };
 
 struct SaeSpec {
-  std::int64_t latents = 0;
+  std::int64_t latents = 0;  // of each code space
+  std::int64_t spaces = 1;   // code spaces: several for cross-layer kinds
   Codes::Layout layout = Codes::Layout::dense;
   std::optional<std::int64_t> max_active;  // an L0 bound that always holds, if there is one
   std::vector<ParameterSpec> parameters;

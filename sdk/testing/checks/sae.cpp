@@ -37,6 +37,7 @@ void check_codes(const Codes& codes, const SaeSpec& spec, std::int64_t rows) {
 
 void check_spec(const SaeSpec& spec) {
   if (spec.latents <= 0) fail(cat("declares ", spec.latents, " latents"));
+  if (spec.spaces <= 0) fail(cat("declares ", spec.spaces, " code spaces"));
   std::set<std::string> names;
   for (const ParameterSpec& p : spec.parameters) {
     if (!names.insert(p.name).second) fail(cat("declares '", p.name, "' twice"));
@@ -55,6 +56,9 @@ Verdict shapes(const Subject& subject) {
   check_spec(training.spec());
   const SaeInput input = training.batch(1, kRows);
   const auto check = [&](const std::vector<Codes>& codes, const std::vector<at::Tensor>& xhat) {
+    if (codes.size() != static_cast<std::size_t>(training.spec().spaces)) {
+      fail(cat("declares ", training.spec().spaces, " code spaces, and gives ", codes.size()));
+    }
     for (const Codes& of : codes) check_codes(of, training.spec(), kRows);
     if (xhat.size() != input.targets.size()) {
       fail(cat("predicts ", input.targets.size(), " targets, and gives ", xhat.size()));

@@ -28,6 +28,8 @@ WORLD = {"gamma": 0.9, "mu0": [0.75, 0.25],
          "rewards": {"good": [[[0, 1], [2, 3]], [[0, 0], [-1, 0.5]]],
                      "bad": [[[0, 0], [0, 0]], [[1, 1], [2, 1]]]}}
 
+STREAMS = {"in0": 12, "in1": 8, "out0": 10, "out1": 6}  # widths
+
 
 def main():
     """Takes the program from the command line and runs the tests of the calling file."""
@@ -54,6 +56,7 @@ def flip_bit(path, place):
 
 class BadDay(unittest.TestCase):
     program = ""
+    recipe = "bad_days.toml"
     base = inputs = straight = None
 
     @staticmethod
@@ -63,8 +66,11 @@ class BadDay(unittest.TestCase):
         unittest.addModuleCleanup(shutil.rmtree, BadDay.base, ignore_errors=True)
         BadDay.inputs = BadDay.base / "inputs"
         BadDay.inputs.mkdir()
-        shutil.copy(HERE / "bad_days.toml", BadDay.inputs / "recipe.toml")
+        shutil.copy(HERE / BadDay.recipe, BadDay.inputs / "recipe.toml")
         write_rows(BadDay.inputs / "rows.npy")
+        (BadDay.inputs / "streams").mkdir()
+        for seed, (name, width) in enumerate(STREAMS.items()):
+            write_rows(BadDay.inputs / "streams" / f"{name}.npy", seed + 2, width=width)
         (BadDay.inputs / "world.json").write_text(json.dumps(WORLD))
         BadDay.straight = BadDay.base / "straight"
         shutil.copytree(BadDay.inputs, BadDay.straight)

@@ -1,0 +1,77 @@
+#include <saffron/jump_threshold.h>
+#include <saffron/ops.h>
+
+#include <ATen/TensorOperators.h>
+
+#include <cmath>
+#include <utility>
+
+namespace saffron::inline sdk_v1 {
+
+Schema<JumpOptions> JumpOptions::schema() {
+  using O = JumpOptions;
+  return Schema<O>{}
+      .param("threshold_init", &O::threshold_init, "theta at the start", positive())
+      .param("bandwidth", &O::bandwidth, "eps, the width of the kernel of pseudo-gradients",
+             positive())
+      .param("log_threshold", &O::log_threshold, "train log theta instead of theta");
+}
+
+JumpThreshold::JumpThreshold(const JumpOptions& options, std::string suffix)
+    : options_(options), name_((options.log_threshold ? "log_threshold" : "threshold") + suffix) {}
+
+void JumpThreshold::declare(SaeSpec& spec) const {
+  spec.layout = Codes::Layout::csr;
+  spec.parameters.push_back(
+      {.name = name_,
+       .shape = {spec.latents},
+       .role = Role::threshold,
+       .constraint = options_.log_threshold ? Constraint::none : Constraint::non_negative,
+       .per_latent = true});
+}
+
+void JumpThreshold::bind(const Tensors& parameters) { threshold_ = parameters[name_]; }
+
+void JumpThreshold::initialise(const at::Tensor& latents) {
+  const double start =
+      options_.log_threshold ? std::log(options_.threshold_init) : options_.threshold_init;
+  if (latents.defined()) {
+    threshold_.index_fill_(0, latents, start);
+  } else {
+    threshold_.fill_(start);
+  }
+}
+
+at::Tensor JumpThreshold::theta() const {
+  return options_.log_threshold ? threshold_.exp() : threshold_;
+}
+
+Codes JumpThreshold::codes_of(const at::Tensor& rows, const at::Tensor& W_enc,
+                              const at::Tensor& b_enc) const {
+  return ops::encode_above(rows, W_enc, b_enc, theta());
+}
+
+Codes JumpThreshold::step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
+                                const at::Tensor& b_enc) {
+  const at::Tensor all = theta();
+  const Codes reached = ops::encode_above(rows, W_enc, b_enc, all - options_.bandwidth / 2);
+  a_ = reached.values();
+  theta_ = reached.by_entry(all);
+  on_ = a_.gt(theta_);
+  near_ = (a_ - theta_).abs().lt(options_.bandwidth / 2);
+  return reached.with_values(a_ * on_);
+}
+
+at::Tensor JumpThreshold::backward(const Codes& codes, const at::Tensor& df, double on_steps,
+                                   const at::Tensor& on_theta, Gradients& gradients) const {
+  at::Tensor by_entry = near_ * (-on_steps / options_.bandwidth);
+  if (df.defined()) by_entry = by_entry - df * theta_ * near_ / options_.bandwidth;
+  at::Tensor total = ops::sum_by_latent(codes.with_values(by_entry.to(a_.scalar_type())));
+  if (on_theta.defined()) total = total + on_theta;
+  if (options_.log_threshold) total = total * theta();
+  Gradient& gradient = gradients[name_];
+  gradient.dense = gradient.dense.defined() ? gradient.dense + total : total;
+  return df.defined() ? df * on_ : at::Tensor();
+}
+
+}  // namespace saffron::inline sdk_v1
