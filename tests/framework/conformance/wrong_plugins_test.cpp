@@ -35,7 +35,9 @@ bool wrong(const TestedCheck& check) {
   return check.verdict.outcome != Outcome::passed && check.verdict.outcome != Outcome::skipped;
 }
 
+// Of several that one check finds the name goes on after "__".
 std::string id_of(std::string name) {
+  name.resize(std::min(name.size(), name.find("__")));
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
 }
@@ -204,6 +206,19 @@ TEST(RightComponents, ThatRefuseTheToyWorld) {
   EXPECT_GT(told, 10U);
   EXPECT_EQ(test.count(Outcome::warning), 1U);
   EXPECT_EQ(test.count(Outcome::failed), 1U);
+}
+
+TEST(RightComponents, ThatRefuseTheToyRows) {
+  const PluginTest test = tested(tests_folder() / "wrong" / "libwrong_choosy_sae.so");
+  EXPECT_TRUE(test.passed());
+  for (const TestedCheck& check : test.checks) {
+    if (check.verdict.outcome != Outcome::warning) continue;
+    EXPECT_EQ(check.id, "shapes");
+    EXPECT_THAT(check.verdict.message, HasSubstr("nothing could be checked"));
+    EXPECT_THAT(check.verdict.message, HasSubstr("rows are 768 wide, not 12"));
+    EXPECT_THAT(check.verdict.message, HasSubstr("[options.\"sae/choosy\"]"));
+  }
+  EXPECT_EQ(test.count(Outcome::warning), 1U);
 }
 
 // Crash, abort, hang, exit and foreign exceptions: the report comes all the same.
