@@ -11,6 +11,7 @@
 #include <saffron/io.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -33,11 +34,32 @@ constexpr std::string_view kKeywords =
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// U+00C0 to U+00FF as they are written without their accents.
+constexpr std::array<std::string_view, 64> kLatin = {
+    "A", "A", "A", "A", "Ae", "A", "Ae", "C", "E", "E", "E", "E", "I",  "I", "I", "I",
+    "D", "N", "O", "O", "O",  "O", "Oe", "",  "O", "U", "U", "U", "Ue", "Y", "",  "ss",
+    "a", "a", "a", "a", "ae", "a", "ae", "c", "e", "e", "e", "e", "i",  "i", "i", "i",
+    "d", "n", "o", "o", "o",  "o", "oe", "",  "o", "u", "u", "u", "ue", "y", "",  "y"};
+
+// UTF-8 with those letters written so.
+std::string without_accents(std::string_view name) {
+  std::string out;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool latin = name[i] == '\xC3' && i + 1 < name.size();
+    if (latin) {
+      out += kLatin[static_cast<unsigned char>(name[++i]) % kLatin.size()];
+    } else {
+      out += name[i];
+    }
+  }
+  return out;
+}
+
 // What `name` could be instead: "Top-K" gives "top_k", "fooBar" gives "foo_bar". "" for nothing.
 std::string as_name(std::string_view name) {
   std::string out;
   char before = '_';
-  for (const char c : name) {
+  for (const char c : without_accents(name)) {
     const bool upper = c >= 'A' && c <= 'Z';
     const bool letter = upper || is_lower(c);
     const bool starts_word = (upper && is_lower(before)) || !(letter || is_digit(c));
@@ -52,41 +74,44 @@ std::string as_name(std::string_view name) {
 
 constexpr std::size_t kLongestName = 64;
 
-void check_name(const std::string& name) {
+// A class of capitals and digits may be a macro of the headers that sources include: EOF, NAN.
+bool may_be_macro(const std::string& name) {
+  return name.size() > 1 && std::none_of(name.begin(), name.end(), is_lower);
+}
+
+// Why the name cannot be a plugin's; "" when it can.
+std::string objection_to(const std::string& name) {
   const bool fits = !name.empty() && is_lower(name[0]) &&
                     std::all_of(name.begin(), name.end(),
                                 [](char c) { return is_lower(c) || is_digit(c) || c == '_'; });
   if (!fits) {
-    const std::string other = as_name(name);
-    throw Error(cat("'", name,
-                    "' cannot be a plugin's name: it becomes a component, a file and a "
-                    "C++ class, and so has lower-case letters, digits and _, a letter first"))
-        .with_help(other.empty() ? "for example: hoyer" : cat("for example: ", other));
+    return "it becomes a component, a file and a C++ class, and so has lower-case letters, digits "
+           "and _, a letter first";
   }
   if (name.size() > kLongestName) {
-    throw Error(cat("a plugin's name has at most ", kLongestName, " characters, and this one ",
-                    name.size()));
+    return cat("it has ", name.size(), ", and names have at most ", kLongestName, " characters");
   }
-  if (kKeywords.find(cat(' ', name, ' ')) != kKeywords.npos) {
-    throw Error(cat("'", name, "' cannot be a plugin's name: it is a word of C++ itself"))
-        .with_help(cat("for example: my_", name));
+  if (kKeywords.find(cat(' ', name, ' ')) != kKeywords.npos) return "it is a word of C++ itself";
+  // Every component has a struct Options, and the class would have that name too; the other is a
+  // macro of LibTorch's.
+  const std::string word = class_name(name);
+  if (word == "Options" || word == "MaxTypeIndex") {
+    return cat("its class would be named ", word, ", as something else in its source is");
   }
-  // Every component has a struct of this name, and the class would have it too.
-  if (class_name(name) == "Options") {
-    throw Error(cat("'", name,
-                    "' cannot be a plugin's name: its class would be named as the struct "
-                    "Options inside it"))
-        .with_help("for example: my_options");
-  }
+  if (may_be_macro(word)) return cat("its class would be named ", word, ", as macros are");
+  return {};
 }
 
-void check_id(const std::string& id) {
-  const bool fits = !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
-    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+void check_name(const std::string& name) {
+  const std::string objection = objection_to(name);
+  if (objection.empty()) return;
+  const std::string near = as_name(name).substr(0, kLongestName);
+  const std::vector<std::string> others = {near, near.empty() ? near : "my_" + near, "hoyer"};
+  const auto other = std::find_if(others.begin(), others.end(), [](const std::string& word) {
+    return objection_to(word).empty();
   });
-  if (fits) return;
-  throw Error(cat("'", id, "' cannot be a plugin's id: it has letters, digits, '.', '_' and '-'"))
-      .with_help("a name that you own, backwards: --id org.example.hoyer");
+  throw Error(cat("'", name, "' cannot be a plugin's name: ", objection))
+      .with_help(cat("for example: ", *other));
 }
 
 void check_kind(const std::string& kind) {
@@ -165,7 +190,7 @@ void check_class(const NewPlugin& wanted, const std::string& file, const std::st
   if (!file.ends_with(".cpp") || !has_identifier(text, word)) return;
   throw Error(cat("the name '", wanted.name, "' makes the class ", word, ", and the source of ",
                   with_article(wanted.kind), " uses ", word, " for something else"))
-      .with_help("choose another name");
+      .with_help(cat("choose another name, for example: my_", wanted.name));
 }
 
 std::map<std::string, std::string> contents(const NewPlugin& wanted, const Words& words) {
@@ -202,6 +227,15 @@ std::string class_name(const std::string& name) {
   return out;
 }
 
+void check_plugin_id(const std::string& id) {
+  const bool fits = !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
+    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+  });
+  if (fits) return;
+  throw Error(cat("'", id, "' cannot be a plugin's id: it has letters, digits, '.', '_' and '-'"))
+      .with_help("a name that you own, backwards: --id org.example.hoyer");
+}
+
 std::string shell_word(const std::string& text) {
   const auto plain = [](char c) {
     return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') ||
@@ -218,7 +252,7 @@ MadePlugin make_plugin(const NewPlugin& asked, const Catalog& catalog) try {
   check_name(wanted.name);
   check_kind(wanted.kind);
   if (wanted.id.empty()) wanted.id = "org.example." + wanted.name;
-  check_id(wanted.id);
+  check_plugin_id(wanted.id);
   if (wanted.directory.empty()) wanted.directory = wanted.name;
   FolderWriter writer(
       wanted.directory);  // refuses a folder that is in the way before anything else

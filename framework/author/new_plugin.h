@@ -37,6 +37,9 @@ struct MadePlugin {
 // (io) for a folder that is in the way or cannot be written, and when the templates are not there.
 [[nodiscard]] MadePlugin make_plugin(const NewPlugin& wanted, const Catalog& catalog);
 
+// Throws Error (invalid) for what cannot be a plugin's id.
+void check_plugin_id(const std::string& id);
+
 // "two_words" as a class is called: "TwoWords".
 [[nodiscard]] std::string class_name(const std::string& name);
 

@@ -51,10 +51,16 @@ void add_new_plugin(CLI::App& app) {
   const std::vector<std::string> kinds = host::kind_names();
   command->add_option("--kind", wanted->kind, "what it is: " + host::listed(kinds, kinds.size()))
       ->required();
-  command->add_option("--id", wanted->id,
-                      "the plugin's id, a name that you own, backwards (default org.example.NAME)");
-  command->add_option("--directory", *directory, "the folder to make (default ./NAME)");
-  command->callback([wanted, directory] {
+  auto* id = command->add_option(
+      "--id", wanted->id,
+      "the plugin's id, a name that you own, backwards (default org.example.NAME)");
+  auto* folder =
+      command->add_option("--directory", *directory, "the folder to make (default ./NAME)");
+  command->callback([wanted, directory, id, folder] {
+    if (id->count() > 0) host::check_plugin_id(wanted->id);  // "" is no id, and not the default
+    if (folder->count() > 0 && directory->empty()) {
+      throw Error("'' cannot be a folder's name").with_help("--directory DIR");
+    }
     wanted->directory = *directory;
     make_plugin(*wanted);
   });

@@ -83,18 +83,33 @@ std::vector<std::string> kinds_with(const Catalog& catalog, const std::string& n
   return out;
 }
 
+// "saffron inspect sae topk", one a kind.
+std::string ways_to_inspect(const std::vector<std::string>& kinds, const std::string& name) {
+  std::string out;
+  for (const std::string& kind : kinds) {
+    out += cat(out.empty() ? "" : " or ", "saffron inspect ", kind, ' ', name);
+  }
+  return out;
+}
+
+// A word that is neither a kind nor a component's name.
+Error unknown_word(const Catalog& catalog, const std::string& word) {
+  Error error(cat("'", word, "' is no kind and no component", host::nearest_kind(word)));
+  std::vector<std::string> names;
+  for (const Catalog::Entry& entry : catalog.list()) names.push_back(entry.component->name);
+  const std::string near = nearest(word, names.data(), names.size());
+  if (near.empty()) return error.with_help("saffron inspect lists every kind and component");
+  return error.with_help(cat("did you mean: ", ways_to_inspect(kinds_with(catalog, near), near)));
+}
+
 // `saffron inspect topk`: a component's name in the place of a kind.
 void show_by_name(const PluginRequest& request) {
   const Catalog catalog = catalog_of(request);
   const std::vector<std::string> kinds = kinds_with(catalog, request.kind);
   if (kinds.size() == 1) return show_component(request, catalog, kinds[0], request.kind);
-  std::string ways;
-  for (const std::string& kind : kinds) {
-    ways += cat(ways.empty() ? "" : " or ", "saffron inspect ", kind, ' ', request.kind);
-  }
-  Error error(cat("'", request.kind, "' is no kind of component",
-                  kinds.empty() ? host::nearest_kind(request.kind) : ""));
-  throw ways.empty() ? error : error.with_help(ways);
+  if (kinds.empty()) throw unknown_word(catalog, request.kind);
+  throw Error(cat("components of ", kinds.size(), " kinds have the name '", request.kind, "'"))
+      .with_help(ways_to_inspect(kinds, request.kind));
 }
 
 void inspect(const PluginRequest& request) {

@@ -25,17 +25,25 @@ struct TestOptions {
   std::string file, config;
   int strictness = 0;
   std::int64_t seed = 0;
-  double timeout = 60;
-  bool list = false, json = false, only_failed = false;
+  double timeout = 60, memory = 0;  // GiB; 0 = not said
+  bool has_config = false, has_timeout = false, list = false, json = false, only_failed = false;
 };
 
 // Where paths in options are relative to: the folder of test-plugin.toml.
 void read_settings(TestOptions& options) {
-  if (!options.config.empty()) {
+  if (options.has_config) {
+    if (options.config.empty()) {
+      throw Error(ErrorKind::recipe, "error: --config \"\" names no file");
+    }
     const std::filesystem::path config = std::filesystem::absolute(options.config);
     options.request.settings = host::read_test_settings(config);
     std::filesystem::current_path(config.parent_path());
   }
+  constexpr double kGiB = 1u << 30;
+  const double memory = options.memory > 0 ? options.memory : options.request.settings.memory;
+  options.request.limits.memory = static_cast<std::uint64_t>(memory * kGiB);
+  options.request.limits.timeout =
+      std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout * 1000));
   if (options.strictness > 0) options.request.settings.strictness = options.strictness;
   if (options.seed > 0) options.request.settings.seed = static_cast<std::uint64_t>(options.seed);
 }
@@ -50,7 +58,9 @@ std::string again(const TestOptions& options, const host::PluginTest& result) {
   std::string out =
       cat("saffron test-plugin ", host::shell_word(options.file), " --reproduce ", result.seed);
   if (options.strictness > 0) out += cat(" --strictness ", options.strictness);
-  if (!options.config.empty()) out += cat(" --config ", host::shell_word(options.config));
+  if (options.memory > 0) out += cat(" --memory ", options.memory);
+  if (options.has_timeout) out += cat(" --timeout ", options.timeout);
+  if (options.has_config) out += cat(" --config ", host::shell_word(options.config));
   for (const std::string& id : options.request.only) out += cat(" --only ", host::shell_word(id));
   for (const std::string& component : options.request.components) {
     out += cat(" --component ", host::shell_word(component));
@@ -58,14 +68,18 @@ std::string again(const TestOptions& options, const host::PluginTest& result) {
   return out;
 }
 
-int test(TestOptions& options) {
-  if (options.list) {
+int print_list(const TestOptions& options) {
+  if (options.file.empty()) {
     std::cout << host::list_of_checks();
-    return 0;
+  } else {
+    const host::PluginFile file = host::read_plugin_file(options.file);
+    std::cout << host::list_of_checks(&file);
   }
+  return 0;
+}
+
+int test(TestOptions& options) {
   options.request.file = std::filesystem::absolute(options.file);
-  options.request.timeout =
-      std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout * 1000));
   read_settings(options);
   host::catch_interrupts();  // the children's temporary folder goes with an orderly end
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
@@ -75,6 +89,7 @@ int test(TestOptions& options) {
   std::cout << (options.json
                     ? to_json(host::to_value(result, options.only_failed), JsonStyle::pretty) + "\n"
                     : host::text_of(result, options.only_failed));
+  if (result.stopped) throw Error(ErrorKind::cancelled, "stopped on request");
   if (result.passed()) return 0;
   if (!options.json) {
     std::cout << "again, with the same draws:  " << again(options, result)
@@ -90,9 +105,10 @@ void add_test_commands(CLI::App& app, int& code) {
   auto options = std::make_shared<TestOptions>();
   auto* command = app.add_subcommand(
       "test-plugin", "Hold a plugin to its contract: every check, each in a process of its own");
-  command->add_option("file", options->file, "the plugin's shared library");
-  command->add_option("--config", options->config,
-                      "test-plugin.toml: options to create components with, checks switched off");
+  auto* file = command->add_option("file", options->file, "the plugin's shared library");
+  auto* config = command->add_option(
+      "--config", options->config,
+      "test-plugin.toml: options to create components with, checks switched off");
   command->add_option("--only", options->request.only, "only these checks, by id; may be repeated")
       ->expected(1)
       ->take_all();
@@ -107,16 +123,30 @@ void add_test_commands(CLI::App& app, int& code) {
       ->check(CLI::Range(1, 10));
   command->add_option("--reproduce", options->seed, "the seed of an earlier test")
       ->check(CLI::Range(1.0, 9e15));
-  command->add_option("--timeout", options->timeout, "seconds that one check may take (default 60)")
-      ->check(CLI::Range(0.05, 86400.0));
+  auto* timeout = command
+                      ->add_option("--timeout", options->timeout,
+                                   "seconds that one check may take (default 60)")
+                      ->check(CLI::Range(0.05, 86400.0));
+  command
+      ->add_option("--memory", options->memory,
+                   "GiB that one check may take (default 4, or half of the machine's)")
+      ->check(CLI::Range(0.125, 1e6));
   command->add_flag("--only-failed", options->only_failed, "leave out what passed or was skipped");
   command->add_flag("--json", options->json, "as JSON");
   command->add_flag("--in-process", options->request.in_process,
                     "run in this process, for a debugger; a crash ends it");
-  command->add_flag("--list", options->list, "list every check and what it means");
-  command->callback([options, &code] {
+  auto* list =
+      command->add_flag("--list", options->list,
+                        "list every check and what it means; with a file, those that it must pass");
+  for (CLI::Option* other : command->get_options()) {
+    const bool goes_with = other == file || other == list || other == command->get_help_ptr();
+    if (!goes_with) list->excludes(other);
+  }
+  command->callback([options, config, timeout, &code] {
     if (options->file.empty() && !options->list) throw CLI::RequiredError("file");
-    code = test(*options);
+    options->has_config = config->count() > 0;
+    options->has_timeout = timeout->count() > 0;
+    code = options->list ? print_list(*options) : test(*options);
   });
 }
 

@@ -1,5 +1,6 @@
 #include "framework/conformance/child.h"
 
+#include "framework/graph/host_context.h"
 #include "framework/loader/sandbox.h"
 
 #include <saffron/error.h>
@@ -11,9 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <system_error>
 
 namespace saffron::host {
 namespace {
@@ -61,12 +65,28 @@ Value to_value(const Ran& ran) {
   return out;
 }
 
+// The end of what it printed, from the beginning of a line where there is one.
 std::string last_lines(const std::string& output) {
-  const std::size_t from = output.size() > kShownOutput ? output.size() - kShownOutput : 0;
-  std::string text = output.substr(from);
+  std::string text = output;
   while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.size() > kShownOutput) {
+    text.erase(0, text.size() - kShownOutput);
+    const std::size_t line = text.find('\n');
+    if (line != std::string::npos) text.erase(0, line);
+  }
+  text.erase(0, text.find_first_not_of('\n'));
   return text.empty() ? "" : cat(": ", text);
 }
+
+const char* way_out(const ChildResult& child) {
+  switch (child.outcome) {
+    case ChildResult::Outcome::timed_out: return " (--timeout SECONDS allows more)";
+    case ChildResult::Outcome::too_large: return " (--memory GIB allows more)";
+    default: return "";
+  }
+}
+
+Error stopped_on_request() { return Error(ErrorKind::cancelled, "stopped on request"); }
 
 // What a child sent; a plugin may have written to its channel.
 void read_answer(const std::string& answer, Ran& out) {
@@ -80,6 +100,22 @@ void read_answer(const std::string& answer, Ran& out) {
   } catch (const Error&) {
     out.verdict = {Outcome::crashed, "its process gave an answer that cannot be read"};
   }
+}
+
+Ran judged(const ChildResult& child) {
+  Ran out;
+  out.seconds = child.seconds;
+  const bool ended = child.outcome == ChildResult::Outcome::passed ||
+                     child.outcome == ChildResult::Outcome::failed;
+  if (child.outcome == ChildResult::Outcome::passed && !child.result.empty()) {
+    read_answer(child.result, out);
+  } else if (ended) {
+    out.verdict = {Outcome::crashed, cat("ended the process itself, with code ", child.exit_code,
+                                         ": a plugin must not call exit")};
+  } else {
+    out.verdict = {Outcome::crashed, cat(child.what(), way_out(child), last_lines(child.output))};
+  }
+  return out;
 }
 
 }  // namespace
@@ -98,9 +134,25 @@ Ran run_here(const Work& work) {
   return out;
 }
 
-Ran run_in_fork(const Work& work, std::chrono::milliseconds timeout) {
+std::uint64_t usual_memory() {
+  constexpr std::uint64_t kMost = std::uint64_t{4} << 30;
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
+  const auto page = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PAGESIZE)));
+  const std::uint64_t half = pages * page / 2;
+  return half == 0 ? kMost : std::min(kMost, half);
+}
+
+Children::Children(const ChildLimits& limits) : limits_(limits) {
+  if (limits_.memory == 0) limits_.memory = usual_memory();
+}
+
+Ran Children::run(const Work& work) const {
+  if (interrupted()) throw stopped_on_request();
   ChildOptions options;
-  options.timeout = timeout;
+  options.timeout = limits_.timeout;
+  options.memory_limit = limits_.memory;
+  options.stop = interrupted;
+  options.orphans = &orphans_;
   const ChildResult child = run_forked(
       [&] {
         // What checks compute is small; more threads would wait for each other on a busy machine.
@@ -108,29 +160,21 @@ Ran run_in_fork(const Work& work, std::chrono::milliseconds timeout) {
         if (!send_result(to_json(to_value(run_here(work))))) ::_exit(1);
       },
       options);
-  Ran out;
-  out.seconds = child.seconds;
-  if (child.outcome == ChildResult::Outcome::passed && !child.result.empty()) {
-    read_answer(child.result, out);
-    return out;
-  }
-  const bool ended = child.outcome == ChildResult::Outcome::passed ||
-                     child.outcome == ChildResult::Outcome::failed;
-  out.verdict = {Outcome::crashed, ended ? cat("ended the process itself, with code ",
-                                               child.exit_code, ": a plugin must not call exit")
-                                         : cat(child.what(), last_lines(child.output))};
-  return out;
+  if (child.outcome == ChildResult::Outcome::stopped) throw stopped_on_request();
+  return judged(child);
 }
 
 Scratch::Scratch() {
-  std::string name =
-      (std::filesystem::temp_directory_path() / "saffron-test-plugin-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) {
-    throw Error(ErrorKind::io, cat("cannot make a temporary folder such as ", name));
-  }
-  folder_ = name;
   const char* before = std::getenv("TMPDIR");
   if (before != nullptr) before_ = before;
+  const std::filesystem::path place = before == nullptr ? "/tmp" : before;
+  std::string name = (place / "saffron-test-plugin-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    throw Error(ErrorKind::io, cat("cannot make a temporary folder in '", place.string(),
+                                   "': ", std::generic_category().message(errno)))
+        .with_help("the environment variable TMPDIR may name another place");
+  }
+  folder_ = name;
   ::setenv("TMPDIR", name.c_str(), 1);
 }
 

@@ -1,14 +1,17 @@
 #pragma once
 
+#include "framework/loader/process.h"
+
 #include <saffron/testing/checks.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
 
-// One check in a child process.
+// Checks in child processes.
 
 namespace saffron::host {
 
@@ -22,8 +25,6 @@ using Work = std::function<testing::Verdict()>;
 
 // In this process, for a debugger.
 [[nodiscard]] Ran run_here(const Work& work);
-// In a fork: whatever becomes of it is a verdict.
-[[nodiscard]] Ran run_in_fork(const Work& work, std::chrono::milliseconds timeout);
 
 // The children's temporary folder: what a crash or a time-out leaves there goes with it.
 class Scratch {
@@ -36,6 +37,30 @@ class Scratch {
  private:
   std::filesystem::path folder_;
   std::optional<std::string> before_;
+};
+
+// What one child may take.
+struct ChildLimits {
+  std::chrono::milliseconds timeout{60'000};
+  std::uint64_t memory = 0;  // bytes; 0 = usual_memory()
+};
+
+// 4 GiB, or half of what the machine has where that is less.
+[[nodiscard]] std::uint64_t usual_memory();
+
+// Runs one child after the other. Nothing of any of them is left when it has run: no process, even
+// of another session, and in the end no temporary file.
+class Children {
+ public:
+  explicit Children(const ChildLimits& limits);
+  // In a fork: whatever becomes of it is a verdict. Throws Error (cancelled) as soon as somebody
+  // interrupts this program.
+  [[nodiscard]] Ran run(const Work& work) const;
+
+ private:
+  ChildLimits limits_;
+  Scratch scratch_;
+  Orphans orphans_;  // they may write there: ended first
 };
 
 }  // namespace saffron::host

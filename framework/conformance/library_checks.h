@@ -23,4 +23,10 @@ inline constexpr const char* kLibrary = "library";
 // The check that no other run of the plugin printed to standard output; the runner decides it.
 inline constexpr const char* kSilentStdout = "silent-stdout";
 
+// The check of a component that anything of its kind could be asked of it; the runner decides this
+// one too.
+inline constexpr const char* kKindTried = "kind-tried";
+inline constexpr const char* kKindTriedSentence = "something that its kind promises could be tried";
+inline constexpr int kKindTriedStrictness = 5;
+
 }  // namespace saffron::host

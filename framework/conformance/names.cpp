@@ -1,9 +1,9 @@
 #include "framework/conformance/names.h"
 
-#include "framework/conformance/child.h"
 #include "framework/conformance/library_checks.h"
 #include "framework/loader/abi_rows.h"
 #include "framework/loader/load.h"
+#include "framework/recipe/problems.h"
 
 #include <saffron/error.h>
 
@@ -23,14 +23,6 @@ bool has(const Words& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-void append(std::string& text, const std::string& line) {
-  text += (text.empty() ? "" : "\n") + line;
-}
-
-std::string line_of(const Origin& origin, const std::string& message, const std::string& help) {
-  return Error(message).at(origin).with_help(help).what();
-}
-
 Words ids_of_the_library() {
   Words out = {kSilentStdout};
   for (const LibraryCheck& check : library_checks()) out.emplace_back(check.id);
@@ -38,20 +30,47 @@ Words ids_of_the_library() {
 }
 
 Words ids_of(std::string_view kind) {
-  Words out;
+  Words out = {kKindTried};
   for (const testing::Check* check : testing::checks_for(kind)) out.emplace_back(check->id);
   return out;
 }
 
 Words all_ids() {
   Words out = ids_of_the_library();
+  out.emplace_back(kKindTried);
   for (const testing::Check& check : testing::checks()) out.emplace_back(check.id);
+  return out;
+}
+
+// What a child has found, for its parent; as many as fit into an answer.
+constexpr std::size_t kLongestAnswer = 6000;
+
+Value to_value(const Problem& problem) {
+  Value out = Value::table();
+  out.set("source", Value(problem.origin.source));
+  out.set("line", Value(problem.origin.line));
+  out.set("column", Value(problem.origin.column));
+  out.set("path", Value(problem.path));
+  out.set("message", Value(problem.message));
+  out.set("help", Value(problem.help));
+  return out;
+}
+
+Problem problem_of(const Value& value) {
+  Problem out;
+  out.origin.source = value.at("source").as_string();
+  out.origin.line = value.at("line").as_int();
+  out.origin.column = value.at("column").as_int();
+  out.path = value.at("path").as_string();
+  out.message = value.at("message").as_string();
+  out.help = value.at("help").as_string();
   return out;
 }
 
 class Names {
  public:
-  Names(const TestRequest& request, const PluginFile& file) : request_(request), file_(file) {
+  Names(const TestRequest& request, const PluginFile& file, const Children& children)
+      : request_(request), file_(file), children_(children) {
     for (const PluginFile::Component& component : file.components) {
       components_.push_back(name_of(component));
     }
@@ -59,15 +78,15 @@ class Names {
     subjects_.emplace_back(kLibrary);
   }
 
-  std::string problems() {
+  Problems problems() {
     const TestSettings& settings = request_.settings;
     const Words ids = all_ids();
-    for (const std::string& id : request_.only) need(id, ids, "check", {});
-    for (const std::string& name : request_.components) need(name, components_, "component", {});
+    for (const std::string& id : request_.only) need_check(id, ids, {});
+    for (const std::string& name : request_.components) need_component(name, components_, {});
     for (std::size_t i = 0; i < settings.options.size(); ++i) {
-      need(settings.options[i].component, components_, "component", at(settings.options_at, i));
+      need_component(settings.options[i].component, components_, at(settings.options_at, i));
     }
-    if (!settings.options.empty()) append_undecodable();
+    if (!settings.options.empty()) add_undecodable();
     for (std::size_t i = 0; i < settings.off.size(); ++i) {
       off(settings.off[i].what, ids, at(settings.off_at, i));
     }
@@ -80,15 +99,24 @@ class Names {
     return i < origins.size() ? origins[i] : Origin();
   }
 
-  bool need(const std::string& word, const Words& words, const std::string& what,
-            const Origin& origin, const std::string& of = {}) {
-    if (has(words, word)) return true;
-    std::string near = nearest(word, words.data(), words.size());
-    for (const std::string& whole : words) {  // "l1" for "regularizer/l1"
-      if (whole.ends_with('/' + word)) near = whole;
+  void need_check(const std::string& id, const Words& ids, const Origin& origin,
+                  const std::string& of = {}) {
+    if (has(ids, id)) return;
+    const std::string near = did_you_mean(id, ids);
+    problems_.error(origin, "", cat("there is no check '", id, '\'', of),
+                    cat(near, near.empty() ? "" : " ", "saffron test-plugin --list FILE has ",
+                        near.empty() ? "them" : "them all"));
+  }
+
+  bool need_component(const std::string& name, const Words& names, const Origin& origin) {
+    if (has(names, name)) return true;
+    std::string near = nearest(name, names.data(), names.size());
+    for (const std::string& whole : names) {  // "l1" for "regularizer/l1"
+      if (whole.ends_with('/' + name)) near = whole;
     }
-    append(problems_, line_of(origin, cat("there is no ", what, " '", word, '\'', of),
-                              near.empty() ? "" : cat("did you mean '", near, "'?")));
+    problems_.error(origin, "", cat("there is no component '", name, '\''),
+                    near.empty() ? cat("the plugin has ", listed(components_))
+                                 : cat("did you mean '", near, "'?"));
     return false;
   }
 
@@ -97,26 +125,30 @@ class Names {
     const std::size_t space = what.find(' ');
     const std::string id = what.substr(space == std::string::npos ? 0 : space + 1);
     if (space == std::string::npos) {
-      need(id, ids, "check", origin);
+      need_check(id, ids, origin);
     } else if (const std::string of = what.substr(0, space);
-               need(of, subjects_, "component", origin)) {
-      need(id, of == kLibrary ? ids_of_the_library() : ids_of(of.substr(0, of.find('/'))), "check",
-           origin, cat(" of ", of == kLibrary ? "the " : "", of));
+               need_component(of, subjects_, origin)) {
+      need_check(id, of == kLibrary ? ids_of_the_library() : ids_of(of.substr(0, of.find('/'))),
+                 origin, cat(" of ", of == kLibrary ? "the " : "", of));
     }
   }
 
   // What the plugin's own schemas say of [options]. That a parameter is missing skips its checks,
   // and a plugin that cannot be asked fails others.
-  void append_undecodable() {
-    const Ran ran = run_in_fork([&] { return testing::Verdict{Outcome::passed, undecodable()}; },
-                                request_.timeout);
-    if (ran.verdict.outcome == Outcome::passed && !ran.verdict.message.empty()) {
-      append(problems_, ran.verdict.message);
+  void add_undecodable() {
+    const Ran ran = children_.run([&] {
+      return testing::Verdict{Outcome::passed, to_json(undecodable(), JsonStyle::compact)};
+    });
+    if (ran.verdict.outcome != Outcome::passed) return;
+    const Value found = from_json(ran.verdict.message, "child");
+    for (const Value& problem : found.as_list()) {
+      problems_.add(problem_of(problem));
     }
   }
 
-  [[nodiscard]] std::string undecodable() const {
-    std::string out;
+  [[nodiscard]] Value undecodable() const {
+    Value out = Value::list();
+    std::size_t size = 0;
     for (const PluginFile::Component& component : file_.components) {
       const Value options = request_.settings.options_of(component.kind, component.name);
       if (options.as_table().empty()) continue;
@@ -127,8 +159,9 @@ class Names {
       }
       for (const Problem& problem : subject.decode(subject.options()).problems) {
         if (problem.warning || has(missing, problem.path)) continue;
-        append(out,
-               line_of(problem.origin, cat(problem.path, ": ", problem.message), problem.help));
+        Value value = to_value(problem);
+        size += to_json(value).size();
+        if (size < kLongestAnswer) out.push(std::move(value));
       }
     }
     return out;
@@ -136,9 +169,20 @@ class Names {
 
   const TestRequest& request_;
   const PluginFile& file_;
+  const Children& children_;
   Words components_, subjects_;
-  std::string problems_;
+  Problems problems_;
 };
+
+// Those of a command line as other errors of one are shown: without quotes of a file.
+std::string plain_text(const Problems& problems) {
+  std::string out;
+  for (const Problem& problem : problems.list()) {
+    out +=
+        cat(out.empty() ? "" : "\nerror: ", Error(problem.message).with_help(problem.help).what());
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -155,9 +199,13 @@ const saffron_component& row_of(const PluginFile& file, const PluginFile::Compon
   throw Error(cat("the plugin's descriptor has no ", component.kind, " '", component.name, "'"));
 }
 
-void check_names(const TestRequest& request, const PluginFile& file) {
-  const std::string problems = Names(request, file).problems();
-  if (!problems.empty()) throw Error(problems);
+void check_names(const TestRequest& request, const PluginFile& file, const Children& children) {
+  const Problems problems = Names(request, file, children).problems();
+  const auto& list = problems.list();
+  if (std::any_of(list.begin(), list.end(), [](const Problem& p) { return p.origin.known(); })) {
+    problems.throw_errors(request.settings.sources);
+  }
+  if (!list.empty()) throw Error(plain_text(problems));
 }
 
 }  // namespace saffron::host

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/conformance/child.h"
 #include "framework/conformance/test_plugin.h"
 
 #include <saffron/abi.h>
@@ -15,8 +16,9 @@ namespace saffron::host {
 [[nodiscard]] const saffron_component& row_of(const PluginFile& file,
                                               const PluginFile::Component& component);
 
-// Checks, components and parameters that somebody named must exist. Throws one Error (invalid) that
-// says all that is wrong, each with its place where it has one. The plugin is loaded in a child.
-void check_names(const TestRequest& request, const PluginFile& file);
+// Checks, components and parameters that somebody named must exist. Throws one Error that says all
+// that is wrong: (recipe) when test-plugin.toml has some of it, (invalid) otherwise. The plugin is
+// loaded in a child.
+void check_names(const TestRequest& request, const PluginFile& file, const Children& children);
 
 }  // namespace saffron::host

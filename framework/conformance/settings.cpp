@@ -12,28 +12,34 @@ namespace saffron::host {
 namespace {
 
 constexpr int kMostStrict = 10;
+constexpr double kLeastMemory = 0.125;  // GiB
+constexpr int kMostMemory = 1'000'000;
 
 class Reader {
  public:
-  Reader(const Value& root, TestSettings& out) : out_(out) {
+  Reader(const Value& root, TestSettings& out, Problems& problems)
+      : out_(out), problems_(problems) {
+    const std::vector<std::string> keys = {"strictness", "memory", "options", "off"};
     for (const Value::Entry& entry : root.as_table()) {
-      if (entry.key == "strictness") {
+      if (entry.key == keys[0]) {
         strictness(entry.value);
-      } else if (entry.key == "options") {
+      } else if (entry.key == keys[1]) {
+        memory(entry.value);
+      } else if (entry.key == keys[2]) {
         options(entry.value);
-      } else if (entry.key == "off") {
+      } else if (entry.key == keys[3]) {
         off(entry.value);
       } else {
-        problem(entry.key_origin,
-                cat("unknown key '", entry.key, "'; there are strictness, options and off"));
+        const std::string near = did_you_mean(entry.key, keys);
+        problems_.error(entry.key_origin, entry.key, "unknown key",
+                        near.empty() ? cat("there are ", listed(keys)) : near);
       }
     }
   }
-  [[nodiscard]] const std::string& problems() const { return problems_; }
 
  private:
   void problem(const Origin& origin, const std::string& message) {
-    problems_ += cat(problems_.empty() ? "" : "\n", origin.text(), ": ", message);
+    problems_.error(origin, "", message);
   }
 
   void strictness(const Value& value) {
@@ -42,6 +48,15 @@ class Reader {
     } else {
       problem(value.origin(),
               cat("strictness is an int from 1 to ", kMostStrict, ", not ", to_toml(value)));
+    }
+  }
+
+  void memory(const Value& value) {
+    if (value.is_number() && value.as_real() >= kLeastMemory && value.as_real() <= kMostMemory) {
+      out_.memory = value.as_real();
+    } else {
+      problem(value.origin(), cat("memory is a number of GiB from ", kLeastMemory, " to ",
+                                  kMostMemory, ", not ", to_toml(value)));
     }
   }
 
@@ -74,20 +89,27 @@ class Reader {
   }
 
   TestSettings& out_;
-  std::string problems_;
+  Problems& problems_;
 };
 
 }  // namespace
 
 TestSettings read_test_settings(const std::filesystem::path& path) {
-  const TomlText text = parse_toml(read_text(path), path.string());
-  std::string problems;
-  for (const Problem& problem : text.problems) {
-    problems += cat(problems.empty() ? "" : "\n", problem.origin.text(), ": ", problem.message);
-  }
   TestSettings out;
-  if (problems.empty()) problems = Reader(text.root, out).problems();
-  if (!problems.empty()) throw Error(problems);
+  Problems problems;
+  try {
+    if (std::filesystem::is_directory(path)) {
+      throw Error("it is a folder, not a file").within(path.string());
+    }
+    const std::string text = read_utf8(path);
+    out.sources.add(path.string(), text);
+    TomlText parsed = parse_toml(text, path.string());
+    for (Problem& problem : parsed.problems) problems.add(std::move(problem));
+    if (problems.ok()) Reader(parsed.root, out, problems);
+  } catch (const Error& error) {
+    problems.error({}, "", error.what());
+  }
+  problems.throw_errors(out.sources);
   return out;
 }
 

@@ -1,6 +1,5 @@
 #include "framework/conformance/test_plugin.h"
 
-#include "framework/conformance/child.h"
 #include "framework/conformance/library_checks.h"
 #include "framework/conformance/names.h"
 #include "framework/graph/host_context.h"
@@ -10,6 +9,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace saffron::host {
 namespace {
@@ -23,35 +23,87 @@ constexpr std::string_view kLoads = "load-now-local";
 constexpr std::string_view kFirstAsked = "entry-idempotent";  // the first that calls the entry
 constexpr int kScanAttempts = 3;  // a busy machine makes a quick scan slow
 
+bool wrong(const Verdict& verdict) {
+  return verdict.outcome == Outcome::failed || verdict.outcome == Outcome::crashed;
+}
+
+// Nothing more is asked of a component that dies in one of these.
+bool comes_first(std::string_view id) {
+  return id == "defaults-valid" || id == "destroy-without-use";
+}
+
+// What the checks of one component came to.
+struct Trial {
+  std::string dead;  // the check in which it died
+  bool made = true;
+  bool tried = false;  // a check of its kind ran
+  int not_tried = 0;   // those of its kind that did not run, beside those switched off
+  std::string reason;  // of the first of them
+
+  void add(const Check& check, const std::string& kind, const Verdict& verdict) {
+    const std::string_view id = check.id;
+    if (wrong(verdict) && comes_first(id)) made = false;
+    if (verdict.outcome == Outcome::crashed && comes_first(id)) dead = id;
+    if (kind != check.group) return;
+    if (verdict.outcome == Outcome::passed || wrong(verdict)) {
+      tried = true;
+      return;
+    }
+    ++not_tried;
+    if (reason.empty() && verdict.outcome == Outcome::skipped) reason = verdict.message;
+  }
+
+  [[nodiscard]] Verdict verdict() const {
+    if (tried) return {};
+    if (!made) return {Outcome::skipped, "see defaults-valid and destroy-without-use"};
+    if (not_tried == 0) return {Outcome::skipped, "the checks of its kind are switched off"};
+    return {Outcome::failed,
+            cat("none of ", not_tried, " checks of its kind could run: ", reason,
+                "\nunder [options], test-plugin.toml gives it what it needs; under [off], a reason "
+                "why it cannot be tried")};
+  }
+};
+
 class Runner {
  public:
   Runner(const TestRequest& request, const std::function<void(const TestedCheck&)>& done)
-      : request_(request), done_(done) {
+      : request_(request), done_(done), children_(request.limits) {
     out_.file = read_plugin_file(request.file);
     check_tag(out_.file);
     out_.seed = request.settings.seed;
     out_.strictness = request.settings.strictness;
-    check_names(request, out_.file);
+    check_names(request, out_.file, children_);
   }
 
   PluginTest run() {
-    const bool usable = libraries();
-    for (const PluginFile::Component& component : out_.file.components) {
-      if (usable && wanted(component)) test(component);
+    try {
+      run_all();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::cancelled) throw;
+      out_.stopped = true;
+      return std::move(out_);
     }
-    if (recorded(kSilentStdout, 1)) silence(usable);
     if (out_.checks.empty()) throw Error("nothing in this plugin has these checks");
     return std::move(out_);
   }
 
  private:
+  void run_all() {
+    const bool usable = libraries();
+    for (const PluginFile::Component& component : out_.file.components) {
+      if (usable && wanted(component)) test(component);
+    }
+    if (recorded(kSilentStdout, 1)) silence(usable);
+  }
+
   [[nodiscard]] bool recorded(std::string_view id, int strictness) const {
     if (request_.only.empty()) return strictness <= request_.settings.strictness;
     return std::find(request_.only.begin(), request_.only.end(), id) != request_.only.end();
   }
-  // Whether anything prints shows only where everything runs.
+  // Whether anything prints, or could be tried, shows only where everything runs.
   [[nodiscard]] bool wanted(std::string_view id, int strictness) const {
-    const bool all = !request_.only.empty() && recorded(kSilentStdout, 1);
+    const bool all = !request_.only.empty() &&
+                     (recorded(kSilentStdout, 1) || recorded(kKindTried, kKindTriedStrictness));
     return recorded(id, strictness) || (all && strictness <= request_.settings.strictness);
   }
   [[nodiscard]] bool wanted(const PluginFile::Component& component) const {
@@ -61,15 +113,18 @@ class Runner {
   }
 
   Ran ran(const Work& work) const {
+    if (!request_.in_process) return children_.run(work);
     if (interrupted()) throw Error(ErrorKind::cancelled, "stopped on request");
-    return request_.in_process ? run_here(work) : run_in_fork(work, request_.timeout);
+    return run_here(work);
   }
 
-  Verdict record(const TestedCheck& check, int strictness, const std::string& printed) {
+  // What others rest on (`always`) is told of when it is wrong, whatever was asked for.
+  Verdict record(const TestedCheck& check, int strictness, bool always,
+                 const std::string& printed) {
     if (!printed.empty() && printed_.empty()) {
       printed_ = cat(check.subject, " printed '", printed, "'");
     }
-    if (recorded(check.id, strictness)) {
+    if (recorded(check.id, strictness) || (always && wrong(check.verdict))) {
       out_.checks.push_back(check);
       if (done_) done_(check);
     }
@@ -82,17 +137,16 @@ class Runner {
     std::string dead;
     bool usable = true;
     for (const LibraryCheck& check : library_checks()) {
-      if (!wanted(check.id, check.strictness)) continue;
+      if (!check.needed && !wanted(check.id, check.strictness)) continue;
       if (!dead.empty()) {
         record({kLibrary, check.id, check.sentence, {Outcome::skipped, cat("not after ", dead)}},
-               check.strictness, "");
+               check.strictness, check.needed, "");
         continue;
       }
-      const Outcome outcome = library(check).outcome;
-      const bool wrong = outcome == Outcome::failed || outcome == Outcome::crashed;
-      usable = usable && !(wrong && check.needed);
-      const bool crashed = outcome == Outcome::crashed && check.id == kFirstAsked;
-      if (crashed || (wrong && check.id == kLoads)) dead = check.id;
+      const Verdict verdict = library(check);
+      usable = usable && !(wrong(verdict) && check.needed);
+      const bool crashed = verdict.outcome == Outcome::crashed && check.id == kFirstAsked;
+      if (crashed || (wrong(verdict) && check.id == kLoads)) dead = check.id;
     }
     return usable && dead.empty();
   }
@@ -110,32 +164,46 @@ class Runner {
       result.verdict = {Outcome::skipped, "switched off: " + off};
     }
     return record({kLibrary, check.id, check.sentence, result.verdict, result.seconds},
-                  check.strictness, result.printed);
+                  check.strictness, check.needed, result.printed);
   }
 
-  // A component that cannot even be made, or destroyed, is not asked for more.
+  // A component that cannot even be made, or destroyed, is not asked for more: whether it can is
+  // asked first, also when one of its other checks alone is wanted.
   void test(const PluginFile::Component& component) {
-    const std::string subject = name_of(component);
-    std::string dead;
-    for (const Check* check : testing::checks_for(component.kind)) {
-      if (!wanted(check->id, check->strictness)) continue;
-      const std::string off =
-          request_.settings.off_reason(component.kind, component.name, check->id);
+    const std::vector<const Check*> checks = testing::checks_for(component.kind);
+    if (std::none_of(checks.begin(), checks.end(),
+                     [&](const Check* check) { return wanted(check->id, check->strictness); })) {
+      return;
+    }
+    Trial trial;
+    for (const Check* check : checks) {
+      const bool first = comes_first(check->id);
+      if (!first && !wanted(check->id, check->strictness)) continue;
+      const std::string off = off_reason(component, check->id);
       Ran result;
       if (!off.empty()) {
         result.verdict = {Outcome::skipped, "switched off: " + off};
-      } else if (!dead.empty()) {
-        result.verdict = {Outcome::skipped, cat("not after ", dead)};
+      } else if (!trial.dead.empty()) {
+        result.verdict = {Outcome::skipped, cat("not after ", trial.dead)};
       } else {
         result = ran([&] { return run_check(component, *check); });
       }
-      const Verdict verdict =
-          record({subject, check->id, check->sentence, result.verdict, result.seconds},
-                 check->strictness, result.printed);
-      const std::string_view id = check->id;
-      const bool first = id == "defaults-valid" || id == "destroy-without-use";
-      if (verdict.outcome == Outcome::crashed && first) dead = id;
+      record({name_of(component), check->id, check->sentence, result.verdict, result.seconds},
+             check->strictness, first, result.printed);
+      if (off.empty()) trial.add(*check, component.kind, result.verdict);
     }
+    if (!recorded(kKindTried, kKindTriedStrictness)) return;
+    Verdict verdict = trial.verdict();
+    if (const std::string off = off_reason(component, kKindTried); !off.empty()) {
+      verdict = {Outcome::skipped, "switched off: " + off};
+    }
+    record({name_of(component), kKindTried, kKindTriedSentence, verdict}, kKindTriedStrictness,
+           false, "");
+  }
+
+  [[nodiscard]] std::string off_reason(const PluginFile::Component& component,
+                                       std::string_view id) const {
+    return request_.settings.off_reason(component.kind, component.name, id);
   }
 
   [[nodiscard]] Verdict run_check(const PluginFile::Component& component,
@@ -154,12 +222,14 @@ class Runner {
     }
     const std::string off = request_.settings.off_reason(kLibrary, "", kSilentStdout);
     if (!off.empty()) verdict = {Outcome::skipped, "switched off: " + off};
-    record({kLibrary, kSilentStdout, "nothing of it prints to standard output", verdict}, 1, "");
+    record({kLibrary, kSilentStdout, "nothing of it prints to standard output", verdict}, 1, false,
+           "");
   }
 
   const TestRequest& request_;
   const std::function<void(const TestedCheck&)>& done_;
   PluginTest out_;
+  Children children_;
   std::string printed_;  // the first thing printed, and by whom
 };
 
@@ -177,7 +247,6 @@ bool PluginTest::passed() const {
 
 PluginTest test_plugin(const TestRequest& request,
                        const std::function<void(const TestedCheck&)>& done) {
-  const Scratch scratch;
   return Runner(request, done).run();
 }
 

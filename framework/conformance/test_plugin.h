@@ -1,13 +1,12 @@
 #pragma once
 
+#include "framework/conformance/child.h"
 #include "framework/conformance/settings.h"
 #include "framework/loader/elf_tag.h"
-#include "framework/loader/sandbox.h"
 
 #include <saffron/testing/checks.h>
 #include <saffron/value.h>
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -23,7 +22,7 @@ struct TestRequest {
   std::vector<std::string> only;        // ids of checks; empty = all of the strictness
   std::vector<std::string> components;  // "kind/name"; empty = all
   bool in_process = false;              // for a debugger
-  std::chrono::milliseconds timeout{60'000};
+  ChildLimits limits;                   // of one check
 };
 
 struct TestedCheck {
@@ -38,21 +37,23 @@ struct PluginTest {
   std::uint64_t seed = 1;
   int strictness = testing::kDefaultStrictness;
   std::vector<TestedCheck> checks;
+  bool stopped = false;  // on request: the checks that follow were not run
 
   [[nodiscard]] std::size_t count(testing::Outcome outcome) const;
   [[nodiscard]] bool passed() const;  // nothing failed or crashed
 };
 
-// Error (plugin) when the file is no plugin for this host; Error (invalid), with near names, for
-// ids, components and parameters that do not exist. `done` hears of each check as it ends.
+// Error (plugin) when the file is no plugin for this host; Error, with near names, for ids,
+// components and parameters that do not exist (check_names). `done` hears of each check as it ends.
 [[nodiscard]] PluginTest test_plugin(const TestRequest& request,
                                      const std::function<void(const TestedCheck&)>& done = {});
 
-// {plugin, version, file, seed, strictness, checks: [{subject, id, outcome, message, seconds}], counts}
+// {plugin, version, file, seed, strictness, stopped, checks: [{subject, id, sentence, outcome,
+// message, seconds}], counts}
 [[nodiscard]] Value to_value(const PluginTest& test, bool only_failed);
 // One line a check, one block a subject; only those that did not pass when `only_failed`.
 [[nodiscard]] std::string text_of(const PluginTest& test, bool only_failed);
-// Every check by group, with its sentence and strictness.
-[[nodiscard]] std::string list_of_checks();
+// Every check by group, with its sentence and strictness; those for a file's kinds, if one is given.
+[[nodiscard]] std::string list_of_checks(const PluginFile* file = nullptr);
 
 }  // namespace saffron::host

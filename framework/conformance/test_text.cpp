@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace saffron::host {
@@ -46,12 +47,20 @@ std::string counts(const PluginTest& test) {
     if (test.count(outcome) == 0) continue;
     out += cat(out.empty() ? "" : ", ", test.count(outcome), ' ', testing::name_of(outcome));
   }
+  if (test.stopped) out += out.empty() ? "stopped before any check ended" : ", the rest not run";
   return out;
 }
 
 std::string row(const char* id, int strictness, const char* sentence) {
   return cat("  ", padded(id, kListWidth), strictness, strictness < 10 ? "   " : "  ", sentence,
              '\n');
+}
+
+// Whether a file has a component that the group's checks are for.
+bool has_group(const PluginFile* file, std::string_view group) {
+  if (file == nullptr || group == "parameters" || group == "component") return true;
+  return std::any_of(file->components.begin(), file->components.end(),
+                     [&](const PluginFile::Component& of) { return of.kind == group; });
 }
 
 }  // namespace
@@ -63,6 +72,7 @@ Value to_value(const PluginTest& test, bool only_failed) {
   out.set("file", Value(test.file.path.string()));
   out.set("seed", Value(static_cast<std::int64_t>(test.seed)));
   out.set("strictness", Value(test.strictness));
+  out.set("stopped", Value(test.stopped));
   Value checks = Value::list();
   for (const TestedCheck& check : test.checks) {
     if (only_failed && is_quiet(check)) continue;
@@ -100,7 +110,7 @@ std::string text_of(const PluginTest& test, bool only_failed) {
   return cat(out, '\n', counts(test), '\n');
 }
 
-std::string list_of_checks() {
+std::string list_of_checks(const PluginFile* file) {
   std::string out = "library\n";
   for (const LibraryCheck& check : library_checks()) {
     out += row(check.id, check.strictness, check.sentence);
@@ -109,6 +119,7 @@ std::string list_of_checks() {
   // In the order in which the groups begin; `destroy-without-use` runs early, and stands with its own.
   std::vector<std::string> groups;
   for (const testing::Check& check : testing::checks()) {
+    if (!has_group(file, check.group)) continue;
     if (std::find(groups.begin(), groups.end(), check.group) == groups.end()) {
       groups.emplace_back(check.group);
     }
@@ -118,6 +129,7 @@ std::string list_of_checks() {
     for (const testing::Check& check : testing::checks()) {
       if (group == check.group) out += row(check.id, check.strictness, check.sentence);
     }
+    if (group == "component") out += row(kKindTried, kKindTriedStrictness, kKindTriedSentence);
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "framework/loader/sandbox.h"
 
+#include "framework/loader/process.h"
+
 #include <saffron/error.h>
 
 #include <fcntl.h>
@@ -18,13 +20,17 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 namespace saffron::host {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kResultDescriptor = 3;
+constexpr int kDescriptors = 1024;  // closed one by one where the kernel has no close_range
 constexpr int kPollMilliseconds = 5;
+constexpr double kGiB = 1u << 30;
+constexpr std::chrono::seconds kLastWords{1};  // for reading what is left in the pipes
 
 Error os_error(const char* what) {
   return Error(ErrorKind::io, cat("cannot ", what, ": ", std::strerror(errno)));
@@ -74,8 +80,10 @@ void become_child(int output, int result, pid_t parent) {
       ::dup2(moved_result, kResultDescriptor) < 0) {
     ::_exit(127);
   }
-  ::close(moved_result);
-  ::close(moved_output);
+  // Nothing else of the parent's: no pipe of its other children, no end of these that it reads.
+  if (::close_range(kResultDescriptor + 1, ~0U, 0) != 0) {
+    for (int i = kResultDescriptor + 1; i < kDescriptors; ++i) ::close(i);
+  }
 }
 
 // Takes what is there to read; closes the pipe at its end.
@@ -114,25 +122,39 @@ class Child {
     const auto start = Clock::now();
     ChildResult out;
     int status = 0;
-    bool ended = false;
-    while (!ended && Clock::now() - start < options_.timeout) {
+    std::optional<ChildResult::Outcome> given_up;
+    while (!reaped_ && !given_up) {
       read_some(out, kPollMilliseconds);
-      ended = ::waitpid(id_, &status, WNOHANG) == id_;
+      reaped_ = ::waitpid(id_, &status, WNOHANG) == id_;
+      if (!reaped_) given_up = reason_to_give_up(start);
     }
-    if (ended) {
-      reaped_ = true;
-      judge(status, out);
+    if (given_up) {
+      out.outcome = *given_up;
+      out.memory_limit = options_.memory_limit;
     } else {
-      out.outcome = ChildResult::Outcome::timed_out;
+      judge(status, out);
     }
     kill_group();
-    while (read_some(out, 0)) {  // what they wrote last is still in the pipes
+    if (options_.orphans != nullptr) options_.orphans->end_all();
+    // What they wrote last is still in the pipes; who left the group may go on writing for ever.
+    const auto last = Clock::now() + kLastWords;
+    while (read_some(out, 0) && Clock::now() < last) {
     }
     out.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     return out;
   }
 
  private:
+  [[nodiscard]] std::optional<ChildResult::Outcome> reason_to_give_up(
+      Clock::time_point start) const {
+    using Outcome = ChildResult::Outcome;
+    if (options_.stop != nullptr && options_.stop()) return Outcome::stopped;
+    if (Clock::now() - start >= options_.timeout) return Outcome::timed_out;
+    const bool limited = options_.memory_limit > 0;
+    if (limited && memory_of(id_) > options_.memory_limit) return Outcome::too_large;
+    return std::nullopt;
+  }
+
   // False when nothing is there to read within `milliseconds`.
   bool read_some(ChildResult& out, int milliseconds) {
     std::array<pollfd, 2> ready{{{output_.read_end(), POLLIN, 0}, {result_.read_end(), POLLIN, 0}}};
@@ -180,6 +202,11 @@ std::string ChildResult::what() const {
     case Outcome::crashed: return cat("crashed with ", signal_name);
     case Outcome::timed_out:
       return cat("gave no answer within ", std::round(seconds * 10) / 10, " s");
+    case Outcome::too_large:
+      return cat("took more than ",
+                 std::round(static_cast<double>(memory_limit) / kGiB * 100) / 100,
+                 " GiB of memory");
+    case Outcome::stopped: return "was stopped";
   }
   return {};
 }

@@ -16,27 +16,35 @@
 
 namespace saffron::host {
 
+class Orphans;
+
 struct ChildOptions {
   std::string program = "/proc/self/exe";
   std::chrono::milliseconds timeout{20'000};
   std::size_t output_limit = 1u << 20;  // bytes kept of each stream; the rest is dropped
+  std::uint64_t memory_limit = 0;       // bytes of its own that it may hold; 0 = any number
+  bool (*stop)() = nullptr;             // asked while it runs: true ends it at once
+  const Orphans* orphans = nullptr;     // ended with it, wherever they went
 };
 
 struct ChildResult {
-  enum class Outcome : std::uint8_t { passed, failed, crashed, timed_out };
+  enum class Outcome : std::uint8_t { passed, failed, crashed, timed_out, too_large, stopped };
   Outcome outcome = Outcome::failed;
   int exit_code = 0;        // of failed
   std::string signal_name;  // of crashed: "SIGSEGV"
   std::string result;       // what it sent with send_result
   std::string output;       // what it printed, to stdout and stderr
   double seconds = 0;
+  std::uint64_t memory_limit = 0;  // of too_large
 
-  // "", "exited with code 3", "crashed with SIGSEGV (...)", "gave no answer within 20 s".
+  // "", "exited with code 3", "crashed with SIGSEGV (...)", "gave no answer within 20 s", "took more
+  // than 4 GiB of memory", "was stopped".
   [[nodiscard]] std::string what() const;
 };
 
-// Runs `program` with these arguments and waits. On time-out the child and all that it started are
-// killed. The child dies with this process. Throws Error (io) when it cannot be started.
+// Runs `program` with these arguments and waits. On time-out, or when it takes too much memory, the
+// child and its process group are killed. The child dies with this process, and has none of its
+// files open. Throws Error (io) when it cannot be started.
 [[nodiscard]] ChildResult run_in_child(const std::vector<std::string>& arguments,
                                        const ChildOptions& options = {});
 

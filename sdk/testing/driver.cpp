@@ -3,7 +3,9 @@
 #include "testing/expect.h"
 
 #include <saffron/error.h>
+#include <saffron/random.h>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -57,6 +59,11 @@ bool identical(const at::Tensor& a, const at::Tensor& b) {
 
 at::Tensor Inputs::give(const std::string& name, const at::Tensor& tensor) {
   at::Tensor out = tensor.is_floating_point() ? tensor.to(variant_.dtype) : tensor;
+  if (variant_.nudge != 0 && tensor.is_floating_point() && tensor.dim() > 0) {
+    const Random random = Random(variant_.nudged).fork("nudge").fork(name);
+    const at::Tensor u = random.uniform_rows(0, 1, out.numel(), at::kDouble).view(out.sizes());
+    out = out * (1 + variant_.nudge * (2 * u - 1)).to(out.scalar_type());
+  }
   if (variant_.strided && out.dim() > 0) {
     // Every second element of something twice as long: no dimension is dense.
     std::vector<std::int64_t> sizes = out.sizes().vec();
@@ -90,8 +97,14 @@ void Inputs::settle() {
   given_.clear();
 }
 
+void Observed::note(std::string name, const at::Tensor& tensor) {
+  if (tensor.defined()) tensors.emplace_back(std::move(name), tensor.detach().clone());
+}
+
 void Observed::add(std::string name, const at::Tensor& tensor) {
-  if (tensor.defined()) tensors.emplace_back(std::move(name), tensor);
+  if (!tensor.defined()) return;
+  note(name, tensor);
+  handed.push_back({std::move(name), tensor, tensors.back().second});
 }
 
 std::string difference(const Observed& a, const Observed& b, double tolerance) {

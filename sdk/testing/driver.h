@@ -22,13 +22,16 @@ struct Variant {
   std::int64_t rows = 24;             // of a batch, where the kind has batches
   bool strided = false;               // tensors that are not contiguous
   at::ScalarType dtype = at::kFloat;  // of inputs
+  // Every number x of a floating-point input is x (1 + nudge u), u in [-1, 1] by `nudged`.
+  double nudge = 0;
+  std::uint64_t nudged = 1;
 };
 
 // The tensors that a component was given, to see whether they are still what they were.
 class Inputs {
  public:
   explicit Inputs(Variant variant) : variant_(variant) {}
-  // `tensor` in the variant's dtype (floating ones) and layout, remembered under `name`.
+  // `tensor` in the variant's dtype (floating ones), nudged, and layout, remembered under `name`.
   [[nodiscard]] at::Tensor give(const std::string& name, const at::Tensor& tensor);
   // Remembers one that is made elsewhere.
   void watch(const std::string& name, const at::Tensor& tensor);
@@ -50,13 +53,24 @@ class Inputs {
 
 // What came out, by name, in order.
 struct Observed {
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  std::vector<std::pair<std::string, at::Tensor>> tensors;  // copies
   std::vector<std::pair<std::string, std::string>> texts;
-  void add(std::string name, const at::Tensor& tensor);  // undefined ones count as absent
+  struct Handed {
+    std::string name;
+    at::Tensor tensor, copy;
+  };
+  std::vector<Handed> handed;  // what the component handed out itself
+
+  // What a tensor says now; undefined ones count as absent.
+  void note(std::string name, const at::Tensor& tensor);
+  // The same, of one that the component hands out: nobody else may write to it any more.
+  void add(std::string name, const at::Tensor& tensor);
   void add(std::string name, std::string text) {
     texts.emplace_back(std::move(name), std::move(text));
   }
 };
+// Begins the names of what has a dtype of its own, whatever the inputs'.
+inline constexpr std::string_view kOwnDtype = "buffer ";
 // What differs first: "penalty: 0.25 and 0.75"; "" when all is equal, bit for bit or, with a
 // tolerance, to that distance.
 [[nodiscard]] std::string difference(const Observed& a, const Observed& b, double tolerance = 0);
@@ -81,11 +95,21 @@ struct Powers {
   bool rows = false, strided = false, dtype = false, device = false, gradients = false;
 };
 
+inline constexpr const char* kStateRoundtrip = "state-roundtrip";
+inline constexpr const char* kUsedAgain = "used-again";
+inline constexpr const char* kResultsStay = "results-stay";
+
 struct KindDriver {
   const char* kind;
   Powers powers;
   // Makes a component and brings it to the point where it can be used.
   std::unique_ptr<Driver> (*drive)(const Subject& subject, const Subject::Setup& setup);
+  // The checks that find what an earlier use changes: in a later one of a component that is not
+  // Stateful, in the same one again, in what was handed out. Those of every kind, unless the kind
+  // has its own.
+  const char* memory = kStateRoundtrip;
+  const char* again = kUsedAgain;
+  const char* stays = kResultsStay;
 };
 
 // nullptr for a kind without one.

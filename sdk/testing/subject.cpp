@@ -91,7 +91,9 @@ Decoded Subject::decode(const Value& options) const {
 }
 
 std::shared_ptr<void> Subject::create(const Value& options, const Setup& setup) const {
-  auto services = std::make_shared<ToyServices>(setup);
+  Setup drawn = setup;
+  drawn.seed = nth(setup.seed);
+  auto services = std::make_shared<ToyServices>(drawn);
   saffron_error error{};
   error.size = sizeof error;
   void* made = nullptr;

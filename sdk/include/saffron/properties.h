@@ -28,8 +28,10 @@ class SAFFRON_EXPORT DeclaresPenalty {
   [[nodiscard]] virtual PenaltyProperties penalty_properties() const = 0;
 };
 
-// Capability of an Sae: parameters whose gradient is, by design, not the derivative of the loss
-// (straight-through estimators). The kit compares the others with finite differences.
+// Capability of an Sae, a Regularizer or an Objective: what its gradient is, by design, not the
+// derivative in (straight-through estimators, stopped gradients): an SAE's parameters by name; of a
+// step "codes", "reconstruction", or "W_enc", "b_enc" and "W_dec" of the kit's SAEs. The kit compares
+// the others with finite differences.
 class SAFFRON_EXPORT PseudoGradients {
  public:
   virtual ~PseudoGradients();

@@ -1,6 +1,8 @@
 #include "testing/checks/groups.h"
 #include "testing/drivers/loss.h"
 #include "testing/expect.h"
+#include "testing/pseudo.h"
+#include "testing/uses.h"
 
 #include <saffron/error.h>
 #include <saffron/properties.h>
@@ -15,12 +17,17 @@ namespace {
 
 constexpr double kTolerance = 1e-6;        // in float64, relative to max(1, |R|)
 constexpr double kLayoutTolerance = 1e-9;  // the same sum in another order
+constexpr double kNothing = 1e-12;         // relative to max(1, |R|): rounding
 
 // A regularizer over the toy SAEs that it accepts, in float64.
 class Bench {
  public:
-  explicit Bench(const Subject& subject) : subject_(subject), toys_(saes_for(subject)) {
-    static_cast<void>(driver_of(subject));
+  explicit Bench(const Subject& subject) : Bench(subject, saes_for(subject)) {}
+  Bench(const Subject& subject, std::int64_t saes)
+      : subject_(subject),
+        toys_(saes),
+        inputs_(drawn(subject, {.rows = 12, .dtype = at::kDouble})) {
+    need_float64(subject);
   }
 
   [[nodiscard]] std::vector<StepLeaves> leaves() const { return toys_.leaves(inputs_); }
@@ -35,13 +42,12 @@ class Bench {
     need_number(out);
     return out.item<double>();
   }
-  [[nodiscard]] std::int64_t saes() const { return static_cast<std::int64_t>(toys_.saes().size()); }
 
  private:
   static Subject::Setup in_double() { return {.dtype = at::kDouble}; }
   const Subject& subject_;
   ToyStep toys_;
-  mutable Inputs inputs_{{.rows = 12, .dtype = at::kDouble}};
+  mutable Inputs inputs_;
 };
 
 void need_graph(std::vector<StepLeaves>& leaves) {
@@ -61,6 +67,7 @@ Bench bench_or_warning(const Subject& subject) {
   try {
     return Bench(subject);
   } catch (const Finding& finding) {
+    if (finding.verdict.message.starts_with("see ")) throw;
     warn(cat("cannot be tried: ", finding.verdict.message));
   }
 }
@@ -77,13 +84,13 @@ Verdict scalar_and_finite(const Subject& subject) {
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
-  const Bench bench(subject);
   check_gradient(
+      subject,
       [&] {
         auto regularizer = subject.make<Regularizer>({.dtype = at::kDouble});
         return [regularizer](const TrainStep& step) { return regularizer->penalty(step); };
       },
-      bench.saes(), subject.random("gradient").key());
+      saes_for(subject), pseudo_gradients(*subject.make<Regularizer>()));
   return {};
 }
 
@@ -130,6 +137,52 @@ Verdict layouts_agree(const Subject& subject) {
     if (std::abs(other - dense) > kLayoutTolerance * std::max(1.0, std::abs(dense))) {
       fail(cat("the same codes give ", dense, " as dense and ", other, " as ", name));
     }
+  }
+  return {};
+}
+
+// The leaves of SAE `i` with other numbers, which stay above 0 where they are.
+std::vector<StepLeaves> moved(const std::vector<StepLeaves>& leaves, std::size_t i,
+                              const Random& random) {
+  std::vector<StepLeaves> out = leaves;
+  std::uint64_t number = 0;
+  for (at::Tensor* leaf :
+       {&out[i].codes, &out[i].reconstruction, &out[i].W_enc, &out[i].b_enc, &out[i].W_dec}) {
+    const at::Tensor u = random.fork(number++).uniform_rows(0, 1, leaf->numel(), at::kDouble);
+    *leaf = *leaf * (1 + 0.5 * u.view(leaf->sizes())) + 0.1 * u.view(leaf->sizes());
+  }
+  return out;
+}
+
+// By its value, or, where that stays (of what only gradients carry), by a gradient.
+bool counts(const Bench& bench, std::vector<StepLeaves> leaves, std::size_t i,
+            const Random& random) {
+  const double before = bench.value(leaves), after = bench.value(moved(leaves, i, random));
+  if (std::abs(after - before) > kNothing * std::max(1.0, std::abs(before))) return true;
+  need_graph(leaves);
+  const at::Tensor penalty = bench.penalty(leaves);
+  if (!penalty.requires_grad()) return false;
+  penalty.backward();
+  for (const at::Tensor& leaf : leaves[i].all()) {
+    if (leaf.grad().defined() && leaf.grad().ne(0).any().item<bool>()) return true;
+  }
+  return false;
+}
+
+Verdict every_sae_counts(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  need_deterministic(subject);
+  static_cast<void>(saes_for(subject));
+  const std::int64_t saes = most_saes(subject);
+  if (saes < 2) skip("takes one SAE");
+  const Bench bench(subject, saes);
+  const std::vector<StepLeaves> leaves = bench.leaves();
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    if (counts(bench, leaves, i, subject.random("every-sae-counts").fork(i))) continue;
+    fail(cat("takes ", saes, " SAEs, and SAE ", i, " does not count: neither its codes nor its ",
+             "reconstructions nor its parameters change the penalty, and no gradient reaches ",
+             "them; go over all step.saes(), or refuse that many in check() ",
+             "(saffron::ChecksSaes)"));
   }
   return {};
 }
@@ -214,6 +267,8 @@ constexpr Check kChecks[] = {
     {"gradient-matches-finite-difference", "regularizer",
      "its gradients in codes, reconstructions and parameters are its derivatives", 1,
      gradient_matches},
+    {"every-sae-counts", "regularizer", "of several SAEs, each changes the penalty", 3,
+     every_sae_counts},
     {"zero-input-finite", "regularizer", "codes that are all 0 give a finite penalty and gradient",
      2, zero_input_finite},
     {"layouts-agree", "regularizer", "dense, topk and csr codes mean the same", 5, layouts_agree},

@@ -2,9 +2,10 @@
 
 #include "testing/drivers/toy_training.h"
 #include "testing/expect.h"
+#include "testing/pseudo.h"
+#include "testing/uses.h"
 
 #include <saffron/error.h>
-#include <saffron/properties.h>
 #include <saffron/testing/gradient_checker.h>
 
 #include <ATen/TensorOperators.h>
@@ -72,15 +73,16 @@ class Probe {
 Verdict sae_gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
+  need_float64(subject);
+  need_initialised(subject);
   const Subject::Setup setup{.dtype = at::kDouble};
   ToyTraining training(subject, setup);
   if (!training.trainable()) skip("has nothing to train");
-  const SaeInput input = training.batch(1, 8);
+  // Each pass has a batch of its own: what one does to it must not be seen by the next.
+  const auto batch = [&] { return training.batch(subject.nth(1), 8); };
+  const SaeInput input = batch();
   const Probe probe(subject.random("gradient"), training.spec(), input);
-  std::vector<std::string> pseudo;
-  if (const auto* declares = dynamic_cast<const PseudoGradients*>(&training.sae())) {
-    pseudo = declares->pseudo_gradients();
-  }
+  const std::vector<std::string> pseudo = pseudo_gradients(training.sae());
   const ToyTraining::Pass pass =
       training.pass(input, [&](const Forward& forward) { return probe.upstream(forward); });
   const ToyTraining::Snapshot start = training.snapshot();
@@ -94,7 +96,7 @@ Verdict sae_gradient_matches(const Subject& subject) {
           moved.rewind(start);
           if (stateful != nullptr) stateful->load(state);
           at::Tensor(moved.parameters()[spec.name]).copy_(at[0]);
-          return probe.value(moved.sae().forward(input));
+          return probe.value(moved.sae().forward(batch()));
         },
         {.tolerance = kGradientTolerance,
          .step = 1e-4,

@@ -55,6 +55,7 @@ Verdict epoch_ends(const Subject& subject) {
 }
 
 Verdict rows_of_agrees(const Subject& subject) {
+  need_pure_blocks(subject);
   const auto source = source_of(subject);
   const SourceInfo info = source->info();
   for (const std::int64_t block : some_blocks(*source)) {
@@ -143,6 +144,7 @@ Verdict shards_partition_exactly(const Subject& subject) {
   if (source_of(subject)->info().blocks == kEndless) {
     skip("is endless: its blocks are no partition of anything");
   }
+  need_pure_blocks(subject);
   for (const std::int64_t ranks : {1, 3}) {
     Epoch epoch;
     for (std::int64_t rank = 0; rank < ranks; ++rank) {

@@ -32,4 +32,8 @@ namespace saffron::testing {
 [[nodiscard]] Verdict planted_features(const Subject& subject);
 [[nodiscard]] Verdict planted_coefficients(const Subject& subject);
 
+// Skips the check of a deterministic source whose blocks depend on which were made before: that is
+// for resume-cursor to say, and much else follows from it.
+void need_pure_blocks(const Subject& subject);
+
 }  // namespace saffron::testing

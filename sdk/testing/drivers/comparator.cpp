@@ -67,7 +67,10 @@ Compared compare_first(Comparator& comparator, const std::vector<std::shared_ptr
            ": options that it would take them with go under [options] in test-plugin.toml"));
 }
 
-const KindDriver kComparatorDriver{
-    Comparator::kKind, {.strided = true}, drive_or_skip<ComparatorDriver>};
+const KindDriver kComparatorDriver{.kind = Comparator::kKind,
+                                   .powers = {.strided = true},
+                                   .drive = drive_or_skip<ComparatorDriver>,
+                                   .memory = "compare-has-no-memory",
+                                   .again = "compare-has-no-memory"};
 
 }  // namespace saffron::testing

@@ -27,7 +27,7 @@ class DatasetDriver final : public DriverOf<Dataset> {
     out.add("description", info.description);
     for (const auto& [name, tensor] :
          {std::pair{"values", &rows.values}, {"mask", &rows.mask}, {"labels", &rows.labels}}) {
-      if (tensor->defined()) out.add(name, tensor->clone());
+      out.note(name, *tensor);
     }
     for (const std::int64_t row : indices) {
       out.add(cat("where row ", row, " is from"), component_->where(row));
@@ -38,6 +38,11 @@ class DatasetDriver final : public DriverOf<Dataset> {
 
 }  // namespace
 
-const KindDriver kDatasetDriver = {Dataset::kKind, {.rows = true}, drive_or_skip<DatasetDriver>};
+const KindDriver kDatasetDriver = {.kind = Dataset::kKind,
+                                   .powers = {.rows = true},
+                                   .drive = drive_or_skip<DatasetDriver>,
+                                   .memory = "rows-are-pure",
+                                   .again = "rows-are-pure",
+                                   .stays = "rows-stay"};
 
 }  // namespace saffron::testing

@@ -42,7 +42,7 @@ class FormatDriver final : public DriverOf<Format> {
     write_toy(*component_, toy, folder / "sae");
     Observed out;
     for (const fs::path& file : files_below(folder.path())) {
-      out.add("file " + fs::relative(file, folder.path()).string(), bytes_of(file));
+      out.note("file " + fs::relative(file, folder.path()).string(), bytes_of(file));
     }
     out.add("recognised", component_->recognises(folder / "sae") ? "yes" : "no");
     const CanonicalSae back = component_->read(folder / "sae");

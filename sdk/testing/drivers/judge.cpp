@@ -69,6 +69,10 @@ JudgeReply ask(Judge& judge, const JudgeRequest& request) {
   }
 }
 
-const KindDriver kJudgeDriver{Judge::kKind, {}, drive_or_skip<JudgeDriver>};
+const KindDriver kJudgeDriver{.kind = Judge::kKind,
+                              .powers = {},
+                              .drive = drive_or_skip<JudgeDriver>,
+                              .memory = "equal-requests-equal-answers",
+                              .again = "equal-requests-equal-answers"};
 
 }  // namespace saffron::testing

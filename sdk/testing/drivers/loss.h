@@ -6,6 +6,8 @@
 #include <saffron/regularizer.h>
 
 #include <functional>
+#include <string>
+#include <vector>
 
 // Regularizers and objectives alike: a scalar of a training step.
 
@@ -16,7 +18,10 @@ using StepLoss = std::function<at::Tensor(const TrainStep& step)>;
 
 // The smallest number of toy SAEs, up to three, that a fresh instance accepts, at its check and in a
 // step. Skips the check where it accepts none: the toy SAEs lack something that it needs.
-[[nodiscard]] std::int64_t saes_for(const Subject& subject);
+[[nodiscard]] std::int64_t saes_for(const Subject& subject, const Variant& variant = {},
+                                    const Subject::Setup& setup = {});
+// The largest such number; 0 where there is none.
+[[nodiscard]] std::int64_t most_saes(const Subject& subject);
 
 // What the loss says of the variant's step, and its gradients in all leaves.
 void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Observed& out);
@@ -25,7 +30,9 @@ void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Obs
 void check_scalar_and_finite(const at::Tensor& loss, const char* what);
 // Skips the check where there is no one number to speak of.
 void need_number(const at::Tensor& loss);
-// In float64, in every leaf, against finite differences. `fresh` makes a component for each evaluation.
-void check_gradient(const std::function<StepLoss()>& fresh, std::int64_t saes, std::uint64_t seed);
+// In float64, in every leaf but those that `pseudo` names, against finite differences. `make` makes a
+// component for each evaluation.
+void check_gradient(const Subject& subject, const std::function<StepLoss()>& make,
+                    std::int64_t saes, const std::vector<std::string>& pseudo);
 
 }  // namespace saffron::testing

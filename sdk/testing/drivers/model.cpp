@@ -26,8 +26,8 @@ class ModelDriver final : public DriverOf<Model> {
     Observed out;
     out.add("model", cat(info.name, ' ', info.architecture, ' ', info.parameters));
     const RunResult plain = component_->run(tokens, sites, {}, true);
-    for (std::size_t i = 0; i < sites.size(); ++i) out.add(sites[i], plain.taps.at(i).clone());
-    out.add("logits", plain.logits.clone());
+    for (std::size_t i = 0; i < sites.size(); ++i) out.add(sites[i], plain.taps.at(i));
+    out.add("logits", plain.logits);
 
     const std::string& site = sites[sites.size() / 2];
     at::Tensor delta;
@@ -39,7 +39,7 @@ class ModelDriver final : public DriverOf<Model> {
     out.add(cat("logits edited at ", site), edited.logits);
     if (c10::GradMode::is_enabled() && edited.logits.requires_grad()) {
       edited.logits.square().mean().backward();
-      out.add(cat("gradient at ", site), delta.grad());
+      out.note(cat("gradient at ", site), delta.grad());
     }
     return out;
   }
@@ -47,8 +47,11 @@ class ModelDriver final : public DriverOf<Model> {
 
 }  // namespace
 
-const KindDriver kModelDriver = {Model::kKind,
-                                 {.rows = true, .strided = true, .device = true, .gradients = true},
-                                 drive_or_skip<ModelDriver>};
+const KindDriver kModelDriver = {
+    .kind = Model::kKind,
+    .powers = {.rows = true, .strided = true, .device = true, .gradients = true},
+    .drive = drive_or_skip<ModelDriver>,
+    .memory = "edit-leaves-no-trace",
+    .again = "edit-leaves-no-trace"};
 
 }  // namespace saffron::testing

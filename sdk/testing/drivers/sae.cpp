@@ -12,7 +12,8 @@ constexpr double kRate = 1e-3;
 
 void observe_codes(const std::string& name, const std::vector<Codes>& codes, Observed& out) {
   for (std::size_t i = 0; i < codes.size(); ++i) {
-    out.add(cat(name, " ", i), codes[i].to_dense());
+    out.add(cat("values of ", name, " ", i), codes[i].values());
+    out.note(cat(name, " ", i), codes[i].to_dense());
   }
 }
 
@@ -54,12 +55,13 @@ class SaeDriver final : public Driver {
     for (const at::Tensor& x : input.targets) inputs.watch("a target", x);
     observe_codes("codes in training", pass.forward.codes, out);
     for (const Forward::Term& term : pass.forward.terms) out.add(term.name, term.value);
-    for (const auto& [name, gradient] : pass.gradients) out.add("gradient of " + name, gradient);
+    for (const auto& [name, gradient] : pass.gradients) out.note("gradient of " + name, gradient);
     training_.step(input, pass, kRate);
-    for (const auto& [name, tensor] : training_.parameters()) out.add(name, tensor.clone());
+    for (const auto& [name, tensor] : training_.parameters()) out.note(name, tensor);
+    // A buffer's dtype is the one that it declares.
     for (const auto& [name, tensor] : training_.buffers()) {
-      const at::Tensor now = tensor.clone();
-      out.add(name, now.is_floating_point() ? now.to(input.inputs[0].scalar_type()) : now);
+      out.note(cat(kOwnDtype, name),
+               tensor.is_floating_point() ? tensor.to(input.inputs[0].scalar_type()) : tensor);
     }
   }
 
@@ -69,8 +71,9 @@ class SaeDriver final : public Driver {
 }  // namespace
 
 const KindDriver kSaeDriver{
-    Sae::kKind,
-    {.rows = true, .strided = true, .dtype = true, .device = true, .gradients = true},
-    drive<SaeDriver>};
+    .kind = Sae::kKind,
+    .powers = {.rows = true, .strided = true, .dtype = true, .device = true, .gradients = true},
+    .drive = drive<SaeDriver>,
+    .memory = "parameters-registered"};
 
 }  // namespace saffron::testing

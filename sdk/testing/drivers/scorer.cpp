@@ -28,7 +28,7 @@ class ScorerDriver final : public DriverOf<Scorer> {
     const FlatReport report = flat(accumulator->finish());
     Observed out;
     out.add("the report's text", report.text);
-    out.add("the report's numbers", report.numbers);
+    out.note("the report's numbers", report.numbers);
     return out;
   }
 };

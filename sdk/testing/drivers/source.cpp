@@ -29,13 +29,13 @@ class SourceDriver final : public DriverOf<Source> {
     out.add("description", info.description);
     for (std::int64_t k = 0; k < kAsked; ++k) {
       const std::int64_t block = (data * 7 + k * 3) % blocks;
-      const ActivationRows rows = copied(component_->block(block));
+      const ActivationRows rows = component_->block(block);
       for (std::size_t s = 0; s < rows.streams.size(); ++s) {
         const std::string name = s < streams.size() ? streams[s].name : std::to_string(s);
-        out.add(cat(name, " of block ", block), rows.streams[s]);
+        out.note(cat(name, " of block ", block), rows.streams[s]);
         if (k == 0) add_raw(static_cast<std::int64_t>(s), rows.streams[s], out);
       }
-      out.add(cat("origin of block ", block), rows.origin);
+      out.note(cat("origin of block ", block), rows.origin);
     }
     return out;
   }
@@ -44,7 +44,7 @@ class SourceDriver final : public DriverOf<Source> {
   void add_raw(std::int64_t stream, const at::Tensor& rows, Observed& out) {
     const auto* backed = dynamic_cast<const ModelBacked*>(component_.get());
     if (backed != nullptr) {
-      out.add(cat("denormalised stream ", stream), backed->denormalise(stream, rows));
+      out.note(cat("denormalised stream ", stream), backed->denormalise(stream, rows));
     }
   }
 };
@@ -52,6 +52,11 @@ class SourceDriver final : public DriverOf<Source> {
 }  // namespace
 
 // float64: rows come in the recipe's dtype (Context::dtype).
-const KindDriver kSourceDriver = {Source::kKind, {.dtype = true}, drive_or_skip<SourceDriver>};
+const KindDriver kSourceDriver = {.kind = Source::kKind,
+                                  .powers = {.dtype = true},
+                                  .drive = drive_or_skip<SourceDriver>,
+                                  .memory = "resume-cursor",
+                                  .again = "resume-cursor",
+                                  .stays = "blocks-stay"};
 
 }  // namespace saffron::testing

@@ -33,7 +33,7 @@ class TokenizerDriver final : public DriverOf<Tokenizer> {
         for (const std::int32_t id : ids) {
           shown += cat(component_->bytes(id), '|', component_->spelling(id), '|');
         }
-        out.add(cat("ids of '", text, "'"), held);
+        out.note(cat("ids of '", text, "'"), held);
         out.add(cat("tokens of '", text, "'"), shown);
       }
     }
@@ -43,6 +43,10 @@ class TokenizerDriver final : public DriverOf<Tokenizer> {
 
 }  // namespace
 
-const KindDriver kTokenizerDriver = {Tokenizer::kKind, {}, drive_or_skip<TokenizerDriver>};
+const KindDriver kTokenizerDriver = {.kind = Tokenizer::kKind,
+                                     .powers = {},
+                                     .drive = drive_or_skip<TokenizerDriver>,
+                                     .memory = "encode-is-pure",
+                                     .again = "encode-is-pure"};
 
 }  // namespace saffron::testing

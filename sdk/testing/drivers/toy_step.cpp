@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::int64_t kSteps = 10;
 
+// Of a run's steps, not the first: ramps are at 0 there. 1 for 1, and so on.
+std::int64_t step_of(std::uint64_t data) {
+  return 1 + (static_cast<std::int64_t>(data) + kSteps - 2) % (kSteps - 1);
+}
+
 // All entries of dense codes as topk: k = F, in a rotated order, as another encoder might have it.
 Codes as_topk(const at::Tensor& f) {
   const at::Tensor order = f.detach().argsort(/*stable=*/true, 1, /*descending=*/true);
@@ -80,8 +85,7 @@ std::vector<StepLeaves> ToyStep::leaves(Inputs& inputs) const {
 
 std::unique_ptr<FakeTrainStep> ToyStep::step(const std::vector<StepLeaves>& leaves, Inputs& inputs,
                                              Codes::Layout layout) const {
-  auto step =
-      std::make_unique<FakeTrainStep>(static_cast<std::int64_t>(inputs.variant().data), kSteps);
+  auto step = std::make_unique<FakeTrainStep>(step_of(inputs.variant().data), kSteps);
   const at::Tensor rows = toy_rows(inputs.variant().data, inputs.variant().rows);
   for (std::size_t i = 0; i < saes_.size(); ++i) {
     FakeTrainStep::Member& member = step->add(saes_[i]->name);

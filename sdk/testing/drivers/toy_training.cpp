@@ -12,17 +12,25 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <array>
+
 namespace saffron::testing {
 namespace {
 
 constexpr std::int64_t kWidth = ToyModel::kWidth, kNarrow = 7;
+constexpr std::array<std::int64_t, 4> kOtherWidths = {8, 16, 32, 64};
 constexpr std::int64_t kSteps = 1000;  // that a run would have
 constexpr std::int64_t kSampleRows = 256;
 constexpr int kMostPasses = 50;
 
 std::vector<SaeShape> shapes() {
   const StreamInfo x{"x", kWidth}, y{"y", kNarrow};
-  return {{{x}, {x}}, {{x}, {y}}, {{x, y}, {x, y}}};
+  std::vector<SaeShape> out = {{{x}, {x}}, {{x}, {y}}, {{x, y}, {x, y}}};
+  for (const std::int64_t width : kOtherWidths) {
+    const StreamInfo other{"x", width};
+    out.push_back({{other}, {other}});
+  }
+  return out;
 }
 
 // A stream of that width, as a function of the toy rows: themselves, or a fixed mix of them.
@@ -46,8 +54,8 @@ Upstream of_squared_error(const SaeInput& input, const Forward& forward) {
 
 }  // namespace
 
-ToyTraining::ToyTraining(const Subject& subject, const Subject::Setup& setup)
-    : sae_(subject.make<Sae>(setup)), setup_(setup) {
+ToyTraining::ToyTraining(const Subject& subject, const Subject::Setup& setup, double before)
+    : sae_(subject.make<Sae>(setup)), setup_(setup), first_(subject.nth(0)) {
   std::string refusal;
   for (const SaeShape& shape : shapes()) {
     try {
@@ -59,18 +67,22 @@ ToyTraining::ToyTraining(const Subject& subject, const Subject::Setup& setup)
       if (refusal.empty()) refusal = error.message();
     }
   }
-  if (shape_.reads.empty()) skip(cat("takes none of the toy shapes: ", refusal));
-  allocate(setup);
+  if (shape_.reads.empty()) {
+    skip(cat("takes none of the toy shapes (widths 12, 7, 8, 16, 32 and 64; 12 to 7; both): ",
+             refusal, ": options with which it takes one go under [options.\"sae/", subject.name(),
+             "\"] in test-plugin.toml"));
+  }
+  allocate(setup, before);
   sae_->bind(parameters_, buffers_);
-  const ActivationRows sample{.streams = batch(0, kSampleRows).inputs, .origin = {}};
-  sae_->initialise({.random = Random(setup.seed).fork("init"),
+  const ActivationRows sample{.streams = batch(first_, kSampleRows).inputs, .origin = {}};
+  sae_->initialise({.random = Random(subject.nth(setup.seed)).fork("init"),
                     .sample = [&]() -> const ActivationRows& { return sample; }});
 }
 
-void ToyTraining::allocate(const Subject::Setup& setup) {
+void ToyTraining::allocate(const Subject::Setup& setup, double before) {
   for (const ParameterSpec& spec : spec_.parameters) {
     const auto options = at::TensorOptions().dtype(setup.dtype).device(setup.device);
-    parameters_.set(spec.name, at::zeros(spec.shape, options));
+    parameters_.set(spec.name, at::full(spec.shape, before, options));
     moments_[spec.name] = {at::zeros(spec.shape, options), at::zeros(spec.shape, options)};
   }
   for (const BufferSpec& spec : spec_.buffers) {
@@ -89,7 +101,7 @@ SaeInput ToyTraining::batch(std::uint64_t data, std::int64_t rows, Inputs* input
   const at::Tensor x = toy_rows(data, rows);
   const auto give = [&](const StreamInfo& stream, const char* what) {
     const at::Tensor own = stream_rows(stream, x).to(setup_.device, setup_.dtype);
-    return inputs == nullptr ? own : inputs->give(cat(what, " '", stream.name, "'"), own);
+    return inputs == nullptr ? own.clone() : inputs->give(cat(what, " '", stream.name, "'"), own);
   };
   SaeInput input;
   for (const StreamInfo& stream : shape_.reads) input.inputs.push_back(give(stream, "input"));
@@ -135,7 +147,8 @@ void ToyTraining::step(const SaeInput& input, const Pass& pass, double lr) {
 void ToyTraining::fit() {
   auto& fitted = dynamic_cast<Fitted&>(*sae_);
   for (int pass = 0; pass < kMostPasses; ++pass) {
-    for (std::uint64_t data = 0; data < 4; ++data) fitted.observe(batch(4 * data, kSampleRows));
+    for (std::uint64_t data = 0; data < 4; ++data)
+      fitted.observe(batch(first_ + 4 * data, kSampleRows));
     if (!fitted.end_pass()) return;
   }
 }

@@ -19,8 +19,9 @@ namespace saffron::testing {
 class ToyTraining {
  public:
   // Declares the SAE for the first shape that it accepts (an autoencoder of one stream, a transcoder,
-  // two streams), allocates, binds and initialises. Skips the check where it accepts none.
-  ToyTraining(const Subject& subject, const Subject::Setup& setup);
+  // two streams; autoencoders of other widths), allocates, binds and initialises. Skips the check where it accepts none.
+  // Parameters are `before` until they are initialised.
+  ToyTraining(const Subject& subject, const Subject::Setup& setup, double before = 0);
 
   [[nodiscard]] Sae& sae() const { return *sae_; }
   [[nodiscard]] const std::shared_ptr<Sae>& shared() const { return sae_; }
@@ -62,12 +63,13 @@ class ToyTraining {
   void rewind(const Snapshot& snapshot);
 
  private:
-  void allocate(const Subject::Setup& setup);
+  void allocate(const Subject::Setup& setup, double before);
 
   std::shared_ptr<Sae> sae_;
   SaeSpec spec_;
   SaeShape shape_;
   Subject::Setup setup_;
+  std::uint64_t first_;  // number of the data that initialises and fits
   Tensors parameters_, buffers_;
   std::map<std::string, std::pair<at::Tensor, at::Tensor>> moments_;
   std::int64_t steps_ = 0;

@@ -48,7 +48,10 @@ class WorldDriver final : public DriverOf<World> {
 
 }  // namespace
 
-const KindDriver kWorldDriver{
-    World::kKind, {.rows = true, .strided = true}, drive_or_skip<WorldDriver>};
+const KindDriver kWorldDriver{.kind = World::kKind,
+                              .powers = {.rows = true, .strided = true},
+                              .drive = drive_or_skip<WorldDriver>,
+                              .memory = "reads-are-constant",
+                              .again = "reads-are-constant"};
 
 }  // namespace saffron::testing

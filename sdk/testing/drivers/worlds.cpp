@@ -184,39 +184,39 @@ bool any(const std::vector<MadeReward>& made, Change change) {
 }
 
 void read(const TabularWorld& world, Observed& out) {
-  out.add("gamma", at::full({}, world.gamma(), at::kDouble));
-  out.add("mu0", world.mu0());
+  out.note("gamma", at::full({}, world.gamma(), at::kDouble));
+  out.note("mu0", world.mu0());
   const Transitions& tau = world.transitions();
-  out.add("transitions", tau.dense);
-  out.add("offsets", tau.offsets);
-  out.add("successors", tau.successors);
-  out.add("probabilities", tau.probabilities);
-  out.add("rewards", world.rewards());
-  out.add("policy", world.policy());
-  out.add("state_distribution", world.state_distribution());
-  out.add("action_distribution", world.action_distribution());
-  out.add("terminal", world.terminal());
+  out.note("transitions", tau.dense);
+  out.note("offsets", tau.offsets);
+  out.note("successors", tau.successors);
+  out.note("probabilities", tau.probabilities);
+  out.note("rewards", world.rewards());
+  out.note("policy", world.policy());
+  out.note("state_distribution", world.state_distribution());
+  out.note("action_distribution", world.action_distribution());
+  out.note("terminal", world.terminal());
 }
 
 void read(const SampledWorld& world, std::size_t rewards, Observed& out) {
-  out.add("gamma", at::full({}, world.gamma(), at::kDouble));
-  out.add("states", world.states());
-  out.add("actions", world.actions());
-  out.add("next_states", world.next_states());
-  out.add("terminal", world.terminal());
-  out.add("episodes", world.episodes());
+  out.note("gamma", at::full({}, world.gamma(), at::kDouble));
+  out.note("states", world.states());
+  out.note("actions", world.actions());
+  out.note("next_states", world.next_states());
+  out.note("terminal", world.terminal());
+  out.note("episodes", world.episodes());
   for (std::size_t i = 0; i < rewards; ++i) {
-    out.add(cat("reward ", i),
-            world.evaluate(static_cast<std::int64_t>(i), world.states().clone(),
-                           world.actions().clone(), world.next_states().clone()));
+    out.note(cat("reward ", i),
+             world.evaluate(static_cast<std::int64_t>(i), world.states().clone(),
+                            world.actions().clone(), world.next_states().clone()));
   }
 }
 
 void read(const PreferenceWorld& world, Observed& out) {
-  out.add("prompts", world.prompts());
-  out.add("scores", world.scores());
-  out.add("labels", world.labels());
-  out.add("log_reference", world.log_reference());
+  out.note("prompts", world.prompts());
+  out.note("scores", world.scores());
+  out.note("labels", world.labels());
+  out.note("log_reference", world.log_reference());
 }
 
 }  // namespace

@@ -118,7 +118,34 @@ TEST(NewPlugin, RefusesNamesThatAreNoNames) {
   EXPECT_THAT(refusal("-", "sae"), HasSubstr("for example: hoyer"));
   EXPECT_THAT(refusal("class", "sae"), HasSubstr("it is a word of C++ itself"));
   EXPECT_THAT(refusal("co_yield", "sae"), HasSubstr("for example: my_co_yield"));
-  EXPECT_THAT(refusal("options", "sae"), HasSubstr("struct Options"));
+  EXPECT_THAT(refusal("options", "sae"), HasSubstr("its class would be named Options"));
+  EXPECT_THAT(refusal("größe", "sae"), HasSubstr("for example: groesse"));
+  EXPECT_THAT(refusal("Élan", "sae"), HasSubstr("for example: elan"));
+}
+
+// Macros of the headers that a source includes: EOF, E2BIG.
+TEST(NewPlugin, RefusesClassesThatMayBeMacros) {
+  EXPECT_THAT(refusal("e_o_f", "sae"), HasSubstr("its class would be named EOF, as macros are"));
+  EXPECT_THAT(refusal("e2_b_i_g", "format"), HasSubstr("for example: my_e2_b_i_g"));
+  EXPECT_THAT(refusal("max_type_index", "sae"), HasSubstr("its class would be named MaxTypeIndex"));
+  const TempFolder folder;
+  EXPECT_NO_THROW((void)make_plugin(
+      {.name = "e_of", .kind = "sae", .id = "", .directory = folder.path() / "p"}, no_plugins()));
+}
+
+// What is suggested instead is a name that can be.
+TEST(NewPlugin, SuggestsNamesThatWork) {
+  for (const char* name : {"class", "Class", "class!", "e_o_f", "E-O-F", "größe", "Options",
+                           "options", "", "-", "2nd", "ñ", "co_yield", "Max Type Index"}) {
+    const std::string text = refusal(name, "sae");
+    const std::string lead = "for example: ";
+    ASSERT_THAT(text, HasSubstr(lead)) << name;
+    const std::string other = text.substr(text.find(lead) + lead.size());
+    const TempFolder folder;
+    EXPECT_NO_THROW((void)make_plugin(
+        {.name = other, .kind = "sae", .id = "", .directory = folder.path() / "p"}, no_plugins()))
+        << name << " gives " << other;
+  }
 }
 
 // The template's class would meet a struct or a `using` of its own name.
@@ -127,6 +154,7 @@ TEST(NewPlugin, RefusesClassesThatTheTemplateHas) {
   EXPECT_THAT(refusal("trained_sae", "scorer"), HasSubstr("uses TrainedSae for something else"));
   EXPECT_THAT(refusal("error", "format"), HasSubstr("choose another name"));
   EXPECT_THAT(refusal(std::string(65, 'a'), "sae"), HasSubstr("at most 64 characters"));
+  EXPECT_THAT(refusal("counts", "scorer"), HasSubstr("for example: my_counts"));
 }
 
 TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
@@ -137,6 +165,7 @@ TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
   EXPECT_THAT(refusal("x", "../sae"), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", ""), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", "sae", "a\"b"), HasSubstr("cannot be a plugin's id"));
+  EXPECT_THAT(error_of([] { check_plugin_id(""); }).what(), HasSubstr("cannot be a plugin's id"));
 }
 
 TEST(NewPlugin, LeavesWhatIsThereAlone) {

@@ -25,6 +25,7 @@ std::string refusal(const std::string& text) {
   try {
     static_cast<void>(read(text));
   } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::recipe);
     return error.what();
   }
   return "no error";
@@ -32,11 +33,12 @@ std::string refusal(const std::string& text) {
 
 TEST(TestSettings, OptionsOffAndStrictness) {
   const TestSettings settings = read(
-      "strictness = 7\n"
+      "strictness = 7\nmemory = 16\n"
       "[options.\"dataset/text\"]\nfiles = [\"a.txt\"]\n"
       "[off]\n\"bfloat16\" = \"counts\"\n\"dataset/text scan\" = \"slow disk\"\n\"library "
       "scan-time\" = \"c\"\n");
   EXPECT_EQ(settings.strictness, 7);
+  EXPECT_EQ(settings.memory, 16);
   EXPECT_EQ(to_toml(settings.options_of("dataset", "text")), "{ files = [\"a.txt\"] }");
   EXPECT_EQ(settings.options_of("dataset", "tokens"), Value::table());
   EXPECT_EQ(settings.off_reason("sae", "relu", "bfloat16"), "counts");
@@ -45,19 +47,42 @@ TEST(TestSettings, OptionsOffAndStrictness) {
   EXPECT_EQ(settings.off_reason("library", "", "scan-time"), "c");
   EXPECT_EQ(settings.off_reason("dataset", "text", "scan-time"), "");
   ASSERT_EQ(settings.options_at.size(), 1U);
-  EXPECT_EQ(settings.options_at[0].line, 2);
+  EXPECT_EQ(settings.options_at[0].line, 3);
   ASSERT_EQ(settings.off_at.size(), 3U);
-  EXPECT_EQ(settings.off_at[1].line, 6);
+  EXPECT_EQ(settings.off_at[1].line, 7);
 }
 
+// As a recipe's errors: their kind, and with it the exit code, and their looks.
 TEST(TestSettings, EveryMistakeWithItsPlace) {
   const std::string text = refusal(
-      "strictness = 11\nstrict = true\n[options]\n\"sae/relu\" = 3\n[off]\nfloat64 = \"\"\n");
-  EXPECT_THAT(text, HasSubstr("test-plugin.toml:1:14: strictness is an int from 1 to 10, not 11"));
-  EXPECT_THAT(text, HasSubstr("test-plugin.toml:2:1: unknown key 'strict'"));
-  EXPECT_THAT(text, HasSubstr("test-plugin.toml:4:14: [options.\"kind/name\"] is a table"));
-  EXPECT_THAT(text, HasSubstr("test-plugin.toml:6:11: 'float64' is switched off with a reason"));
+      "strictness = 11\nstrictnes = 3\n[options]\n\"sae/relu\" = 3\n[off]\nfloat64 = \"\"\n");
+  EXPECT_THAT(text,
+              HasSubstr("test-plugin.toml:1:14: error: strictness is an int from 1 to 10, not 11\n"
+                        "  1 | strictness = 11\n    |              ^\n"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:2:1: error: strictnes: unknown key\n"));
+  EXPECT_THAT(text, HasSubstr("  help: did you mean 'strictness'?\n"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:4:14: error: [options.\"kind/name\"] is a table"));
+  EXPECT_THAT(text, HasSubstr("test-plugin.toml:6:11: error: 'float64' is switched off with a"));
+  EXPECT_TRUE(text.ends_with("\n4 errors")) << text;
   EXPECT_THAT(refusal("strictness = \n"), HasSubstr("test-plugin.toml:1"));
+  EXPECT_THAT(refusal("memory = \"much\"\n"),
+              HasSubstr("memory is a number of GiB from 0.125 to 1000000, not \"much\""));
+  EXPECT_THAT(refusal("color = 1\n"),
+              HasSubstr("help: there are 'strictness', 'memory', 'options' and 'off'"));
+  EXPECT_THAT(refusal("# \xff\n"), HasSubstr("UTF-8"));
+}
+
+TEST(TestSettings, AFileThatCannotBeRead) {
+  const test::TemporaryFolder folder;
+  for (const auto& path : {folder.path(), folder.path() / "none.toml"}) {
+    try {
+      static_cast<void>(read_test_settings(path));
+      ADD_FAILURE() << path;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::recipe);
+      EXPECT_THAT(error.what(), HasSubstr(path.string()));
+    }
+  }
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Ctrl-C and SIGTERM during `saffron test-plugin`: exit code 130, one line, nothing left behind.
+"""Ctrl-C and SIGTERM during `saffron test-plugin`: exit code 130, the report so far, nothing left
+behind.
 
 usage: test_interrupts.py SAFFRON PLUGIN [unittest's arguments]
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -39,11 +41,14 @@ class Interrupts(unittest.TestCase):
         return process
 
     def assert_stopped(self, process):
+        """What it had found out is reported. Gives the report."""
         output, errors = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, STOPPED, errors)
         self.assertEqual(errors, "error: stopped on request\n")
-        self.assertEqual(output, "")
+        self.assertRegex(output, r"\Aorg\.example\.failing 0\.1\.0 ")
+        self.assertRegex(output, r"(\A|, |\n)(the rest not run|stopped before any check ended)\n\Z")
         self.assertEqual(list(self.folder.iterdir()), [])
+        return output
 
     def test_ctrl_c(self):
         """As a terminal sends it, to the whole group."""
@@ -52,12 +57,27 @@ class Interrupts(unittest.TestCase):
         self.assert_stopped(process)
 
     def test_ctrl_c_in_a_check_that_hangs(self):
-        """It is given up at its time-out; nothing more is begun."""
-        process = self.start("--only", "defaults-valid", "--component", "regularizer/hang",
-                             "--component", "regularizer/chatter", "--timeout", "1")
-        time.sleep(0.3)
+        """The check is given up at once, and nothing more is begun."""
+        process = self.start("--only", "defaults-valid", "--component", "regularizer/runtime_error",
+                             "--component", "regularizer/hang", "--timeout", "600")
+        time.sleep(3)  # the first has failed by then
         os.killpg(process.pid, signal.SIGINT)
-        self.assert_stopped(process)
+        begin = time.monotonic()
+        output = self.assert_stopped(process)
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertIn("out of luck", output)
+        self.assertIn("\n1 failed, the rest not run\n", output)
+
+    def test_ctrl_c_and_json(self):
+        process = self.start("--only", "defaults-valid", "--component", "regularizer/runtime_error",
+                             "--component", "regularizer/hang", "--timeout", "600", "--json")
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, STOPPED)
+        report = json.loads(output)
+        self.assertIs(report["stopped"], True)
+        self.assertEqual([check["outcome"] for check in report["checks"]], ["failed"])
 
     def test_term(self):
         process = self.start()

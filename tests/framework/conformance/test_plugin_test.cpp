@@ -60,7 +60,10 @@ TEST(TestPlugin, ChecksThatNothingHereHasAreAnError) {
 
 TEST(TestPlugin, NamesThatDoNotExist) {
   EXPECT_THAT(refusal(request({"shape"})), HasSubstr("there is no check 'shape'"));
-  EXPECT_THAT(refusal(request({"shape"})), HasSubstr("did you mean 'shapes'?"));
+  EXPECT_THAT(refusal(request({"shape"})),
+              HasSubstr("did you mean 'shapes'? saffron test-plugin --list FILE has them all"));
+  EXPECT_THAT(refusal(request({"zzzzzzzzz"})),
+              HasSubstr("help: saffron test-plugin --list FILE has them"));
   TestRequest component = request();
   component.components = {"sae/rely"};
   EXPECT_THAT(refusal(component), HasSubstr("did you mean 'sae/relu'?"));
@@ -89,16 +92,25 @@ TEST(TestPlugin, NamesInItsFileThatDoNotExist) {
                          "\"library scan-time\" = \"right\"\n";
   TestRequest wrong = request();
   wrong.settings = read_test_settings(path);
+  wrong.only = {"shapes", "scan-tim"};
   const std::string at = path.string() + ':', text = refusal(wrong);
-  EXPECT_EQ(text, at +
-                      "1:10: there is no component 'sae/rely'\n  help: did you mean 'sae/relu'?\n" +
-                      at + "4:1: relu.widht: unknown key\n  help: did you mean 'width'?\n" + at +
-                      "5:9: relu.width: expected int, got string \"8\"\n"
-                      "  help: write 8 without quotes\n" +
-                      at + "7:1: there is no check 'shapess'\n  help: did you mean 'shapes'?\n" +
-                      at + "8:1: there is no check 'rows-stay' of sae/relu\n" + at +
-                      "9:1: there is no component 'libary'\n  help: did you mean 'library'?\n" +
-                      at + "10:1: there is no check 'shapes' of the library");
+  const char* const all = " saffron test-plugin --list FILE has them all\n";
+  for (const std::string& part :
+       {at + "1:10: error: there is no component 'sae/rely'\n",
+        at + "4:1: error: relu.widht: unknown key\n",
+        at + "5:9: error: relu.width: expected int, got string \"8\"\n  5 | width = \"8\"\n",
+        at + "7:1: error: there is no check 'shapess'\n",
+        at + "8:1: error: there is no check 'rows-stay' of sae/relu\n",
+        at + "9:1: error: there is no component 'libary'\n",
+        at + "10:1: error: there is no check 'shapes' of the library\n",
+        std::string("  help: did you mean 'sae/relu'?\n"),
+        std::string("  help: did you mean 'width'?\n"),
+        std::string("  help: write 8 without quotes\n"), cat("  help: did you mean 'shapes'?", all),
+        std::string("  help: did you mean 'library'?\n"),
+        cat("error: there is no check 'scan-tim'\n  help: did you mean 'scan-time'?", all),
+        std::string("\n8 errors")}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
 }
 
 // What the options lack skips checks; it is no mistake of the file.
@@ -150,6 +162,18 @@ TEST(TestPlugin, EveryCheckIsListed) {
     EXPECT_THAT(list, HasSubstr(check.sentence));
   }
   EXPECT_THAT(list, HasSubstr("silent-stdout"));
+  EXPECT_THAT(list, HasSubstr("kind-tried"));
+}
+
+TEST(TestPlugin, TheChecksOfAFileAreListed) {
+  const PluginFile file = read_plugin_file(request().file);
+  const std::string list = list_of_checks(&file);
+  for (const char* id : {"scan-time", "defaults-valid", "float64", "l0-bound"}) {
+    EXPECT_THAT(list, HasSubstr(id));
+  }
+  for (const char* id : {"scale-degree", "rows-stay", "\nregularizer\n"}) {
+    EXPECT_THAT(list, Not(HasSubstr(id)));
+  }
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ PluginTest tested(const fs::path& file, std::vector<std::string> only = {}) {
   request.file = file;
   request.settings.strictness = kEverything;
   request.only = std::move(only);
-  request.timeout = std::chrono::seconds(120);
+  request.limits.timeout = std::chrono::seconds(120);
   return test_plugin(request);
 }
 
@@ -35,7 +35,9 @@ bool wrong(const TestedCheck& check) {
   return check.verdict.outcome != Outcome::passed && check.verdict.outcome != Outcome::skipped;
 }
 
+// Of several that one check finds the name goes on after "__".
 std::string id_of(std::string name) {
+  name.resize(std::min(name.size(), name.find("__")));
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
 }
@@ -186,21 +188,36 @@ TEST(RightComponents, ThatAreNotDeterministic) {
   }
 }
 
-// What wants more than the toy world has is skipped, and one warning says so.
+// What wants more than the toy world has is skipped; one warning says so, and that it was not tried.
 TEST(RightComponents, ThatRefuseTheToyWorld) {
   const PluginTest test = tested(tests_folder() / "wrong" / "libwrong_choosy.so");
-  EXPECT_TRUE(test.passed());
+  EXPECT_FALSE(test.passed());
   const std::string refusal =
       "takes no step of one to 3 toy SAEs: SAE 'toy0' has no code of four spaces";
   std::size_t told = 0;
   for (const TestedCheck& check : test.checks) {
     if (check.verdict.message.find(refusal) == std::string::npos) continue;
     ++told;
-    EXPECT_EQ(check.verdict.outcome,
-              check.id == "scalar-and-finite" ? Outcome::warning : Outcome::skipped)
+    EXPECT_EQ(check.verdict.outcome, check.id == "scalar-and-finite" ? Outcome::warning
+                                     : check.id == "kind-tried"      ? Outcome::failed
+                                                                     : Outcome::skipped)
         << check.id;
   }
   EXPECT_GT(told, 10U);
+  EXPECT_EQ(test.count(Outcome::warning), 1U);
+  EXPECT_EQ(test.count(Outcome::failed), 1U);
+}
+
+TEST(RightComponents, ThatRefuseTheToyRows) {
+  const PluginTest test = tested(tests_folder() / "wrong" / "libwrong_choosy_sae.so");
+  EXPECT_TRUE(test.passed());
+  for (const TestedCheck& check : test.checks) {
+    if (check.verdict.outcome != Outcome::warning) continue;
+    EXPECT_EQ(check.id, "shapes");
+    EXPECT_THAT(check.verdict.message, HasSubstr("nothing could be checked"));
+    EXPECT_THAT(check.verdict.message, HasSubstr("rows are 768 wide, not 12"));
+    EXPECT_THAT(check.verdict.message, HasSubstr("[options.\"sae/choosy\"]"));
+  }
   EXPECT_EQ(test.count(Outcome::warning), 1U);
 }
 
@@ -209,7 +226,7 @@ TEST(WrongPlugins, LeaveTheHostRunningToItsReport) {
   TestRequest request;
   request.file = tests_folder() / "plugins" / "libfixture_failing.so";
   request.only = {"defaults-valid", "no-thread-left"};
-  request.timeout = std::chrono::seconds(3);
+  request.limits.timeout = std::chrono::seconds(3);
   const PluginTest test = test_plugin(request);
   std::map<std::string, const TestedCheck*> first;
   for (const TestedCheck& check : test.checks) {

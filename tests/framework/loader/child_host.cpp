@@ -3,12 +3,15 @@
 #include "framework/loader/inspect.h"
 #include "framework/loader/sandbox.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -28,6 +31,45 @@ int leave_grandchild(const std::string& file) {
     for (;;) ::pause();
   }
   std::ofstream(file) << id;
+  return 0;
+}
+
+// Leaves one that has a session of its own and writes for ever.
+int leave_writer(const std::string& file) {
+  const pid_t id = ::fork();
+  if (id == 0) {
+    ::setsid();
+    const std::string block(4096, 'x');
+    for (;;) static_cast<void>(!::write(1, block.data(), block.size()));
+  }
+  std::ofstream(file) << id;
+  return 0;
+}
+
+int take_memory() {
+  constexpr std::size_t kBlock = std::size_t{1} << 20;
+  static std::vector<char*> blocks;
+  for (;;) {
+    blocks.push_back(static_cast<char*>(std::malloc(kBlock)));
+    if (blocks.back() != nullptr) std::memset(blocks.back(), 1, kBlock);
+  }
+}
+
+// Reserves a terabyte, as CUDA and sanitizers do, and stays long enough to be looked at.
+int reserve_memory() {
+  void* at = ::mmap(nullptr, std::size_t{1} << 40, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ::usleep(200'000);
+  return at == MAP_FAILED ? 1 : 0;
+}
+
+int list_files() {
+  constexpr int kMost = 64;
+  std::string open;
+  for (int i = 0; i < kMost; ++i) {
+    if (::fcntl(i, F_GETFD) != -1) open += std::to_string(i) + ' ';
+  }
+  saffron::host::send_result(open);
   return 0;
 }
 
@@ -90,6 +132,10 @@ int main(int argc, char** argv) {
     for (;;) ::pause();
   }
   if (command == "grandchild") return leave_grandchild(arguments[1]);
+  if (command == "writer") return leave_writer(arguments[1]);
+  if (command == "memory") return take_memory();
+  if (command == "reserve") return reserve_memory();
+  if (command == "files") return list_files();
   if (command == "crash-in-component") return crash_in_component(arguments[1]);
   if (command == "crash-on-worker") return crash_on_worker();
   if (command == "crash-by-overflow") return crash_by_overflow();

@@ -1,9 +1,13 @@
 #include "framework/loader/sandbox.h"
 
+#include "framework/loader/process.h"
 #include "tests/framework/loader/support.h"
 
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <thread>
@@ -78,6 +82,81 @@ TEST(Sandbox, OutputIsBounded) {
   const ChildResult result = run_in_child({"flood"}, options);
   EXPECT_EQ(result.outcome, Outcome::passed);
   EXPECT_EQ(result.output, std::string(1000, 'x'));
+}
+
+// It has left its parent's group, and would keep the pipe full for ever.
+TEST(Sandbox, WhoGoesOnWritingHoldsNobodyUp) {
+  const TempFolder folder;
+  const std::string file = (folder.path() / "id").string();
+  const Orphans orphans;
+  ChildOptions options = child_program();
+  options.orphans = &orphans;
+  const ChildResult result = run_in_child({"writer", file}, options);
+  EXPECT_EQ(result.outcome, Outcome::passed);
+  EXPECT_LT(result.seconds, 30);
+  pid_t id = 0;
+  std::ifstream(file) >> id;
+  ASSERT_GT(id, 0);
+  EXPECT_TRUE(::kill(id, 0) == -1 && errno == ESRCH);
+}
+
+TEST(Sandbox, WhoGoesOnWritingIsNotWaitedForEither) {
+  const TempFolder folder;
+  const std::string file = (folder.path() / "id").string();
+  const ChildResult result = run_in_child({"writer", file}, child_program());
+  EXPECT_EQ(result.outcome, Outcome::passed);
+  EXPECT_LT(result.seconds, 30);
+  pid_t id = 0;
+  std::ifstream(file) >> id;
+  ASSERT_GT(id, 0);
+  ::kill(id, SIGKILL);
+}
+
+TEST(Sandbox, ChildrenThatWereThereStay) {
+  const pid_t mine = ::fork();
+  if (mine == 0) {
+    for (;;) ::pause();
+  }
+  {
+    const Orphans orphans;
+    EXPECT_EQ(run_in_child({"print"}, child_program()).outcome, Outcome::passed);
+    orphans.end_all();
+  }
+  EXPECT_EQ(::kill(mine, 0), 0);
+  ::kill(mine, SIGKILL);
+  ::waitpid(mine, nullptr, 0);
+}
+
+TEST(Sandbox, TooMuchMemory) {
+  ChildOptions options = child_program();
+  options.memory_limit = std::uint64_t{1} << 29;
+  const ChildResult result = run_in_child({"memory"}, options);
+  EXPECT_EQ(result.outcome, Outcome::too_large);
+  EXPECT_EQ(result.what(), "took more than 0.5 GiB of memory");
+}
+
+TEST(Sandbox, MemoryThatIsOnlyReservedIsFree) {
+  ChildOptions options = child_program();
+  options.memory_limit = std::uint64_t{1} << 29;
+  EXPECT_EQ(run_in_child({"reserve"}, options).outcome, Outcome::passed);
+}
+
+TEST(Sandbox, Stopped) {
+  ChildOptions options = child_program(std::chrono::minutes(10));
+  options.stop = [] { return true; };
+  const ChildResult result = run_in_child({"hang"}, options);
+  EXPECT_EQ(result.outcome, Outcome::stopped);
+  EXPECT_LT(result.seconds, 30);
+}
+
+// Files that this program has open are none of the child's business, pipes of others least of all.
+TEST(Sandbox, TheChildHasNoFilesOfItsParent) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);  // without O_CLOEXEC
+  const ChildResult result = run_in_child({"files"}, child_program());
+  EXPECT_EQ(result.result, "0 1 2 3 ");
+  ::close(pipe[0]);
+  ::close(pipe[1]);
 }
 
 TEST(Sandbox, MissingProgram) {

@@ -87,6 +87,39 @@ TEST(GradientChecker, KinksAreUnresolved) {
   EXPECT_THAT(kinks.text(), HasSubstr("could not be settled"));
 }
 
+// A leaf without a single settled derivative is no better for another leaf's many.
+TEST(GradientChecker, EachLeafIsJudgedByItself) {
+  const GradientChecker checker(
+      [](const Leaves& leaf) { return leaf[0].square().sum() + leaf[1].abs().sum(); });
+  const at::Tensor many = at::ones({24}, at::kDouble), kinks = at::zeros({3}, at::kDouble);
+  const GradientReport report = checker.check({many, kinks}, {2 * many, kinks + 1});
+  EXPECT_TRUE(report.mismatches.empty());
+  EXPECT_FALSE(report.ok());
+  EXPECT_THAT(report.text(), HasSubstr("leaf 1 : 5 of 5"));
+}
+
+TEST(GradientChecker, ExcusedLeavesAreNotCompared) {
+  const auto f = [](const Leaves& leaf) { return (leaf[0].detach() * leaf[1]).sum(); };
+  const GradientChecker checker(f, {.excused = {0}});
+  EXPECT_TRUE(checker.check({at::ones({2}, at::kDouble), at::ones({2}, at::kDouble)}).ok());
+}
+
+TEST(Noise, TellsFloat32InsideFromFloat64) {
+  const auto wide = [](double x) { return std::exp(0.7 + x) * std::sin(1.3 + x); };
+  const auto narrow = [](double x) {
+    return static_cast<double>(std::exp(static_cast<float>(0.7 + x))) * std::sin(1.3 + x);
+  };
+  EXPECT_LT(noise_of(wide), 1e-14);
+  EXPECT_GT(noise_of(narrow), 1e-10);
+}
+
+// On the steps of rounding the entries of Ridders' table agree, on a derivative that is none.
+TEST(Noise, StepsOfRoundingAreNoDerivative) {
+  const auto steps = [](double x) { return std::round((1 + x) * 1e4) / 1e4; };
+  EXPECT_LT(numeric_derivative(steps, 1e-5).error, 1e-6);
+  EXPECT_GT(numeric_derivative(steps, 1e-5, 3e-5).error, 1);
+}
+
 TEST(GradientChecker, RefusesWhatItCannotCheck) {
   const GradientChecker checker([](const Leaves& leaf) { return leaf[0] * 2; });
   EXPECT_THROW(static_cast<void>(checker.check({at::ones({2}, at::kDouble)})), Error);

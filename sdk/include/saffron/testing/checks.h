@@ -32,7 +32,7 @@ struct Verdict {
 class SAFFRON_EXPORT Subject {
  public:
   struct Setup {
-    std::uint64_t seed = 1;  // of the instance's Context
+    std::uint64_t seed = 1;  // of the instance's Context, as nth() counts
     at::ScalarType dtype = at::kFloat;
     at::Device device = at::kCPU;
   };
@@ -54,6 +54,12 @@ class SAFFRON_EXPORT Subject {
   // The seed of everything that a check draws, by purpose.
   [[nodiscard]] Random random(std::string_view purpose) const {
     return Random(seed_).fork(purpose);
+  }
+  // The n-th of whatever is counted, in a run of this seed: other seeds have other ones, those of
+  // seed 1 are 0, 1, 2, ... themselves.
+  [[nodiscard]] std::uint64_t nth(std::uint64_t n) const {
+    constexpr std::uint64_t kSeeds = 1 << 20, kApart = 5;
+    return (seed_ - 1) % kSeeds * kApart + n;
   }
   // Parameters that have no default, are no references, and are not among the options.
   [[nodiscard]] const std::vector<std::string>& lacking() const { return lacking_; }

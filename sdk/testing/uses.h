@@ -1,0 +1,34 @@
+#pragma once
+
+#include "testing/driver.h"
+
+#include <memory>
+#include <string>
+
+// Uses of a component, as checks of any kind make them.
+
+namespace saffron::testing {
+
+inline constexpr std::uint64_t kOtherData = 2;
+
+[[nodiscard]] std::unique_ptr<Driver> fresh(const Subject& subject,
+                                            const Subject::Setup& setup = {});
+// The variant with the data that the subject's seed has under its number.
+[[nodiscard]] Variant drawn(const Subject& subject, Variant variant = {});
+[[nodiscard]] Observed use(const Subject& subject, Driver& driver, const Variant& variant = {});
+[[nodiscard]] Observed use_fresh(const Subject& subject, const Variant& variant = {},
+                                 const Subject::Setup& setup = {});
+
+// Skips the check of a component that differs from itself: what compares its instances says nothing.
+void need_reproducible(const Subject& subject);
+
+// What of the results is computed in float32 although all inputs are float64; "" where nothing is
+// seen to be. Nudged by some units of float32's last place, such a result moves in steps, which a
+// difference of sixth order shows (More and Wild 2011, "Estimating computational noise").
+[[nodiscard]] std::string float32_inside(const Subject& subject);
+
+// Skips the check of a component that takes no float64, or computes in float32 inside: that is for
+// `float64` to say.
+void need_float64(const Subject& subject);
+
+}  // namespace saffron::testing
