@@ -16,10 +16,11 @@ struct StorageType {
   std::uint64_t bytes;
 };
 constexpr StorageType kStorageTypes[] = {
-    {"FloatStorage", "float32", 4}, {"DoubleStorage", "float64", 8}, {"HalfStorage", "float16", 2},
-    {"BFloat16Storage", "bfloat16", 2}, {"LongStorage", "int64", 8}, {"IntStorage", "int32", 4},
-    {"ShortStorage", "int16", 2}, {"CharStorage", "int8", 1}, {"ByteStorage", "uint8", 1},
-    {"BoolStorage", "bool", 1}};
+    {"FloatStorage", "float32", 4}, {"DoubleStorage", "float64", 8},
+    {"HalfStorage", "float16", 2},  {"BFloat16Storage", "bfloat16", 2},
+    {"LongStorage", "int64", 8},    {"IntStorage", "int32", 4},
+    {"ShortStorage", "int16", 2},   {"CharStorage", "int8", 1},
+    {"ByteStorage", "uint8", 1},    {"BoolStorage", "bool", 1}};
 
 // What stands on the machine's stack. Objects refer to one another as Python's do, by address.
 struct Object {
@@ -129,7 +130,10 @@ class Machine {
       case 'M': push_integer(take<std::uint16_t>()); return true;
       case 'J': push_integer(take<std::int32_t>()); return true;
       case 0x8a: push_integer(long_integer()); return true;
-      case 'G': take<double>(); push(Kind::other); return true;
+      case 'G':
+        take<double>();
+        push(Kind::other);
+        return true;
       case 'X': {
         const auto length = take<std::uint32_t>();
         push(Kind::string).text = text(length);
@@ -233,7 +237,9 @@ class Machine {
   }
 
   void push_global(std::string_view module, std::string_view name) {
-    const auto is = [&](std::string_view m, std::string_view n) { return module == m && name == n; };
+    const auto is = [&](std::string_view m, std::string_view n) {
+      return module == m && name == n;
+    };
     const StorageType* storage = nullptr;
     for (const StorageType& type : kStorageTypes) {
       if (is("torch", type.name)) storage = &type;
@@ -252,8 +258,7 @@ class Machine {
   void push_storage(const std::vector<Object*>& parts) {
     // ("storage", type, key, device, elements)
     if (parts.size() < 5 || parts[0]->text != "storage" || parts[1]->type == nullptr ||
-        parts[2]->kind != Kind::string || parts[4]->kind != Kind::integer ||
-        parts[4]->number < 0) {
+        parts[2]->kind != Kind::string || parts[4]->kind != Kind::integer || parts[4]->number < 0) {
       fail("describes a storage in a way that is not known");
     }
     Object& object = push(Kind::storage);
@@ -267,7 +272,8 @@ class Machine {
       if (!arguments.empty()) fail("makes an OrderedDict of something");
       push(Kind::dict);
     } else if (function == "Size") {
-      if (arguments.size() != 1 || arguments[0]->kind != Kind::sequence) fail("makes no torch.Size");
+      if (arguments.size() != 1 || arguments[0]->kind != Kind::sequence)
+        fail("makes no torch.Size");
       stack_.push_back(arguments[0]);
     } else if (function == "_rebuild_parameter") {  // (tensor, requires_grad, hooks)
       if (arguments.empty() || arguments[0]->kind != Kind::tensor) fail("makes no parameter");

@@ -155,8 +155,8 @@ TorchFile TorchFile::parse(const ByteView& file, std::string source) {
     Entry entry;
     const std::uint64_t item = io_detail::torch_item_size(tensor.dtype);
     std::uint64_t bytes = 0;
-    const bool fits = !__builtin_mul_overflow(static_cast<std::uint64_t>(tensor.elements), item,
-                                              &bytes);
+    const bool fits =
+        !__builtin_mul_overflow(static_cast<std::uint64_t>(tensor.elements), item, &bytes);
     if (tensor.elements > 0) {
       const std::string record = cat(folder, "/data/", tensor.storage);
       const auto* found = find_entry(zipped, record);
@@ -187,9 +187,8 @@ TorchFile TorchFile::parse(const ByteView& file, std::string source) {
 at::Tensor TorchFile::tensor(std::string_view name) const {
   const Entry& entry = entries_[index_of(name)];
   const io_detail::PickledTensor& tensor = entry.tensor;
-  const ByteView bytes = entry.storage
-                             ? io_detail::zip_read(file_.bytes, path(), *entry.storage)
-                             : ByteView{};
+  const ByteView bytes =
+      entry.storage ? io_detail::zip_read(file_.bytes, path(), *entry.storage) : ByteView{};
   const io_detail::TensorLayout storage{0, {tensor.elements}, dtype_of(tensor.dtype).type};
   return io_detail::view_tensor(bytes, storage, path(), cat("tensor ", io_detail::show(name)))
       .as_strided(tensor.sizes, tensor.strides, tensor.offset);

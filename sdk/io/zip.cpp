@@ -32,8 +32,8 @@ class Archive {
     zip_stat_t out;
     constexpr zip_uint64_t kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
     if (zip_stat_index(zip_, index, 0, &out) != 0 || (out.valid & kNeeded) != kNeeded) {
-      throw bad(source_, cat("entry ", index, " of the zip archive is damaged: ",
-                             zip_strerror(zip_)));
+      throw bad(source_,
+                cat("entry ", index, " of the zip archive is damaged: ", zip_strerror(zip_)));
     }
     return out;
   }
@@ -61,8 +61,7 @@ std::vector<ZipEntry> zip_entries(std::span<const std::byte> file, std::string_v
   return out;
 }
 
-ByteView zip_read(std::span<const std::byte> file, std::string_view source,
-                  const ZipEntry& entry) {
+ByteView zip_read(std::span<const std::byte> file, std::string_view source, const ZipEntry& entry) {
   const Archive archive(file, source);
   const auto damaged = [&](std::string_view why) {
     return bad(source, cat("entry ", show(entry.name), " of the zip archive is damaged: ", why));

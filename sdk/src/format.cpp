@@ -25,11 +25,11 @@ void require(const at::Tensor& tensor, const char* name, at::IntArrayRef shape) 
 
 void check_activation(const CanonicalSae& sae) {
   const std::int64_t F = sae.W_dec.size(0);
-  const bool counts = sae.activation == "topk" || sae.activation == "abs_topk" ||
-                      sae.activation == "groupmax";
+  const bool counts =
+      sae.activation == "topk" || sae.activation == "abs_topk" || sae.activation == "groupmax";
   if (counts && (!sae.k || *sae.k < 1 || *sae.k > F)) {
-    throw Error(cat("activation '", sae.activation, "' of ", F, " latents has k = ",
-                    sae.k ? std::to_string(*sae.k) : "none"));
+    throw Error(cat("activation '", sae.activation, "' of ", F,
+                    " latents has k = ", sae.k ? std::to_string(*sae.k) : "none"));
   }
   if (sae.activation == "groupmax" && F % *sae.k != 0) {
     throw Error(cat(F, " latents are not k = ", *sae.k, " equal groups"));
@@ -125,8 +125,8 @@ CanonicalSae on_raw_activations(const CanonicalSae& sae) {
   if (!own_output && !sae.input_mean.defined() && !sae.input_scale.defined()) return out;
   const std::int64_t d_in = sae.W_enc.size(0), d_out = sae.W_dec.size(1);
   if (!own_output && d_in != d_out) {
-    throw Error(cat("the normalisation of the rows that it predicts, of width ", d_out,
-                    ", is not known"));
+    throw Error(
+        cat("the normalisation of the rows that it predicts, of width ", d_out, ", is not known"));
   }
   const Affine in = affine(sae.input_mean, sae.input_scale, d_in);
   const Affine to = own_output ? affine(sae.output_mean, sae.output_scale, d_out) : in;
@@ -144,8 +144,7 @@ CanonicalSae on_raw_activations(const CanonicalSae& sae) {
   }
   b_dec = b_dec / to.scale + to.mean;
   if (sae.W_skip.defined()) {
-    const at::Tensor skip =
-        sae.W_skip.to(at::kDouble) * in.scale.unsqueeze(1) / to.scale;
+    const at::Tensor skip = sae.W_skip.to(at::kDouble) * in.scale.unsqueeze(1) / to.scale;
     b_dec = b_dec - product(in.mean, skip);
     out.W_skip = skip.to(type);
   }
@@ -153,9 +152,7 @@ CanonicalSae on_raw_activations(const CanonicalSae& sae) {
   return out;
 }
 
-CanonicalSae without_subtraction(CanonicalSae sae) {
-  return subtracting(std::move(sae), false);
-}
+CanonicalSae without_subtraction(CanonicalSae sae) { return subtracting(std::move(sae), false); }
 
 CanonicalSae with_subtraction(CanonicalSae sae) {
   if (sae.W_enc.size(0) != sae.W_dec.size(1)) {
@@ -206,8 +203,7 @@ at::Tensor read_weights(const TensorReader& file, std::string_view name,
     fits = shape.begin()[i] < 0 || shape.begin()[i] == info.shape[i];
   }
   const auto fail = [&](const std::string& found, const std::string& expected) {
-    throw Error(ErrorKind::data,
-                cat("tensor '", name, "' is ", found, " and should be ", expected))
+    throw Error(ErrorKind::data, cat("tensor '", name, "' is ", found, " and should be ", expected))
         .within(file.path());
   };
   if (!fits) {

@@ -18,7 +18,8 @@ constexpr const char* kConfig = "config.json";
 fs::path file_of(const std::string& path) {
   const fs::path given = path;
   std::error_code unreadable;
-  return given.extension() == ".pt" && !fs::is_directory(given, unreadable) ? given : given / kWeights;
+  return given.extension() == ".pt" && !fs::is_directory(given, unreadable) ? given
+                                                                            : given / kWeights;
 }
 
 // config.json beside the file, or beside its folder of checkpoints.
@@ -119,8 +120,9 @@ CanonicalSae read_raw(const TensorReader& file, const fs::path& path) {
   }
   throw Error(ErrorKind::data, cat("dict_class \"", kind, "\" is not read"))
       .within(path.string())
-      .with_help("AutoEncoder, AutoEncoderNew, GatedAutoEncoder, AutoEncoderTopK, BatchTopKSAE, "
-                 "MatryoshkaBatchTopKSAE and JumpReluAutoEncoder are");
+      .with_help(
+          "AutoEncoder, AutoEncoderNew, GatedAutoEncoder, AutoEncoderTopK, BatchTopKSAE, "
+          "MatryoshkaBatchTopKSAE and JumpReluAutoEncoder are");
 }
 
 }  // namespace

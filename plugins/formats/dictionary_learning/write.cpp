@@ -72,8 +72,8 @@ Value layer_of(const std::string& site) {
 
 Value config_of(const TrainedSae& trained, const CanonicalSae& sae, const Class& kind) {
   auto* backed = dynamic_cast<ModelBacked*>(trained.source.get());
-  const std::string site = backed != nullptr ? backed->site(trained.reads.at(0))
-                                             : trained.shape.reads.at(0).name;
+  const std::string site =
+      backed != nullptr ? backed->site(trained.reads.at(0)) : trained.shape.reads.at(0).name;
   Value trainer = Value::table();
   trainer.set("trainer_class", kind.trainer);
   trainer.set("dict_class", kind.dictionary);

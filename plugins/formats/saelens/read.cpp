@@ -135,9 +135,9 @@ void fold_finetuning(CanonicalSae& sae, const SafetensorsFile& file, const Confi
     const at::Tensor factor = read_weights(file, name, {sae.W_dec.size(0)});
     if ((factor - 1).abs().max().item<double>() <= 1e-5) return;  // what numpy calls close to one
     if (!config.flag("finetuning_scaling_factor", false)) {
-      throw config.refusal(cat("finetuning_scaling_factor is false, and tensor '", name,
-                               "' is not one everywhere"),
-                           "say which holds");
+      throw config.refusal(
+          cat("finetuning_scaling_factor is false, and tensor '", name, "' is not one everywhere"),
+          "say which holds");
     }
     sae.W_dec = sae.W_dec * factor.unsqueeze(1);
     return;

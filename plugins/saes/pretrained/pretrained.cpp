@@ -95,9 +95,9 @@ SaeSpec Pretrained::declare(const SaeShape& shape) {
   const std::int64_t d_in = file_.W_enc.size(0), F = file_.W_dec.size(0);
   const std::int64_t d_out = file_.W_dec.size(1);
   if (shape.reads[0].width != d_in || shape.predicts[0].width != d_out) {
-    throw Error(cat("the SAE in the file reads rows of width ", d_in, " and predicts rows of width ",
-                    d_out, "; the streams' are ", shape.reads[0].width, " and ",
-                    shape.predicts[0].width))
+    throw Error(cat("the SAE in the file reads rows of width ", d_in,
+                    " and predicts rows of width ", d_out, "; the streams' are ",
+                    shape.reads[0].width, " and ", shape.predicts[0].width))
         .within(options_.path.value);
   }
   if (F > kMostLatents) throw Error(cat(F, " latents are more than ", kMostLatents));
@@ -158,12 +158,11 @@ Codes Pretrained::codes_of(const at::Tensor& rows) const {
   }
   // gated: z = x' W_enc passes both z + b_gate > 0 and e^r_mag z + b_mag > 0.
   const at::Tensor gain = p("r_mag").exp();
-  const Codes z =
-      ops::encode_above(rows, W_enc, {}, at::maximum(-p("b_gate"), -p("b_mag") / gain));
+  const Codes z = ops::encode_above(rows, W_enc, {}, at::maximum(-p("b_gate"), -p("b_mag") / gain));
   const at::Tensor latents = z.gather_index();
-  return z.with_values((z.values() * gain.index_select(0, latents) +
-                        p("b_mag").index_select(0, latents))
-                           .clamp_min(0));
+  return z.with_values(
+      (z.values() * gain.index_select(0, latents) + p("b_mag").index_select(0, latents))
+          .clamp_min(0));
 }
 
 std::vector<Codes> Pretrained::encode(const std::vector<at::Tensor>& inputs) const {

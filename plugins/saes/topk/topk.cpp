@@ -10,9 +10,10 @@ Schema<TopK::Options> TopK::schema() {
   return Schema<Options>{}
       .include(&Options::dictionary, DictionaryOptions::schema())
       .include(&Options::k, KOptions::schema())
-      .choice("keep", &Options::keep,
-              "the largest values, negative ones as 0, or those largest in magnitude, with their sign",
-              {{"rectified", Keep::rectified}, {"magnitude", Keep::magnitude}})
+      .choice(
+          "keep", &Options::keep,
+          "the largest values, negative ones as 0, or those largest in magnitude, with their sign",
+          {{"rectified", Keep::rectified}, {"magnitude", Keep::magnitude}})
       .param("multi_k_coef", &Options::multi_k_coef,
              "weight of the error with more active latents (Multi-TopK); 0: none", non_negative())
       .param("multi_k_factor", &Options::multi_k_factor, "Multi-TopK: so many times k", at_least(2))
@@ -26,9 +27,9 @@ void TopK::declare_own(SaeSpec& spec) const {
 }
 
 Codes TopK::largest(const at::Tensor& rows, std::int64_t k) const {
-  return ops::encode_topk(rows, W_enc(), b_enc(), k,
-                          options_.keep == Keep::rectified ? ops::Keep::rectified
-                                                           : ops::Keep::magnitude);
+  return ops::encode_topk(
+      rows, W_enc(), b_enc(), k,
+      options_.keep == Keep::rectified ? ops::Keep::rectified : ops::Keep::magnitude);
 }
 
 Codes TopK::codes_of(const at::Tensor& rows) const { return largest(rows, options_.k.k); }

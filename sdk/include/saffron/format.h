@@ -92,7 +92,7 @@ class SAFFRON_EXPORT StagedFolder {
                                                         std::initializer_list<std::int64_t> shape);
 // What `read` makes of the files in `folder`, on raw activations. A value of them that is not valid is
 // Error (data).
-[[nodiscard]] SAFFRON_EXPORT CanonicalSae read_checked(
-    const std::filesystem::path& folder, const std::function<CanonicalSae()>& read);
+[[nodiscard]] SAFFRON_EXPORT CanonicalSae read_checked(const std::filesystem::path& folder,
+                                                       const std::function<CanonicalSae()>& read);
 
 }  // namespace saffron::inline sdk_v1

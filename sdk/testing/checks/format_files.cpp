@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 bool equal(const CanonicalSae& a, const CanonicalSae& b) {
-  for (at::Tensor CanonicalSae::*tensor :
+  for (at::Tensor CanonicalSae::* tensor :
        {&CanonicalSae::W_enc, &CanonicalSae::b_enc, &CanonicalSae::W_dec, &CanonicalSae::b_dec,
         &CanonicalSae::threshold, &CanonicalSae::W_skip, &CanonicalSae::b_gate,
         &CanonicalSae::b_mag, &CanonicalSae::r_mag, &CanonicalSae::input_mean,

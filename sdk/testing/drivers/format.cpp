@@ -86,10 +86,9 @@ ToyWeights::ToyWeights(std::uint64_t seed) : trained(toy_sae("toy", seed)) {
 
 CanonicalSae copied(const CanonicalSae& sae) {
   CanonicalSae out = sae;
-  for (at::Tensor* tensor :
-       {&out.W_enc, &out.b_enc, &out.W_dec, &out.b_dec, &out.threshold, &out.W_skip, &out.b_gate,
-        &out.b_mag, &out.r_mag, &out.input_mean, &out.input_scale, &out.output_mean,
-        &out.output_scale}) {
+  for (at::Tensor* tensor : {&out.W_enc, &out.b_enc, &out.W_dec, &out.b_dec, &out.threshold,
+                             &out.W_skip, &out.b_gate, &out.b_mag, &out.r_mag, &out.input_mean,
+                             &out.input_scale, &out.output_mean, &out.output_scale}) {
     if (tensor->defined()) *tensor = tensor->clone();
   }
   return out;

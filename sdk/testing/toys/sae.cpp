@@ -112,8 +112,7 @@ class ToyFormat final : public Format {
  public:
   [[nodiscard]] bool recognises(const std::string&) const override { return true; }
   [[nodiscard]] CanonicalSae read(const std::string&) const override {
-    return on_raw_activations(
-        dynamic_cast<const Exportable&>(*toy_sae()->sae).canonical());
+    return on_raw_activations(dynamic_cast<const Exportable&>(*toy_sae()->sae).canonical());
   }
   void write(const TrainedSae&, const CanonicalSae&, const std::string&) const override {
     throw Error("the toy format is only read");

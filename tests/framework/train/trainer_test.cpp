@@ -55,13 +55,12 @@ TrainMember member(const std::string& name, std::shared_ptr<Sae> sae, std::uint6
 }
 
 std::shared_ptr<Sae> topk(std::int64_t k = 3) {
-  return std::make_shared<TopK>(
-      TopK::Options{.dictionary = {.width = 16},
-                    .dead = {.dead = DeadLatentOptions::Method::auxk,
-                             .dead_after = 60,
-                             .aux_coef = 0.1,
-                             .aux_k = 2},
-                    .k = {.k = k}});
+  return std::make_shared<TopK>(TopK::Options{.dictionary = {.width = 16},
+                                              .dead = {.dead = DeadLatentOptions::Method::auxk,
+                                                       .dead_after = 60,
+                                                       .aux_coef = 0.1,
+                                                       .aux_k = 2},
+                                              .k = {.k = k}});
 }
 
 Trainer trainer_of(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties = {},
@@ -97,13 +96,14 @@ TEST(Trainer, LossFalls) {
 }
 
 TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {
-  Trainer together =
-      trainer_of({member("a", topk(), 1), member("b", topk(), 2),
-                  member("c", std::make_shared<Relu>(Relu::Options{.dictionary = {.width = 9}}), 1)});
+  Trainer together = trainer_of(
+      {member("a", topk(), 1), member("b", topk(), 2),
+       member("c", std::make_shared<Relu>(Relu::Options{.dictionary = {.width = 9}}), 1)});
   together.initialise();
   run(together, 20);
   Trainer a = trainer_of({member("a", topk(), 1)}), b = trainer_of({member("b", topk(), 2)});
-  Trainer c = trainer_of({member("c", std::make_shared<Relu>(Relu::Options{.dictionary = {.width = 9}}), 1)});
+  Trainer c = trainer_of(
+      {member("c", std::make_shared<Relu>(Relu::Options{.dictionary = {.width = 9}}), 1)});
   for (Trainer* alone : {&a, &b, &c}) {
     alone->initialise();
     run(*alone, 20);

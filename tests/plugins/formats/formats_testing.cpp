@@ -53,8 +53,9 @@ Forwarded forward(const CanonicalSae& sae, const at::Tensor& raw) {
   const at::Tensor one = at::ones({}, at::kDouble);
   const at::Tensor scale = sae.input_scale.defined() ? wide(sae.input_scale) : one;
   const bool own = sae.output_mean.defined() || sae.output_scale.defined();
-  const at::Tensor out_scale =
-      !own ? scale : sae.output_scale.defined() ? wide(sae.output_scale) : one;
+  const at::Tensor out_scale = !own                         ? scale
+                               : sae.output_scale.defined() ? wide(sae.output_scale)
+                                                            : one;
   const at::Tensor x = (wide(raw) - or_zero(sae.input_mean)) * scale;
   const at::Tensor moved = sae.subtract_b_dec ? x - or_zero(sae.b_dec) : x;
   Forwarded out;

@@ -25,10 +25,15 @@ TEST(TorchFile, ReadsEveryDtype) {
   const TorchFile file = TorchFile::open(fixture("torch/dtypes.pt"));
   const at::Tensor cube = (at::arange(24, at::kLong) - 3).reshape({2, 3, 4});
   EXPECT_EQ(file.tensors().size(), 10U);
-  for (const auto& [name, type] :
-       {std::pair{"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf},
-        {"bfloat16", at::kBFloat16}, {"int64", at::kLong}, {"int32", at::kInt},
-        {"int16", at::kShort}, {"int8", at::kChar}, {"bool", at::kBool}}) {
+  for (const auto& [name, type] : {std::pair{"float32", at::kFloat},
+                                   {"float64", at::kDouble},
+                                   {"float16", at::kHalf},
+                                   {"bfloat16", at::kBFloat16},
+                                   {"int64", at::kLong},
+                                   {"int32", at::kInt},
+                                   {"int16", at::kShort},
+                                   {"int8", at::kChar},
+                                   {"bool", at::kBool}}) {
     EXPECT_EQ(file.info(name).dtype, name);
     EXPECT_TRUE(identical(file.tensor(name), cube.to(type))) << name;
   }

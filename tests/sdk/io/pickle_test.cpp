@@ -25,7 +25,8 @@ std::string tensor(const Shape& sizes, const Shape& strides, std::int64_t offset
                    std::int64_t elements) {
   return "\x80\x02}(" + text("w") + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") +
          "ctorch\nFloatStorage\n" + text("0") + text("cpu") + number(elements) + "tQ" +
-         number(offset) + tuple(sizes) + tuple(strides) + "\x89" + "ccollections\nOrderedDict\n)RtRu.";
+         number(offset) + tuple(sizes) + tuple(strides) + "\x89" +
+         "ccollections\nOrderedDict\n)RtRu.";
 }
 
 std::vector<io_detail::PickledTensor> parse(const std::string& pickle) {
@@ -66,9 +67,16 @@ TEST(Pickle, NoTensorLeavesItsStorage) {
 }
 
 TEST(Pickle, CallsNothingElse) {
-  EXPECT_THAT(error_of("\x80\x02""cos\nsystem\n(" + text("true") + "tR."), HasSubstr("'os.system'"));
-  EXPECT_THAT(error_of("\x80\x02""cbuiltins\neval\n."), HasSubstr("'builtins.eval'"));
-  EXPECT_THAT(error_of("\x80\x02""ctorch\nload\n."), HasSubstr("'torch.load'"));
+  EXPECT_THAT(error_of("\x80\x02"
+                       "cos\nsystem\n(" +
+                       text("true") + "tR."),
+              HasSubstr("'os.system'"));
+  EXPECT_THAT(error_of("\x80\x02"
+                       "cbuiltins\neval\n."),
+              HasSubstr("'builtins.eval'"));
+  EXPECT_THAT(error_of("\x80\x02"
+                       "ctorch\nload\n."),
+              HasSubstr("'torch.load'"));
   EXPECT_THAT(error_of("\x80\x02i\n"), HasSubstr("opcode 105"));
 }
 
@@ -85,7 +93,9 @@ TEST(Pickle, MalformedProgramsAreNamed) {
   EXPECT_THAT(error_of("\x80\x02N(NNu."), HasSubstr("what holds none"));
   EXPECT_THAT(error_of("\x80\x02h\x07."), HasSubstr("memo 7"));
   EXPECT_THAT(error_of("\x80\x02X\xff\xff\xff\xff."), HasSubstr("a string"));
-  EXPECT_THAT(error_of("\x80\x02""ctorch"), HasSubstr("a line of the pickle"));
+  EXPECT_THAT(error_of("\x80\x02"
+                       "ctorch"),
+              HasSubstr("a line of the pickle"));
   EXPECT_THAT(error_of("\x80\x02N)R."), HasSubstr("the function of a call"));
   EXPECT_THAT(error_of("\x80\x02)Q."), HasSubstr("describes a storage"));
 }

@@ -67,11 +67,9 @@ TEST(EncodeAbove, NamesThePlaceOfNaN) {
 }
 
 TEST(EncodeAbove, DoesNotDependOnTheNumberOfThreads) {
-  expect_same_on_two_threads(
-      [](const at::Tensor& x, const at::Tensor& W, const at::Tensor& b) {
-        return ops::encode_above(x, W, b, {});
-      },
-      expect_same);
+  expect_same_on_two_threads([](const at::Tensor& x, const at::Tensor& W,
+                                const at::Tensor& b) { return ops::encode_above(x, W, b, {}); },
+                             expect_same);
 }
 
 TEST(EncodeAbove, RefusesWhatDoesNotFit) {

@@ -119,9 +119,8 @@ TEST(EncodeTopk, NamesThePlaceOfNaN) {
   W[4].fill_(std::numeric_limits<float>::quiet_NaN());
   at::Tensor allowed = at::ones({9}, at::kBool);
   allowed[1].fill_(false);
-  expect_nan_at(0, 4, [&] {
-    (void)ops::encode_topk(at::ones({2, 2}), W, {}, 8, Keep::rectified, allowed);
-  });
+  expect_nan_at(
+      0, 4, [&] { (void)ops::encode_topk(at::ones({2, 2}), W, {}, 8, Keep::rectified, allowed); });
 }
 
 TEST(EncodeTopk, DoesNotDependOnTheNumberOfThreads) {

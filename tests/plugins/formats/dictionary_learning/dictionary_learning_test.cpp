@@ -7,8 +7,8 @@
 namespace saffron::format_test {
 namespace {
 
-using ::testing::HasSubstr;
 using test::caught;
+using ::testing::HasSubstr;
 
 const plugins::DictionaryLearning format{{}};
 
@@ -70,8 +70,8 @@ TEST(DictionaryLearning, EitherKindOfBiasIsExpressed) {
 
 TEST(DictionaryLearning, RefusesWhatItCannotExpress) {
   const test::TemporaryFolder folder;
-  for (const CanonicalSae& sae : {random_sae("abs_topk"), random_sae("groupmax"),
-                                  random_sae("relu", kD, true)}) {
+  for (const CanonicalSae& sae :
+       {random_sae("abs_topk"), random_sae("groupmax"), random_sae("relu", kD, true)}) {
     EXPECT_THROW(format.write(trained_on(kD, kD, true), sae, folder / "sae"), Error);
   }
   EXPECT_THROW(format.write(trained_on(kD, kOut, false), random_sae("relu", kOut), folder / "sae"),
@@ -85,8 +85,8 @@ TEST(DictionaryLearning, NamesTheTensorThatDoesNotFit) {
   write_torch(folder / "ae.pt", {{"W_enc", sae.W_enc}, {"b_enc", sae.b_dec}});
   const Error error = caught([&] { (void)format.read(folder.path().string()); });
   EXPECT_EQ(error.kind(), ErrorKind::data);
-  EXPECT_THAT(error.what(), AllOf(HasSubstr("ae.pt"), HasSubstr("'b_enc'"), HasSubstr("[6]"),
-                                  HasSubstr("[16]")));
+  EXPECT_THAT(error.what(),
+              AllOf(HasSubstr("ae.pt"), HasSubstr("'b_enc'"), HasSubstr("[6]"), HasSubstr("[16]")));
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 namespace saffron::format_test {
 namespace {
 
-using ::testing::HasSubstr;
 using test::caught;
+using ::testing::HasSubstr;
 
 const plugins::GemmaScope format{{}};
 

@@ -8,9 +8,9 @@
 namespace saffron::format_test {
 namespace {
 
-using ::testing::HasSubstr;
 using plugins::SaeLens;
 using test::caught;
+using ::testing::HasSubstr;
 
 class SaeLensTest : public testing::Test {
  protected:

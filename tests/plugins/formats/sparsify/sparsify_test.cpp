@@ -5,8 +5,8 @@
 namespace saffron::format_test {
 namespace {
 
-using ::testing::HasSubstr;
 using test::caught;
+using ::testing::HasSubstr;
 
 const plugins::Sparsify format{{}};
 
@@ -48,9 +48,8 @@ TEST(Sparsify, WdecIsNotTransposed) {
 
 TEST(Sparsify, RefusesWhatItCannotExpress) {
   const test::TemporaryFolder folder;
-  for (const CanonicalSae& sae :
-       {random_sae("jumprelu"), random_sae("gated"), random_sae("abs_topk"),
-        random_sae("topk", kOut)}) {
+  for (const CanonicalSae& sae : {random_sae("jumprelu"), random_sae("gated"),
+                                  random_sae("abs_topk"), random_sae("topk", kOut)}) {
     const TrainedSae trained = trained_on(kD, sae.W_dec.size(1), false);
     EXPECT_THROW(format.write(trained, sae, folder / "sae"), Error) << sae.activation;
   }

@@ -66,8 +66,8 @@ TEST(BatchTopK, AStepThatKeepsNothingLeavesTheThreshold) {
   const SaeInput input = rows_of(13, kD);
   const Forward forward = sae.forward(input);
   EXPECT_EQ(forward.codes[0].l0().sum().item<std::int64_t>(), 0);
-  EXPECT_TRUE(at::allclose(forward.reconstructions[0],
-                           fixture.parameters["b_dec"].expand({13, kD})));
+  EXPECT_TRUE(
+      at::allclose(forward.reconstructions[0], fixture.parameters["b_dec"].expand({13, kD})));
   sae.after_step(input, forward);
   EXPECT_DOUBLE_EQ(threshold.item<double>(), 0.5);
 }
@@ -80,8 +80,8 @@ TEST(BatchTopK, EncodesARowWhateverItsCompany) {
   const at::Tensor x = rows_of(15, kD).inputs[0];
   const at::Tensor all = sae.encode({x})[0].to_dense();
   for (std::int64_t r = 0; r < x.size(0); ++r) {
-    EXPECT_TRUE(at::allclose(sae.encode({x.slice(0, r, r + 1)})[0].to_dense(),
-                             all.slice(0, r, r + 1)));
+    EXPECT_TRUE(
+        at::allclose(sae.encode({x.slice(0, r, r + 1)})[0].to_dense(), all.slice(0, r, r + 1)));
   }
   const CanonicalSae w = sae.canonical();
   EXPECT_EQ(w.activation, "jumprelu");

@@ -53,14 +53,13 @@ TEST(Matryoshka, GradientsEqualAutograd) {
     const Forward forward = sae.forward(input);
     const c10::AutoGradMode with_grad(true);
     Reference want(fixture);
-    const std::vector<std::int64_t> widths =
-        zero_level ? std::vector<std::int64_t>{0, 3, 10, kWidth}
-                   : std::vector<std::int64_t>{3, 10, kWidth};
+    const std::vector<std::int64_t> widths = zero_level
+                                                 ? std::vector<std::int64_t>{0, 3, 10, kWidth}
+                                                 : std::vector<std::int64_t>{3, 10, kWidth};
     const at::Tensor loss = loss_of(want, input.inputs[0], widths, 0.7);
     loss.backward();
     expect_gradients(got, want);
-    const double whole =
-        mean_square(input.inputs[0] - forward.reconstructions[0]).item<double>();
+    const double whole = mean_square(input.inputs[0] - forward.reconstructions[0]).item<double>();
     ASSERT_EQ(forward.terms.size(), 1u);
     EXPECT_NEAR(whole + forward.terms[0].weight * forward.terms[0].value.item<double>(),
                 loss.item<double>(), 1e-10);

@@ -11,9 +11,9 @@
 namespace saffron::format_test {
 namespace {
 
-using ::testing::HasSubstr;
 using plugins::Pretrained;
 using test::caught;
+using ::testing::HasSubstr;
 
 template <class F>
 Child<Format> child() {
@@ -78,8 +78,7 @@ TEST(Pretrained, FindsTheFormatAndComputesWhatWasRecorded) {
 
 TEST(Pretrained, ComputesEveryActivation) {
   const at::Tensor x = Random(7).normal_rows(0, 30, kD);
-  for (const char* activation :
-       {"relu", "topk", "abs_topk", "groupmax", "jumprelu", "gated"}) {
+  for (const char* activation : {"relu", "topk", "abs_topk", "groupmax", "jumprelu", "gated"}) {
     for (const std::int64_t d_out : {kD, kOut}) {
       SCOPED_TRACE(activation);
       const CanonicalSae sae = on_raw_activations(random_sae(activation, d_out, d_out != kD));

@@ -51,9 +51,11 @@ TEST_P(ReluVariants, GradientsEqualFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ReluVariants,
-    testing::Values(Relu::Options{.dictionary = {.width = 10}}, Relu::Options{.dictionary = {.width = 10, .tied = true}},
+    testing::Values(Relu::Options{.dictionary = {.width = 10}},
+                    Relu::Options{.dictionary = {.width = 10, .tied = true}},
                     Relu::Options{.dictionary = {.width = 10, .pre_bias = false}},
-                    Relu::Options{.dictionary = {.width = 10, .decoder_bias = false, .standardise = true}},
+                    Relu::Options{
+                        .dictionary = {.width = 10, .decoder_bias = false, .standardise = true}},
                     Relu::Options{.dictionary = {.width = 10, .standardise = true}}));
 
 TEST(Relu, StandardisingIsBlindToScaleAndShiftOfARow) {

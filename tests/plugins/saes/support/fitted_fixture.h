@@ -57,8 +57,8 @@ struct FittedFixture {
 
 // A fixture of tests/fixtures/components.
 inline saffron::SafetensorsFile component_fixture(const std::string& name) {
-  return saffron::SafetensorsFile::open(saffron::cat(
-      SAFFRON_SOURCE_DIR, "/tests/fixtures/components/", name, ".safetensors"));
+  return saffron::SafetensorsFile::open(
+      saffron::cat(SAFFRON_SOURCE_DIR, "/tests/fixtures/components/", name, ".safetensors"));
 }
 
 // Of each row of a, the largest |cosine| with a row of b; the least of them.
