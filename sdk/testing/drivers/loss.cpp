@@ -20,22 +20,43 @@ constexpr std::int64_t kMostSaes = 3;
 constexpr std::int64_t kGradientRows = 6;
 constexpr double kGradientTolerance = 1e-5;
 
+[[noreturn]] void skip_refused(const std::string& refusal) {
+  skip(cat("takes no step of one to ", kMostSaes, " toy SAEs: ", refusal));
+}
+
 class RegularizerDriver final : public DriverOf<Regularizer> {
  public:
-  RegularizerDriver(const Subject& subject, const Subject::Setup& setup)
-      : DriverOf(subject, setup), subject_(subject) {}
-  // How many SAEs it takes is tried with the first use's own inputs: the first instance of a process
-  // must see nothing else.
+  using DriverOf::DriverOf;
+  // How many SAEs it takes shows at the first use, and on no other instance: the first one of a
+  // process must see nothing but its own inputs.
   [[nodiscard]] Observed use(Inputs& inputs) override {
-    if (!toys_) toys_.emplace(saes_for(subject_, inputs.variant(), setup_));
-    Observed out;
-    observe_loss([&](const TrainStep& step) { return component_->penalty(step); }, *toys_, inputs,
-                 out);
-    return out;
+    if (toys_) return observe(*toys_, inputs);
+    for (std::int64_t saes = 1;; ++saes) {
+      Inputs tried = inputs;
+      ToyStep toys(saes);
+      try {
+        const auto* checks = dynamic_cast<const ChecksSaes*>(component_.get());
+        if (checks != nullptr) checks->check(toys.saes());
+        Observed out = observe(toys, tried);
+        inputs = tried;
+        toys_.emplace(std::move(toys));
+        return out;
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid) throw;
+        if (saes < kMostSaes) continue;
+        if (inputs.variant().dtype != at::kFloat) throw;
+        skip_refused(error.message());
+      }
+    }
   }
 
  private:
-  Subject subject_;
+  [[nodiscard]] Observed observe(const ToyStep& toys, Inputs& inputs) {
+    Observed out;
+    observe_loss([&](const TrainStep& step) { return component_->penalty(step); }, toys, inputs,
+                 out);
+    return out;
+  }
   std::optional<ToyStep> toys_;
 };
 
@@ -63,12 +84,10 @@ const KindDriver kObjectiveDriver{Objective::kKind, kLossPowers, drive<Objective
 namespace {
 
 // Why a fresh instance does not take a step of that many toy SAEs; "" where it does.
-std::string refusal_of(const Subject& subject, std::int64_t saes, const Variant& variant,
-                       Subject::Setup setup) {
-  setup.dtype = at::kFloat;  // other ones are not the question here
-  const auto regularizer = subject.make<Regularizer>(setup);
+std::string refusal_of(const Subject& subject, std::int64_t saes) {
+  const auto regularizer = subject.make<Regularizer>();
   const ToyStep toys(saes);
-  Inputs inputs({.data = variant.data, .rows = variant.rows});
+  Inputs inputs(drawn(subject));
   try {
     const auto* checks = dynamic_cast<const ChecksSaes*>(regularizer.get());
     if (checks != nullptr) checks->check(toys.saes());
@@ -81,18 +100,18 @@ std::string refusal_of(const Subject& subject, std::int64_t saes, const Variant&
 
 }  // namespace
 
-std::int64_t saes_for(const Subject& subject, const Variant& variant, const Subject::Setup& setup) {
+std::int64_t saes_for(const Subject& subject) {
   std::string refusal;
   for (std::int64_t saes = 1; saes <= kMostSaes; ++saes) {
-    refusal = refusal_of(subject, saes, variant, setup);
+    refusal = refusal_of(subject, saes);
     if (refusal.empty()) return saes;
   }
-  skip(cat("takes no step of one to ", kMostSaes, " toy SAEs: ", refusal));
+  skip_refused(refusal);
 }
 
 std::int64_t most_saes(const Subject& subject) {
   std::int64_t saes = kMostSaes;
-  while (saes > 0 && !refusal_of(subject, saes, drawn(subject), {}).empty()) --saes;
+  while (saes > 0 && !refusal_of(subject, saes).empty()) --saes;
   return saes;
 }
 

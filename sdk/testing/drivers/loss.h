@@ -18,8 +18,7 @@ using StepLoss = std::function<at::Tensor(const TrainStep& step)>;
 
 // The smallest number of toy SAEs, up to three, that a fresh instance accepts, at its check and in a
 // step. Skips the check where it accepts none: the toy SAEs lack something that it needs.
-[[nodiscard]] std::int64_t saes_for(const Subject& subject, const Variant& variant = {},
-                                    const Subject::Setup& setup = {});
+[[nodiscard]] std::int64_t saes_for(const Subject& subject);
 // The largest such number; 0 where there is none.
 [[nodiscard]] std::int64_t most_saes(const Subject& subject);
 
