@@ -67,6 +67,11 @@ at::Tensor CodePenalty::penalty(const TrainStep& step) {
 
 void CodePenalty::check(const std::vector<const TrainedSae*>& saes) const {
   for (const TrainedSae* sae : saes) {
+    if (sae->spec.spaces != 1) {
+      throw Error(cat("'", sae->name, "' has ", sae->spec.spaces,
+                      " code spaces, this penalty is over codes of one"))
+          .with_help("such an SAE has a penalty of its own, an option of it");
+    }
     const std::string problem = target_problem(control_, sae->spec.latents);
     if (!problem.empty()) throw Error(cat(problem, " of '", sae->name, "'"));
   }
