@@ -25,6 +25,8 @@ constexpr std::size_t kShown = 5;
 constexpr std::int64_t kNoiseDirections = 5;
 constexpr double kNoiseStep = 1e-3;  // of the largest step
 
+std::string leaf_number(std::size_t leaf) { return cat("leaf ", leaf); }
+
 bool settled(const GradientReport::Leaf& leaf) {
   return static_cast<double>(leaf.compared - leaf.unresolved) >=
          kSettled * static_cast<double>(leaf.compared);
@@ -99,19 +101,23 @@ bool GradientReport::ok() const {
          std::all_of(leaves.begin(), leaves.end(), [](const Leaf& leaf) { return settled(leaf); });
 }
 
-std::string GradientReport::text() const {
+std::string GradientReport::text(const std::vector<std::string>& names) const {
   if (ok()) return {};
+  const auto named = [&names](std::size_t leaf, const std::string& place) {
+    if (leaf >= names.size()) return place;
+    return names[leaf] + place.substr(leaf_number(leaf).size());
+  };
   std::ostringstream out;
   out.precision(12);
   for (std::size_t i = 0; i < std::min(kShown, mismatches.size()); ++i) {
     const Mismatch& m = mismatches[i];
-    out << (i == 0 ? "" : "\n") << m.where << ": gradient " << m.analytic << ", by differences "
-        << m.numeric << " (within " << m.error << ')';
+    out << (i == 0 ? "" : "\n") << named(m.leaf, m.where) << ": gradient " << m.analytic
+        << ", by differences " << m.numeric << " (within " << m.error << ')';
   }
   if (mismatches.size() > kShown) out << "\nand " << mismatches.size() - kShown << " more";
   for (std::size_t i = 0; mismatches.empty() && i < leaves.size(); ++i) {
     if (settled(leaves[i])) continue;
-    out << "leaf " << i << " : " << leaves[i].unresolved << " of " << leaves[i].compared
+    out << named(i, leaf_number(i)) << ": " << leaves[i].unresolved << " of " << leaves[i].compared
         << " derivatives could not be settled: the function is not smooth there";
     break;
   }
@@ -147,7 +153,7 @@ void GradientChecker::compare(const std::vector<at::Tensor>& leaves, std::size_t
   }
   report.worst = std::max(report.worst, difference / scale);
   if (!(difference <= options_.tolerance * scale + numeric.error)) {
-    report.mismatches.push_back({where, analytic, numeric.value, numeric.error});
+    report.mismatches.push_back({leaf, where, analytic, numeric.value, numeric.error});
   }
 }
 

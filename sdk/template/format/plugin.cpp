@@ -4,7 +4,7 @@
 // is an Error and never left out silently.
 //
 // What holds for every format (saffron/format.h):
-// - CanonicalSae (saffron/sae.h) is the one form to translate from and to: its tensors, their shapes
+// - CanonicalSae (saffron/sae.h) is the one form to translate from and to: its tensors, shapes
 //   and what each activation computes. Weights on raw activations: on_raw_activations().
 // - write() is atomic: a folder that exists is whole. It refuses one that exists already.
 // - read(write(sae)) is the SAE again, every tensor and setting of it.

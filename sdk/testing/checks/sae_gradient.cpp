@@ -106,7 +106,7 @@ Verdict sae_gradient_matches(const Subject& subject) {
     const GradientReport report =
         checker.check({training.parameters()[spec.name]},
                       {found == pass.gradients.end() ? at::Tensor() : found->second});
-    if (!report.ok()) fail(cat(spec.name, ": ", report.text()));
+    if (!report.ok()) fail(report.text({spec.name}));
     moved.restore(start);
   }
   return {};

@@ -101,12 +101,13 @@ std::string refusal_of(const Subject& subject, std::int64_t saes) {
 }  // namespace
 
 std::int64_t saes_for(const Subject& subject) {
-  std::string refusal;
+  std::string first;  // the one to show
   for (std::int64_t saes = 1; saes <= kMostSaes; ++saes) {
-    refusal = refusal_of(subject, saes);
+    const std::string refusal = refusal_of(subject, saes);
     if (refusal.empty()) return saes;
+    if (first.empty()) first = refusal;
   }
-  skip_refused(refusal);
+  skip_refused(first);
 }
 
 std::int64_t most_saes(const Subject& subject) {
@@ -194,15 +195,11 @@ void check_gradient(const Subject& subject, const std::function<StepLoss()>& mak
     report = checker.check(flat);
   }
   if (report.ok()) return;
-  std::string text = report.text();
-  for (std::size_t i = flat.size(); i-- > 0;) {
-    const std::string number = cat("leaf ", i, " ");
-    for (std::size_t at = text.find(number); at != std::string::npos; at = text.find(number)) {
-      text.replace(at, number.size(),
-                   cat(leaf_name(i % 5), i < 5 ? " " : cat(" of SAE ", i / 5, " ")));
-    }
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < flat.size(); ++i) {
+    names.push_back(cat(leaf_name(i % 5), i < 5 ? "" : cat(" of SAE ", i / 5)));
   }
-  fail(text);
+  fail(report.text(names));
 }
 
 }  // namespace saffron::testing

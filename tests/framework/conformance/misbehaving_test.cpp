@@ -109,7 +109,7 @@ TEST(Misbehaving, RefusingEverythingIsNoPass) {
   const TestedCheck& check = check_of(test, "kind-tried");
   EXPECT_EQ(check.verdict.outcome, Outcome::failed);
   EXPECT_EQ(check.subject, "regularizer/refuses");
-  EXPECT_THAT(check.verdict.message, HasSubstr("none of 8 checks of its kind could run: takes no "
+  EXPECT_THAT(check.verdict.message, HasSubstr("none of 9 checks of its kind could run: takes no "
                                                "step of one to 3 toy SAEs: never in the mood"));
   EXPECT_THAT(outcomes(test_plugin(request("refuses", {"kind-tried"}))),
               ElementsAre("kind-tried: failed"));

@@ -68,9 +68,10 @@ class BadDay(unittest.TestCase):
         BadDay.inputs.mkdir()
         shutil.copy(HERE / BadDay.recipe, BadDay.inputs / "recipe.toml")
         write_rows(BadDay.inputs / "rows.npy")
-        (BadDay.inputs / "streams").mkdir()
-        for seed, (name, width) in enumerate(STREAMS.items()):
-            write_rows(BadDay.inputs / "streams" / f"{name}.npy", seed + 2, width=width)
+        if '"streams"' in (HERE / BadDay.recipe).read_text():
+            (BadDay.inputs / "streams").mkdir()
+            for seed, (name, width) in enumerate(STREAMS.items()):
+                write_rows(BadDay.inputs / "streams" / f"{name}.npy", seed + 2, width=width)
         (BadDay.inputs / "world.json").write_text(json.dumps(WORLD))
         BadDay.straight = BadDay.base / "straight"
         shutil.copytree(BadDay.inputs, BadDay.straight)

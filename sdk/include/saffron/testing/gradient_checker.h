@@ -18,7 +18,8 @@ namespace saffron::testing {
 // h / c^2, ... (c = 1.4), extrapolated to h = 0 in powers of h^2 by Neville's scheme; the entry of
 // the table that agrees best with its neighbours wins, and their disagreement is the error. At a kink
 // the error is at least the difference of the slopes on its two sides, and never below noise / h,
-// where `noise` is how far f's values are off: on the steps of rounding all entries agree. (Ridders 1982, "Accurate computation of F'(x) and F'(x) F''(x)".)
+// where `noise` is how far f's values are off: on the steps of rounding all entries agree. (Ridders
+// 1982, "Accurate computation of F'(x) and F'(x) F''(x)".)
 struct NumericDerivative {
   double value = 0;
   double error = 0;  // estimated, absolute; infinite where no two estimates agree at all
@@ -34,6 +35,7 @@ struct NumericDerivative {
 
 struct GradientReport {
   struct Mismatch {
+    std::size_t leaf = 0;
     std::string where;  // "leaf 0 [3, 1]", "leaf 1 along direction 2"
     double analytic = 0, numeric = 0, error = 0;
   };
@@ -50,8 +52,9 @@ struct GradientReport {
 
   // No mismatch, and at least three quarters of each leaf's comparisons settled.
   [[nodiscard]] SAFFRON_EXPORT bool ok() const;
-  // What is wrong, one line a mismatch (the first five); "" when ok().
-  [[nodiscard]] SAFFRON_EXPORT std::string text() const;
+  // What is wrong, one line a mismatch (the first five); "" when ok(). Leaves are called by these
+  // names, "leaf 0" and so on without them.
+  [[nodiscard]] SAFFRON_EXPORT std::string text(const std::vector<std::string>& names = {}) const;
 };
 
 // Compares gradients of a scalar function of several tensors:
