@@ -35,5 +35,7 @@ class ParameterStore {
 // Keeps what is freed for the next step, whose tensors have the same sizes: given back to the system,
 // it would be cleared and mapped anew page by page each time. Of the whole process.
 void keep_freed_memory();
+// What was freed so far is for something else: initialisation needs more than a step.
+void give_back_freed_memory();
 
 }  // namespace saffron::host

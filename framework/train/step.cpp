@@ -49,8 +49,7 @@ Upstream MemberLeaves::upstream() const {
 void MemberLeaves::add_parameter_gradients(Gradients& gradients) const {
   for (const auto& [name, leaf] : parameters_) {
     if (!leaf.grad().defined()) continue;
-    Gradient& held = gradients[name];
-    held.dense = held.dense.defined() ? held.dense + leaf.grad() : leaf.grad();
+    gradients[name].add_dense(leaf.grad());
   }
 }
 

@@ -89,6 +89,8 @@ void Trainer::initialise() {
     guard(member.place,
           [&] { member.trained->sae->initialise({.random = member.random, .sample = sample}); });
   }
+  first = own = {};
+  give_back_freed_memory();
 }
 
 double Trainer::learning_rate(std::size_t i) const {
@@ -240,9 +242,8 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
     }
     const double number = value.item<double>();
     require_finite(number, cat("the penalty '", penalty.name, "'"), step_);
-    Schedule rise;
-    rise.warmup = penalty.warmup;
-    const double coef = penalty.coef * rise.factor(step_, steps_);
+    const SaeInput now{.step = step_, .steps = steps_};
+    const double coef = penalty.coef * now.rise(penalty.warmup);
     if (value.requires_grad() && coef != 0) (value * coef).backward();
     const auto* shows = dynamic_cast<const ShowsReadings*>(penalty.regularizer.get());
     for (std::size_t n = 0; n < penalty.over.size(); ++n) {

@@ -6,15 +6,6 @@
 namespace saffron::inline sdk_v1 {
 namespace {
 
-// The codes with every value multiplied by its latent's factor.
-Codes scaled(const Codes& codes, const at::Tensor& factors) {
-  if (codes.layout() == Codes::Layout::dense) return codes.with_values(codes.values() * factors);
-  // Entries past a csr's end may hold any index.
-  const at::Tensor latents = codes.indices().clamp(0, codes.latents() - 1).flatten();
-  return codes.with_values(codes.values() *
-                           factors.index_select(0, latents).view(codes.values().sizes()));
-}
-
 std::string controller_name(std::size_t i) { return cat("control/", i); }
 
 }  // namespace
@@ -50,10 +41,9 @@ at::Tensor CodePenalty::penalty(const TrainStep& step) {
   for (std::int64_t i = 0; i < step.saes(); ++i) {
     SparsityController& controller = controllers_[static_cast<std::size_t>(i)];
     const Codes& codes = step.codes(i);
+    const auto norms = [&] { return step.parameter(i, Role::decoder).norm(2, at::IntArrayRef{1}); };
     const Codes u =
-        scale_.weighted
-            ? scaled(codes, step.parameter(i, Role::decoder).norm(2, at::IntArrayRef{1}))
-            : codes;
+        scale_.weighted ? codes.with_values(codes.values() * codes.by_entry(norms())) : codes;
     at::Tensor term = of_codes(u, step, i) / scale_.divisor(step.sae(i));
     if (controller.active()) {
       term = term * controller.multiplier();

@@ -99,7 +99,10 @@ Codes Codes::with_values(at::Tensor values) const {
 
 at::Tensor Codes::by_entry(const at::Tensor& per_latent) const {
   if (layout_ == Layout::dense) return per_latent.expand_as(values_);
-  return per_latent.index_select(0, indices_.flatten()).view(values_.sizes());
+  // Entries past a csr's end may hold any index.
+  const at::Tensor latents =
+      layout_ == Layout::csr ? indices_.clamp(0, latents_ - 1) : indices_.flatten();
+  return per_latent.index_select(0, latents).view(values_.sizes());
 }
 
 Codes Codes::where(const at::Tensor& keep) const {

@@ -23,10 +23,6 @@ constexpr double kRowEpsilon = 1e-8;
 // The part of a row across its start that is no rounding, as a share of its norm.
 constexpr double kAcross = 1e-5;
 
-void add_dense(Gradient& gradient, const at::Tensor& value) {
-  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
-}
-
 // "12", "12 + 7"
 std::string in_words(const std::vector<std::int64_t>& widths) {
   std::string out;
@@ -293,7 +289,7 @@ at::Tensor DictionarySae::decoder_backward(const SaeInput&, const Codes& codes, 
                                            Gradients& gradients) {
   if (!g.defined()) return {};
   gradients["W_dec"].factored.push_back({codes, g});
-  if (dictionary_.decoder_bias) add_dense(gradients["b_dec"], g.sum(0));
+  if (dictionary_.decoder_bias) gradients["b_dec"].add_dense(g.sum(0));
   return ops::code_gradient(codes, W_dec_, g);
 }
 
@@ -312,16 +308,16 @@ void DictionarySae::linear_backward(const Codes& support, const at::Tensor& da,
 void DictionarySae::dense_backward(const at::Tensor& latents, const at::Tensor& da,
                                    Gradients& gradients) const {
   const at::Tensor zeros = at::zeros(W_enc().sizes(), da.options());
-  add_dense(gradients[dictionary_.tied ? "W_dec" : "W_enc"],
-            zeros.index_add(0, latents, at::mm(da.t(), step_.rows)));
+  gradients[dictionary_.tied ? "W_dec" : "W_enc"].add_dense(
+      zeros.index_add(0, latents, at::mm(da.t(), step_.rows)));
   bias_backward(at::zeros({dictionary_.width}, da.options()).index_add(0, latents, da.sum(0)),
                 gradients);
 }
 
 void DictionarySae::bias_backward(const at::Tensor& by_latent, Gradients& gradients) const {
-  add_dense(gradients["b_enc"], by_latent);
+  gradients["b_enc"].add_dense(by_latent);
   if (subtracts_b_dec()) {
-    add_dense(gradients["b_dec"], -at::mv(W_enc().t(), by_latent));
+    gradients["b_dec"].add_dense(-at::mv(W_enc().t(), by_latent));
   }
 }
 
@@ -334,7 +330,7 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
     if (step_.scale.defined()) g = g * step_.scale;
     if (dictionary_.skip) {
       const at::Tensor x = subtracts_b_dec() ? step_.rows + b_dec_ : step_.rows;
-      add_dense(gradients["W_skip"], at::mm(g.t(), x));
+      gradients["W_skip"].add_dense(at::mm(g.t(), x));
     }
   }
   at::Tensor df = upstream.codes.at(0);

@@ -15,6 +15,8 @@
 #include <saffron/state.h>
 #include <saffron/world.h>
 
+#include <ATen/TensorOperators.h>
+
 #include <algorithm>
 
 namespace saffron::inline sdk_v1 {
@@ -31,6 +33,7 @@ Tunable::~Tunable() = default;
 Source::~Source() = default;
 ModelBacked::~ModelBacked() = default;
 Planted::~Planted() = default;
+void Planted::require_planted(std::int64_t) const {}
 Sae::~Sae() = default;
 Fitted::~Fitted() = default;
 Reinitialisable::~Reinitialisable() = default;
@@ -84,6 +87,15 @@ void Tensors::set(std::string_view name, at::Tensor tensor) {
     }
   }
   entries_.emplace_back(std::string(name), std::move(tensor));
+}
+
+double SaeInput::rise(double share) const {
+  const double over = share * static_cast<double>(steps);
+  return over > 0 ? std::min(1.0, static_cast<double>(step) / over) : 1.0;
+}
+
+void Gradient::add_dense(const at::Tensor& value) {
+  dense = dense.defined() ? dense + value : value;
 }
 
 Gradient& Gradients::operator[](std::string_view name) {

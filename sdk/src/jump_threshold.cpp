@@ -69,8 +69,7 @@ at::Tensor JumpThreshold::backward(const Codes& codes, const at::Tensor& df, dou
   at::Tensor total = ops::sum_by_latent(codes.with_values(by_entry.to(a_.scalar_type())));
   if (on_theta.defined()) total = total + on_theta;
   if (options_.log_threshold) total = total * theta();
-  Gradient& gradient = gradients[name_];
-  gradient.dense = gradient.dense.defined() ? gradient.dense + total : total;
+  gradients[name_].add_dense(total);
   return df.defined() ? df * on_ : at::Tensor();
 }
 

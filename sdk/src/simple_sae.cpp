@@ -91,10 +91,7 @@ void SimpleSae::backward(const SaeInput&, const Forward& forward, const Upstream
   Tensors plain;
   for (const auto& [name, leaf] : parameters_) {
     const at::Tensor gradient = leaf.grad();
-    if (gradient.defined()) {
-      Gradient& held = gradients[name];
-      held.dense = held.dense.defined() ? held.dense + gradient : gradient;
-    }
+    if (gradient.defined()) gradients[name].add_dense(gradient);
     plain.set(name, leaf.detach());
   }
   parameters_ = std::move(plain);

@@ -8,8 +8,6 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/mul.h>
 
-#include <algorithm>
-
 namespace saffron::inline sdk_v1 {
 namespace {
 
@@ -60,8 +58,7 @@ Schema<WeightedPenaltyOptions> WeightedPenaltyOptions::schema() {
 }
 
 double WeightedPenaltyOptions::coef_at(const SaeInput& input) const {
-  const double rise = warmup * static_cast<double>(input.steps);
-  return coef * (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+  return coef * input.rise(warmup);
 }
 
 const char* WeightedPenalty::name() const {
@@ -83,14 +80,15 @@ at::Tensor WeightedPenalty::forward(const Codes& codes, const at::Tensor& W_dec,
   return t.sum() / rows;
 }
 
-at::Tensor WeightedPenalty::backward(const SaeInput& input, const Codes& codes,
-                                     const at::Tensor& W_dec,
+at::Tensor WeightedPenalty::backward(double coef, const Codes& codes, const at::Tensor& W_dec,
                                      const std::vector<std::int64_t>& widths,
-                                     Gradient& on_decoder) const {
-  const at::Tensor slopes = slopes_ * options_.coef_at(input);
+                                     Gradient* on_decoder) const {
+  const at::Tensor slopes = slopes_ * coef;
   if (!norms_.defined()) return slopes;
-  const at::Tensor on_norms = ops::sum_by_latent(codes.with_values(slopes * codes.values()));
-  decoder_backward(on_norms, W_dec, widths, on_decoder);
+  if (on_decoder != nullptr) {
+    const at::Tensor on_norms = ops::sum_by_latent(codes.with_values(slopes * codes.values()));
+    decoder_backward(on_norms, W_dec, widths, *on_decoder);
+  }
   return slopes * codes.by_entry(norms_);
 }
 
@@ -115,7 +113,7 @@ void WeightedPenalty::decoder_backward(const at::Tensor& on_norms, const at::Ten
     at::mul_out(out, from[m],
                 (on_norms / row_norms(from[m]).clamp_min(kSmallestNorm)).unsqueeze(1));
   }
-  gradient.dense = gradient.dense.defined() ? gradient.dense + own : own;
+  gradient.add_dense(own);
 }
 
 }  // namespace saffron::inline sdk_v1

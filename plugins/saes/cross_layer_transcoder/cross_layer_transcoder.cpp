@@ -20,10 +20,6 @@
 namespace saffron::plugins {
 namespace {
 
-void add_dense(Gradient& gradient, const at::Tensor& value) {
-  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
-}
-
 // What a strategy that knows one encoder declares, with buffers of the layer's own.
 template <class Strategy>
 void declare_for(const Strategy& strategy, const std::string& suffix, SaeSpec& spec) {
@@ -304,7 +300,7 @@ void CrossLayerTranscoder::backward(const SaeInput& input, const Forward& forwar
                                     const Upstream& upstream, Gradients& gradients) {
   const c10::AutoGradMode no_grad(false);
   const at::Tensor g = side_by_side(upstream.reconstructions, target_widths_);
-  if (g.defined()) add_dense(gradients["b_dec"], g.sum(0));
+  if (g.defined()) gradients["b_dec"].add_dense(g.sum(0));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const Codes& codes = forward.codes.at(i);
@@ -317,8 +313,8 @@ void CrossLayerTranscoder::backward(const SaeInput& input, const Forward& forwar
       add(ops::code_gradient(codes, layer.W_dec, own));
     }
     if (layer.penalty.any()) {
-      add(layer.penalty.backward(input, codes, layer.W_dec, layer.widths,
-                                 gradients[weights.W_dec_name]));
+      add(layer.penalty.backward(options_.penalty.coef_at(input), codes, layer.W_dec, layer.widths,
+                                 &gradients[weights.W_dec_name]));
     }
     at::Tensor da;
     if (options_.activation == Activation::jumprelu) {
@@ -329,10 +325,10 @@ void CrossLayerTranscoder::backward(const SaeInput& input, const Forward& forwar
     if (da.defined()) {
       const Codes support = codes.with_values(da);
       gradients[weights.W_enc_name].factored.push_back({support, input.inputs[i]});
-      add_dense(gradients[weights.b_enc_name], ops::sum_by_latent(support));
+      gradients[weights.b_enc_name].add_dense(ops::sum_by_latent(support));
     }
     const at::Tensor by_latent = layer.dead.backward(weights, input.inputs[i], gradients);
-    if (by_latent.defined()) add_dense(gradients[weights.b_enc_name], by_latent);
+    if (by_latent.defined()) gradients[weights.b_enc_name].add_dense(by_latent);
   }
 }
 

@@ -103,8 +103,8 @@ at::Tensor Crosscoder::encoder_backward(const SaeInput& input, const Codes& code
                                         const at::Tensor& df, Gradients& gradients) {
   at::Tensor total = df;
   if (penalty_.any()) {
-    const at::Tensor own =
-        penalty_.backward(input, codes, W_dec(), predicted_widths(), gradients["W_dec"]);
+    const at::Tensor own = penalty_.backward(options_.penalty.coef_at(input), codes, W_dec(),
+                                             predicted_widths(), &gradients["W_dec"]);
     total = total.defined() ? total + own : own;
   }
   if (options_.activation == Activation::jumprelu) {

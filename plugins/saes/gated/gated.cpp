@@ -4,21 +4,7 @@
 
 #include <ATen/TensorOperators.h>
 
-#include <algorithm>
-
 namespace saffron::plugins {
-namespace {
-
-void add_dense(Gradient& gradient, const at::Tensor& value) {
-  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
-}
-
-at::Tensor by_entry(const at::Tensor& per_latent, const Codes& codes) {
-  return per_latent.index_select(0, codes.indices().to(at::kLong));
-}
-
-}  // namespace
-
 Schema<Gated::Options> Gated::schema() {
   return Schema<Options>{}
       .include(&Options::dictionary, DictionaryOptions::schema())
@@ -58,14 +44,12 @@ void Gated::initialise_own(const at::Tensor& latents) {
 }
 
 double Gated::coef(const SaeInput& input) const {
-  const double rise = options_.warmup * static_cast<double>(input.steps);
-  return options_.coef * control_.multiplier() *
-         (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+  return options_.coef * control_.multiplier() * input.rise(options_.warmup);
 }
 
 at::Tensor Gated::magnitude(const Codes& gates) const {
-  return (gates.values() - by_entry(b_enc(), gates)) * by_entry(r_mag_, gates).exp() +
-         by_entry(b_mag_, gates);
+  return (gates.values() - gates.by_entry(b_enc())) * gates.by_entry(r_mag_).exp() +
+         gates.by_entry(b_mag_);
 }
 
 Codes Gated::codes_of(const at::Tensor& rows) const {
@@ -79,14 +63,12 @@ Codes Gated::step_codes(const at::Tensor& rows, const SaeInput&) {
 }
 
 void Gated::own_terms(const SaeInput& input, Forward& forward) {
-  const at::Tensor norms = W_dec().norm(2, at::IntArrayRef{1});
-  const auto rows = static_cast<double>(gates_.rows());
   forward.terms.push_back(
-      {"gate_l1", (gates_.values() * by_entry(norms, gates_)).sum() / rows, coef(input)});
+      {"gate_l1", penalty_.forward(gates_, W_dec(), predicted_widths()), coef(input)});
   const at::Tensor miss = step_decode(gates_) - step_target();
   const double weight = 1 / input.objective_scale;
   forward.terms.push_back({"gate_error", miss.square().sum(1).mean(), weight});
-  auxiliary_upstream_ = miss * (2 * weight / rows);
+  auxiliary_upstream_ = miss * (2 * weight / static_cast<double>(gates_.rows()));
   control_.show(forward);
 }
 
@@ -97,26 +79,21 @@ void Gated::own_after_step(const SaeInput& input, const Codes& codes) {
 
 at::Tensor Gated::encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                                    Gradients& gradients) {
-  const at::Tensor norms = W_dec().norm(2, at::IntArrayRef{1});
-  const double share = coef(input) / static_cast<double>(gates_.rows());
-  at::Tensor dpi =
-      by_entry(norms, gates_) * share + ops::code_gradient(gates_, W_dec(), auxiliary_upstream_);
-  if (!dictionary().unit_decoder) {
-    const at::Tensor on_norm = ops::sum_by_latent(gates_) * share;
-    add_dense(gradients["W_dec"], W_dec() * (on_norm / norms.clamp_min(1e-12)).unsqueeze(1));
-  }
+  Gradient* on_decoder = dictionary().unit_decoder ? nullptr : &gradients["W_dec"];
+  const at::Tensor dpi =
+      penalty_.backward(coef(input), gates_, W_dec(), predicted_widths(), on_decoder) +
+      ops::code_gradient(gates_, W_dec(), auxiliary_upstream_);
   if (!options_.detach_auxiliary) {
     gradients["W_dec"].factored.push_back({gates_, auxiliary_upstream_});
-    if (dictionary().decoder_bias) add_dense(gradients["b_dec"], auxiliary_upstream_.sum(0));
+    if (dictionary().decoder_bias) gradients["b_dec"].add_dense(auxiliary_upstream_.sum(0));
   }
   if (!df.defined()) return dpi;
-  const at::Tensor dz = df * codes.values().gt(0), scale = by_entry(r_mag_, gates_).exp();
+  const at::Tensor dz = df * codes.values().gt(0), scale = gates_.by_entry(r_mag_).exp();
   const at::Tensor du = dz * scale;  // of rows W_enc^T, which pi exceeds by b_enc
-  add_dense(gradients["b_mag"], ops::sum_by_latent(codes.with_values(dz)));
-  add_dense(
-      gradients["r_mag"],
-      ops::sum_by_latent(codes.with_values(du * (gates_.values() - by_entry(b_enc(), gates_)))));
-  add_dense(gradients["b_enc"], -ops::sum_by_latent(codes.with_values(du)));
+  gradients["b_mag"].add_dense(ops::sum_by_latent(codes.with_values(dz)));
+  gradients["r_mag"].add_dense(
+      ops::sum_by_latent(codes.with_values(du * (gates_.values() - gates_.by_entry(b_enc())))));
+  gradients["b_enc"].add_dense(-ops::sum_by_latent(codes.with_values(du)));
   return dpi + du;
 }
 

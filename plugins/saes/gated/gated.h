@@ -3,6 +3,7 @@
 #include <saffron/dictionary_sae.h>
 #include <saffron/properties.h>
 #include <saffron/sparsity_controller.h>
+#include <saffron/weighted_penalty.h>
 
 #include <string>
 #include <vector>
@@ -63,6 +64,7 @@ class Gated final : public DictionarySae, public PseudoGradients {
 
   Options options_;
   SparsityController control_;
+  WeightedPenalty penalty_{{.norm = DecoderNorm::concatenated}};  // l1 of the gates
   at::Tensor r_mag_, b_mag_;
   // From forward to backward of one step: open gates with values pi, and the auxiliary term's
   // d / d (ReLU(pi) W_dec + b_dec).

@@ -1,21 +1,11 @@
 #include "jumprelu.h"
 
-#include <saffron/ops.h>
-
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
-#include <cmath>
-
 namespace saffron::plugins {
 namespace {
-
-void add_dense(Gradient& gradient, const at::Tensor& value) {
-  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
-}
 
 at::Tensor norms_of(const at::Tensor& W) { return W.norm(2, at::IntArrayRef{1}); }
 
@@ -24,10 +14,7 @@ at::Tensor norms_of(const at::Tensor& W) { return W.norm(2, at::IntArrayRef{1});
 Schema<JumpRelu::Options> JumpRelu::schema() {
   return Schema<Options>{}
       .include(&Options::dictionary, DictionaryOptions::schema())
-      .param("threshold_init", &Options::threshold_init, "theta at the start", positive())
-      .param("bandwidth", &Options::bandwidth, "eps, the width of the kernel of pseudo-gradients",
-             positive())
-      .param("log_threshold", &Options::log_threshold, "train log theta instead of theta")
+      .include(&Options::jump, JumpOptions::schema())
       .choice(
           "sparsity", &Options::sparsity,
           "the SAE's own sparsity term; \"target_l0\" is the square of L0 / target_l0 - 1, at a "
@@ -57,68 +44,37 @@ Schema<JumpRelu::Options> JumpRelu::schema() {
 }
 
 void JumpRelu::declare_own(SaeSpec& spec) const {
-  spec.layout = Codes::Layout::csr;
-  spec.parameters.push_back(
-      {.name = options_.log_threshold ? "log_threshold" : "threshold",
-       .shape = {latents()},
-       .role = Role::threshold,
-       .constraint = options_.log_threshold ? Constraint::none : Constraint::non_negative,
-       .per_latent = true});
+  jump_.declare(spec);
   control_.declare(spec);
 }
 
 void JumpRelu::bind_own(const Tensors& parameters, const Tensors& buffers) {
   control_.bind(buffers);
-  threshold_ = parameters[options_.log_threshold ? "log_threshold" : "threshold"];
+  jump_.bind(parameters);
   last_fired_ = buffers["last_fired"];
 }
 
-void JumpRelu::initialise_own(const at::Tensor& latents) {
-  const double start =
-      options_.log_threshold ? std::log(options_.threshold_init) : options_.threshold_init;
-  if (latents.defined()) {
-    threshold_.index_fill_(0, latents, start);
-  } else {
-    threshold_.fill_(start);
-  }
-}
-
-at::Tensor JumpRelu::theta() const {
-  return options_.log_threshold ? threshold_.exp() : threshold_;
-}
+void JumpRelu::initialise_own(const at::Tensor& latents) { jump_.initialise(latents); }
 
 double JumpRelu::coef(const SaeInput& input) const {
-  const double rise = options_.warmup * static_cast<double>(input.steps);
-  return options_.coef * control_.multiplier() *
-         (rise > 0 ? std::min(1.0, static_cast<double>(input.step) / rise) : 1.0);
+  return options_.coef * control_.multiplier() * input.rise(options_.warmup);
 }
 
 Codes JumpRelu::codes_of(const at::Tensor& rows) const {
-  return ops::encode_above(rows, W_enc(), b_enc(), theta());
+  return jump_.codes_of(rows, W_enc(), b_enc());
 }
 
-// Entries at or below theta, but within the kernel's reach, stay with value 0: their theta learns.
 Codes JumpRelu::step_codes(const at::Tensor& rows, const SaeInput&) {
-  const at::Tensor all = theta();
-  const Codes reached = ops::encode_above(rows, W_enc(), b_enc(), all - options_.bandwidth / 2);
-  a_ = reached.values();
-  theta_ = all.index_select(0, reached.indices().to(at::kLong));
-  on_ = a_.gt(theta_);
-  near_ = (a_ - theta_).abs().lt(options_.bandwidth / 2);
-  return reached.with_values(a_ * on_);
+  return jump_.step_codes(rows, W_enc(), b_enc());
 }
 
 void JumpRelu::own_terms(const SaeInput& input, Forward& forward) {
   const Codes& codes = forward.codes[0];
-  const auto rows = static_cast<double>(codes.rows());
-  slopes_.reset();
   if (options_.sparsity == Sparsity::tanh) {
-    const at::Tensor n = norms_of(W_dec()).index_select(0, codes.indices().to(at::kLong));
-    const at::Tensor t = (codes.values() * n * options_.tanh_scale).tanh();
-    forward.terms.push_back({"tanh", t.sum() / rows, coef(input)});
-    slopes_ = (1 - t.square()) * (options_.tanh_scale * coef(input) / rows);
+    forward.terms.push_back(
+        {"tanh", penalty_.forward(codes, W_dec(), predicted_widths()), coef(input)});
   } else if (options_.sparsity != Sparsity::none) {
-    const at::Tensor l0 = on_.sum().to(at::kDouble) / rows;
+    const at::Tensor l0 = jump_.on().sum().to(at::kDouble) / static_cast<double>(codes.rows());
     l0_ = l0.item<double>();
     const bool aims = options_.sparsity == Sparsity::target_l0;
     forward.terms.push_back({aims ? "target_l0" : "l0",
@@ -143,67 +99,57 @@ void JumpRelu::inactive_term(const SaeInput& input, Forward& forward) {
   dead_ = latents;
   const at::Tensor a =
       at::mm(step_rows(), W_enc().index_select(0, latents).t()) + b_enc().index_select(0, latents);
-  const at::Tensor gap = (theta().index_select(0, latents) - a).clamp_min(0);
+  const at::Tensor gap = (jump_.theta().index_select(0, latents) - a).clamp_min(0);
   below_ = gap.gt(0).to(a.scalar_type());
   const at::Tensor n = norms_of(W_dec().index_select(0, latents));
   forward.terms.push_back({"preact", (gap * n).sum(1).mean(), options_.preact_coef});
 }
 
+// d term / d (sum of H) of the sparsity terms that count steps.
+double JumpRelu::on_steps(const SaeInput& input) const {
+  const double each = coef(input) / static_cast<double>(step_rows().size(0)),
+               target = options_.control.target_l0;
+  switch (options_.sparsity) {
+    case Sparsity::l0: return each;
+    case Sparsity::target_l0: return each * 2 * (l0_ / target - 1) / target;
+    default: return 0;
+  }
+}
+
 at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,
                                       const at::Tensor& df, Gradients& gradients) {
   at::Tensor total = df;
-  if (slopes_.defined()) {
-    const at::Tensor latent = codes.indices().to(at::kLong);
-    const at::Tensor norms = norms_of(W_dec());
-    const at::Tensor on_f = slopes_ * norms.index_select(0, latent);
-    total = total.defined() ? total + on_f : on_f;
-    if (!dictionary().unit_decoder) {
-      const at::Tensor on_norm = ops::sum_by_latent(codes.with_values(slopes_ * codes.values()));
-      add_dense(gradients["W_dec"], W_dec() * (on_norm / norms.clamp_min(1e-12)).unsqueeze(1));
-    }
+  if (options_.sparsity == Sparsity::tanh) {
+    Gradient* on_decoder = dictionary().unit_decoder ? nullptr : &gradients["W_dec"];
+    const at::Tensor own =
+        penalty_.backward(coef(input), codes, W_dec(), predicted_widths(), on_decoder);
+    total = total.defined() ? total + own : own;
   }
-  const double eps = options_.bandwidth;
-  at::Tensor per_entry = total.defined() ? total * theta_ * near_ * (-1 / eps) : at::Tensor();
-  if (options_.sparsity == Sparsity::l0 || options_.sparsity == Sparsity::target_l0) {
-    const double of_l0 =
-        options_.sparsity == Sparsity::l0
-            ? 1
-            : 2 * (l0_ / options_.control.target_l0 - 1) / options_.control.target_l0;
-    const at::Tensor of_steps = near_.to(a_.scalar_type()) *
-                                (-coef(input) * of_l0 / (eps * static_cast<double>(codes.rows())));
-    per_entry = per_entry.defined() ? per_entry + of_steps : of_steps;
-  }
-  at::Tensor on_theta = per_entry.defined() ? ops::sum_by_latent(codes.with_values(per_entry))
-                                            : at::zeros({latents()}, a_.options());
-  inactive_backward(input, gradients, on_theta);
-  if (options_.log_threshold) {
-    add_dense(gradients["log_threshold"], on_theta * theta());
-  } else {
-    add_dense(gradients["threshold"], on_theta);
-  }
-  return total.defined() ? total * on_ : at::Tensor();
+  return jump_.backward(codes, total, on_steps(input), inactive_backward(gradients), gradients);
 }
 
-void JumpRelu::inactive_backward(const SaeInput&, Gradients& gradients, at::Tensor& on_theta) {
-  if (!dead_.defined()) return;
+at::Tensor JumpRelu::inactive_backward(Gradients& gradients) const {
+  if (!dead_.defined()) return {};
   const at::Tensor W = W_dec().index_select(0, dead_);
   const at::Tensor n = norms_of(W);
   const at::Tensor dgap = below_ * n * (options_.preact_coef / static_cast<double>(below_.size(0)));
-  on_theta = on_theta.index_add(0, dead_, dgap.sum(0));
+  const at::Tensor on_theta =
+      at::zeros({latents()}, dgap.options()).index_add(0, dead_, dgap.sum(0));
   dense_backward(dead_, -dgap, gradients);
-  if (dictionary().unit_decoder) return;
+  if (dictionary().unit_decoder) return on_theta;
   const at::Tensor a =
       at::mm(step_rows(), W_enc().index_select(0, dead_).t()) + b_enc().index_select(0, dead_);
-  const at::Tensor gaps = ((theta().index_select(0, dead_) - a) * below_).sum(0) *
+  const at::Tensor gaps = ((jump_.theta().index_select(0, dead_) - a) * below_).sum(0) *
                           (options_.preact_coef / static_cast<double>(below_.size(0)));
-  add_dense(gradients["W_dec"],
-            at::zeros(W_dec().sizes(), W.options())
-                .index_add(0, dead_, W * (gaps / n.clamp_min(1e-12)).unsqueeze(1)));
+  gradients["W_dec"].add_dense(
+      at::zeros(W_dec().sizes(), W.options())
+          .index_add(0, dead_, W * (gaps / n.clamp_min(1e-12)).unsqueeze(1)));
+  return on_theta;
 }
 
 void JumpRelu::canonical_own(CanonicalSae& out) const {
   out.activation = "jumprelu";
-  out.threshold = theta().clone();
+  out.threshold = jump_.theta().clone();
 }
 
 }  // namespace saffron::plugins

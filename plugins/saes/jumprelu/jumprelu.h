@@ -1,8 +1,10 @@
 #pragma once
 
 #include <saffron/dictionary_sae.h>
+#include <saffron/jump_threshold.h>
 #include <saffron/properties.h>
 #include <saffron/sparsity_controller.h>
+#include <saffron/weighted_penalty.h>
 
 #include <cstdint>
 #include <string>
@@ -14,10 +16,7 @@ namespace saffron::plugins {
 // (Rajamanoharan et al. 2024, "Jumping Ahead: Improving Reconstruction Fidelity with JumpReLU Sparse
 // Autoencoders"; Anthropic, January 2025 update, for tanh and the pre-activation loss; Lieberum et al. 2024)
 //
-//   f = a H(a - theta),  theta >= 0        rect(u) = 1 where |u| < 1/2, else 0,  u = (a - theta) / eps
-//
-//   Pseudo-gradients:  d f / d a = H(a - theta)    d f / d theta = -(theta / eps) rect(u)
-//                      d H / d theta = -(1 / eps) rect(u)    d H / d a = 0
+//   f = a H(a - theta)    jump_threshold.h has H, theta and their pseudo-gradients
 //
 //   sparsity = none       no term; a regularizer beside the SAE may act on f
 //              l0         coef L0,                 L0 = mean_b sum_i H(a_bi - theta_i)
@@ -27,18 +26,13 @@ namespace saffron::plugins {
 //   (sparsity_controller.h).
 //   preact_coef           + preact_coef mean_b sum over dead i of ReLU(theta_i - a_bi) n_i; dead: not fired
 //                         in dead_after rows. Reads every pre-activation of dead latents, and them only.
-//
-//   log_threshold: log theta is trained, as published; else theta itself, held at or above 0. Adam moves
-//   log theta by at most lr a step, so that a small theta hardly moves (a known trap).
 class JumpRelu final : public DictionarySae, public PseudoGradients {
  public:
   enum class Sparsity : std::uint8_t { none, l0, target_l0, tanh };
   struct Options {
     DictionaryOptions dictionary;
     DeadLatentOptions dead;
-    double threshold_init = 0.001;
-    double bandwidth = 0.001;
-    bool log_threshold = false;
+    JumpOptions jump = {};
     Sparsity sparsity = Sparsity::l0;
     double coef = 1e-3;
     double warmup = 0.1;
@@ -51,11 +45,15 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
   explicit JumpRelu(const Options& options)
       : DictionarySae(options.dictionary, options.dead),
         options_(options),
+        jump_(options.jump),
+        penalty_({.penalty = WeightedPenaltyOptions::Penalty::tanh,
+                  .tanh_scale = options.tanh_scale,
+                  .norm = DecoderNorm::concatenated}),
         control_(options.sparsity == Sparsity::target_l0 ? SparsityControlOptions()
                                                          : options.control) {}
 
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
-    return {options_.log_threshold ? "log_threshold" : "threshold"};
+    return {jump_.parameter()};
   }
 
  protected:
@@ -71,18 +69,18 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
   void canonical_own(CanonicalSae& out) const override;
 
  private:
-  [[nodiscard]] at::Tensor theta() const;
   [[nodiscard]] double coef(const SaeInput& input) const;
+  [[nodiscard]] double on_steps(const SaeInput& input) const;
   void inactive_term(const SaeInput& input, Forward& forward);
-  void inactive_backward(const SaeInput& input, Gradients& gradients, at::Tensor& on_theta);
+  // d term / d theta [F]; undefined without a term.
+  at::Tensor inactive_backward(Gradients& gradients) const;
 
   Options options_;
+  JumpThreshold jump_;
+  WeightedPenalty penalty_;  // of sparsity = tanh
   SparsityController control_;
-  at::Tensor threshold_, last_fired_;  // theta or its logarithm [F]
-  // From forward to backward of one step, by entry of the codes: a, its theta, H and rect.
-  at::Tensor a_, theta_, on_, near_;
-  double l0_ = 0;
-  at::Tensor slopes_;  // tanh: d term / d (n f), by entry
+  at::Tensor last_fired_;
+  double l0_ = 0;  // of this step
   // Dead latents (int64 [n]) and 1[a < theta] [B, n] of the pre-activation loss.
   at::Tensor dead_, below_;
 };

@@ -5,13 +5,6 @@
 #include <ATen/TensorOperators.h>
 
 namespace saffron::plugins {
-namespace {
-
-void add_dense(Gradient& gradient, const at::Tensor& value) {
-  gradient.dense = gradient.dense.defined() ? gradient.dense + value : value;
-}
-
-}  // namespace
 
 Schema<MatchingPursuit::Options> MatchingPursuit::schema() {
   return Schema<Options>{}
@@ -73,7 +66,7 @@ Codes MatchingPursuit::step_codes(const at::Tensor& rows, const SaeInput& input)
 at::Tensor MatchingPursuit::decoder_backward(const SaeInput&, const Codes&, const at::Tensor& g,
                                              Gradients& gradients) {
   upstream_ = g;
-  if (g.defined() && dictionary().decoder_bias) add_dense(gradients["b_dec"], g.sum(0));
+  if (g.defined() && dictionary().decoder_bias) gradients["b_dec"].add_dense(g.sum(0));
   return {};
 }
 
@@ -82,7 +75,7 @@ at::Tensor MatchingPursuit::encoder_backward(const SaeInput&, const Codes&, cons
   if (!df.defined() && !upstream_.defined()) return {};
   ops::PursuitGradient own = ops::pursuit_gradient(pursuit_, step_rows(), W_dec(), df, upstream_);
   for (FactoredGradient& part : own.W) gradients["W_dec"].factored.push_back(std::move(part));
-  if (subtracts_b_dec()) add_dense(gradients["b_dec"], -own.x.sum(0));
+  if (subtracts_b_dec()) gradients["b_dec"].add_dense(-own.x.sum(0));
   return {};
 }
 

@@ -129,9 +129,7 @@ at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& code
   const at::Tensor rows = levels_.view({by_level_.rows(), -1});
   gradients["W_dec"].factored.push_back({by_level_, rows});
   if (dictionary().decoder_bias) {  // in every level from the first on
-    Gradient& b = gradients["b_dec"];
-    const at::Tensor total = levels_.select(1, 0).sum(0);
-    b.dense = b.dense.defined() ? b.dense + total : total;
+    gradients["b_dec"].add_dense(levels_.select(1, 0).sum(0));
   }
   return ops::code_gradient(by_level_, W_dec(), rows);
 }

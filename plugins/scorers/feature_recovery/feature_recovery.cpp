@@ -175,7 +175,7 @@ Schema<FeatureRecovery::Options> FeatureRecovery::schema() {
 FeatureRecovery::FeatureRecovery(const Options& options) : options_(options) {
   const std::vector<const TrainedSae*> saes = needs().saes;
   const Planted& source = common_source(saes);
-  for (const TrainedSae* sae : saes) (void)source.features(sae->predicts.at(0));
+  for (const TrainedSae* sae : saes) source.require_planted(sae->predicts.at(0));
 }
 
 ScorerNeeds FeatureRecovery::needs() const {

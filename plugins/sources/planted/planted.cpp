@@ -145,7 +145,8 @@ const Generator& PlantedSource::generator() const {
   return *generator_;
 }
 
-void PlantedSource::require_planted() const {
+void PlantedSource::require_planted(std::int64_t stream) const {
+  if (stream != 0) throw Error(cat("planted: there is no stream ", stream, ", only 0"));
   if (!options_.gaussian_control) return;
   throw Error("planted: the Gaussian control has no features in it")
       .with_help("score recovery on the source without gaussian_control");
@@ -182,13 +183,12 @@ ActivationRows PlantedSource::block(std::int64_t index) {
 }
 
 at::Tensor PlantedSource::features(std::int64_t stream) const {
-  if (stream != 0) throw Error(cat("planted: there is no stream ", stream, ", only 0"));
-  require_planted();
+  require_planted(stream);
   return directions().features;
 }
 
 at::Tensor PlantedSource::coefficients(std::int64_t block) {
-  require_planted();
+  require_planted(0);
   if (block < 0) throw Error(cat("planted: block ", block, " is negative"));
   return draw(block * options_.block_rows, options_.block_rows).to_dense();
 }

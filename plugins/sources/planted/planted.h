@@ -49,6 +49,7 @@ class PlantedSource final : public Source, public Planted {
   [[nodiscard]] const SourceInfo& info() override { return info_; }
   [[nodiscard]] ActivationRows block(std::int64_t index) override;
 
+  void require_planted(std::int64_t stream) const override;
   [[nodiscard]] at::Tensor features(std::int64_t stream) const override;
   [[nodiscard]] at::Tensor coefficients(std::int64_t block) override;
 
@@ -60,7 +61,6 @@ class PlantedSource final : public Source, public Planted {
   // What takes time, made when first needed.
   const Directions& directions() const;
   const Generator& generator() const;
-  void require_planted() const;  // Error (invalid) for the Gaussian control
   [[nodiscard]] Codes draw(std::int64_t first, std::int64_t count) const;
   [[nodiscard]] at::Tensor control_rows(std::int64_t first);
 

@@ -64,8 +64,12 @@ ActivationRows SynthSaeBench::block(std::int64_t index) {
   return {{ops::decode(codes(index), dictionary(), bias()).to(dtype_)}, {}};
 }
 
-at::Tensor SynthSaeBench::features(std::int64_t stream) const {
+void SynthSaeBench::require_planted(std::int64_t stream) const {
   if (stream != 0) throw Error(cat("synth_sae_bench: there is no stream ", stream, ", only 0"));
+}
+
+at::Tensor SynthSaeBench::features(std::int64_t stream) const {
+  require_planted(stream);
   return dictionary();
 }
 

@@ -59,6 +59,7 @@ class SynthSaeBench final : public Source, public Planted {
   [[nodiscard]] const SourceInfo& info() override { return info_; }
   [[nodiscard]] ActivationRows block(std::int64_t index) override;
 
+  void require_planted(std::int64_t stream) const override;
   [[nodiscard]] at::Tensor features(std::int64_t stream) const override;
   [[nodiscard]] at::Tensor coefficients(std::int64_t block) override;
 

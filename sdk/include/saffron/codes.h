@@ -48,7 +48,7 @@ class SAFFRON_EXPORT Codes {
   // The same support with other values (same shape): a detached leaf, a scaled copy, an edit.
   [[nodiscard]] Codes with_values(at::Tensor values) const;
   [[nodiscard]] Codes detach() const { return with_values(values_.detach()); }
-  // per_latent [F] at the latents of the entries, in the values' shape. A csr must be of exact capacity.
+  // per_latent [F] at the latents of the entries, in the values' shape; differentiable.
   [[nodiscard]] at::Tensor by_entry(const at::Tensor& per_latent) const;
   // The entries of a csr of exact capacity for which `keep` (bool, by entry) is true, as such a csr.
   [[nodiscard]] Codes where(const at::Tensor& keep) const;

@@ -91,6 +91,10 @@ struct SaeInput {
   // divided by it, so that they weigh the same beside every spelling of the objective.
   double objective_scale = 1;
   Random random{0};  // of this SAE and step
+
+  // min(1, step / (share steps)): what a coefficient is multiplied by that rises evenly from 0 over
+  // that share of the steps; 1 for share 0.
+  [[nodiscard]] SAFFRON_EXPORT double rise(double share) const;
 };
 
 // What forward yields. Objectives and regularizers are differentiated on detached leaves of
@@ -126,9 +130,11 @@ struct FactoredGradient {
   at::Tensor rows;  // [B, d]
 };
 
-struct Gradient {
+struct SAFFRON_EXPORT Gradient {
   at::Tensor dense;                        // the parameter's shape, or undefined
   std::vector<FactoredGradient> factored;  // summed with it; matrices over latents only
+
+  void add_dense(const at::Tensor& value);  // of the parameter's shape; may keep it
 };
 
 // Gradients by parameter name; a parameter that is never set has gradient 0.

@@ -82,9 +82,12 @@ class SAFFRON_EXPORT ModelBacked {
 
 // Capability: a source that planted the features which an SAE should find.
 //   features [G, d] with unit rows; coefficients of block i: [R, G] (dense; tests and scorers only)
+//   require_planted  Error (invalid) where a stream has no features planted in it; asked by
+//                    `saffron check`, so it makes nothing. By default every stream has.
 class SAFFRON_EXPORT Planted {
  public:
   virtual ~Planted();
+  virtual void require_planted(std::int64_t stream) const;
   [[nodiscard]] virtual at::Tensor features(std::int64_t stream) const = 0;
   [[nodiscard]] virtual at::Tensor coefficients(std::int64_t block) = 0;
 };

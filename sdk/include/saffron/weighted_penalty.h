@@ -61,11 +61,11 @@ class SAFFRON_EXPORT WeightedPenalty {
   // R of this step.
   [[nodiscard]] at::Tensor forward(const Codes& codes, const at::Tensor& W_dec,
                                    const std::vector<std::int64_t>& widths);
-  // coef d R / d f on the entries of codes; coef d R / d W_dec is added to `on_decoder`.
-  [[nodiscard]] at::Tensor backward(const SaeInput& input, const Codes& codes,
-                                    const at::Tensor& W_dec,
+  // coef d R / d f on the entries of codes; coef d R / d W_dec is added to `on_decoder`, null where the
+  // rows' norms are held.
+  [[nodiscard]] at::Tensor backward(double coef, const Codes& codes, const at::Tensor& W_dec,
                                     const std::vector<std::int64_t>& widths,
-                                    Gradient& on_decoder) const;
+                                    Gradient* on_decoder) const;
 
  private:
   void decoder_backward(const at::Tensor& on_norms, const at::Tensor& W_dec,

@@ -1,7 +1,7 @@
 #include <saffron/ops.h>
 
-#include "ops/cpu/encode_scan.h"
 #include "ops/cpu/encode_tiles.h"
+#include "ops/cpu/screened_tiles.h"
 #include "ops/cuda_ops.h"
 
 #include <ATen/ops/empty.h>
@@ -12,6 +12,8 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace saffron::inline sdk_v1::ops {
@@ -29,16 +31,20 @@ struct Found {
   std::vector<std::int32_t> starts;  // of each row in the result
 };
 
-template <class T>
+// Over EncodeTiles or ScreenedTiles.
+template <class Tiles>
 class AboveEncoder {
+  using T = typename Tiles::Number;
+
  public:
   AboveEncoder(const ops_cpu::EncodeArguments& arguments, at::Tensor bounds)
       : tiles_(arguments),
         bounds_(std::move(bounds)),
         found_(static_cast<std::size_t>(tiles_.count())) {}
 
+  // Undefined where the tiles could not tell.
   Codes run() {
-    tiles_.for_each([&](const ops_cpu::Tile<T>& tile) { look(tile); });
+    if (!tiles_.for_each([&](const auto& tile) { look(tile); })) return {};
     nan_.check();
     at::Tensor offsets = at::zeros({tiles_.rows() + 1}, tiles_.options().dtype(at::kInt));
     const std::int64_t total = place(offsets.mutable_data_ptr<std::int32_t>());
@@ -56,7 +62,8 @@ class AboveEncoder {
   }
 
  private:
-  void look(const ops_cpu::Tile<T>& tile) {
+  template <class Tile>
+  void look(const Tile& tile) {
     const std::int64_t room = tile.rows * tile.width + ops_cpu::kCompressSlack;
     T* const values = Workspace::of_thread().room<T>(Workspace::values, room);
     auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, room);
@@ -67,9 +74,7 @@ class AboveEncoder {
     found.counts.reserve(static_cast<std::size_t>(tile.rows));
     std::int64_t held = 0;
     for (std::int64_t r = 0; r < tile.rows; ++r) {
-      const auto [count, nan] =
-          ops_cpu::compress(tile.width, tile.row(r), tile.bias, tile.scale, bounds, tile.latent(),
-                            values + held, places + held);
+      const auto [count, nan] = tile.above(r, bounds, values + held, places + held);
       if (nan) note(tile.first_row + r, count, values + held, places + held);
       found.counts.push_back(static_cast<std::int32_t>(count));
       held += count;
@@ -121,7 +126,7 @@ class AboveEncoder {
     }
   }
 
-  ops_cpu::EncodeTiles<T> tiles_;
+  Tiles tiles_;
   at::Tensor bounds_;
   std::vector<Found<T>> found_;
   ops_cpu::NanPlace nan_;
@@ -146,7 +151,13 @@ Codes encode_above(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b
       throw Error(ErrorKind::numeric, cat("the bound of latent ", nan - first, " is NaN"))
           .with_help("look for non-finite thresholds; a lower learning rate often helps");
     }
-    return AboveEncoder<T>(arguments, lower).run();
+    if constexpr (std::is_same_v<T, float>) {
+      if (ops_cpu::ScreenedTiles::suits(arguments)) {
+        const Codes codes = AboveEncoder<ops_cpu::ScreenedTiles>(arguments, lower).run();
+        if (codes.defined()) return codes;
+      }
+    }
+    return AboveEncoder<ops_cpu::EncodeTiles<T>>(arguments, lower).run();
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include "ops/cpu/encode_scan.h"
 #include "ops/cpu/encode_tiles.h"
+#include "ops/cpu/screened_batch_topk.h"
+#include "ops/cpu/screened_tiles.h"
 #include "ops/cuda_ops.h"
 
 #include <ATen/ops/empty.h>
@@ -12,25 +14,15 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace saffron::inline sdk_v1::ops {
 namespace {
 
+using ops_cpu::BatchEntry;
 using ops_cpu::Workspace;
-
-template <class T>
-struct Entry {
-  T value;
-  std::int32_t row, latent;
-};
-
-// Larger values first; among equal ones the lower row, then the lower latent.
-template <class T>
-bool before(const Entry<T>& a, const Entry<T>& b) {
-  if (a.value != b.value) return a.value > b.value;
-  return a.row != b.row ? a.row < b.row : a.latent < b.latent;
-}
 
 // The best entries of the batch so far. They come in any order, so that the bound is just below
 // the worst that belongs to the best: an equal value may still win by its place. The order of
@@ -47,13 +39,13 @@ class Pool {
   [[nodiscard]] T bound() const { return bound_.load(std::memory_order_relaxed); }
 
   // Takes the entries and leaves `found` empty.
-  void take(std::vector<Entry<T>>& found) {
+  void take(std::vector<BatchEntry<T>>& found) {
     const std::lock_guard<std::mutex> hold(guard_);
     held_.insert(held_.end(), found.begin(), found.end());
     found.clear();
     if (held_.size() >= capacity_) shrink();
   }
-  std::vector<Entry<T>>& finish() {
+  std::vector<BatchEntry<T>>& finish() {
     if (held_.size() > wanted_) shrink();
     return held_;
   }
@@ -61,14 +53,14 @@ class Pool {
  private:
   void shrink() {
     const auto last = held_.begin() + static_cast<std::ptrdiff_t>(wanted_) - 1;
-    std::nth_element(held_.begin(), last, held_.end(), before<T>);
+    std::nth_element(held_.begin(), last, held_.end(), ops_cpu::before<T>);
     bound_.store(std::nextafter(last->value, T(0)), std::memory_order_relaxed);
     held_.resize(wanted_);
   }
 
   std::mutex guard_;
   std::size_t wanted_, capacity_;
-  std::vector<Entry<T>> held_;
+  std::vector<BatchEntry<T>> held_;
   std::atomic<T> bound_;
 };
 
@@ -76,25 +68,33 @@ template <class T>
 class BatchTopkEncoder {
  public:
   BatchTopkEncoder(const ops_cpu::EncodeArguments& arguments, std::int64_t k)
-      : tiles_(arguments), wanted_(k * tiles_.rows()) {}
+      : arguments_(arguments), tiles_(arguments), wanted_(k * tiles_.rows()) {}
 
   BatchTopk run(double hint) {
     const T start = hint > 0 ? std::nextafter(static_cast<T>(hint), T(0)) : T(0);
     if (start > T(0)) {
-      Pool<T> pool(wanted_, start);
-      fill(pool);
-      std::vector<Entry<T>>& kept = pool.finish();
+      const std::vector<BatchEntry<T>> kept = best_above(start);
       if (static_cast<std::int64_t>(kept.size()) == wanted_) return as_codes(kept);
     }
-    Pool<T> pool(wanted_, T(0));  // also after a guess that was too high
-    fill(pool);
-    return as_codes(pool.finish());
+    return as_codes(best_above(T(0)));  // also after a guess that was too high
   }
 
  private:
+  std::vector<BatchEntry<T>> best_above(T start) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (ops_cpu::ScreenedTiles::suits(arguments_)) {
+        auto found = ops_cpu::screened_batch_topk(arguments_, wanted_, start);
+        if (found) return std::move(*found);
+      }
+    }
+    Pool<T> pool(wanted_, start);
+    fill(pool);
+    return std::move(pool.finish());
+  }
+
   void fill(Pool<T>& pool) {
     tiles_.for_each([&](const ops_cpu::Tile<T>& tile) {
-      std::vector<Entry<T>> found;
+      std::vector<BatchEntry<T>> found;
       found.reserve(2 * kFlush);
       for (std::int64_t r = 0; r < tile.rows; ++r) {
         look(tile, r, pool.bound(), found);
@@ -105,7 +105,8 @@ class BatchTopkEncoder {
     nan_.check();
   }
 
-  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, T bound, std::vector<Entry<T>>& found) {
+  void look(const ops_cpu::Tile<T>& tile, std::int64_t r, T bound,
+            std::vector<BatchEntry<T>>& found) {
     const auto row = static_cast<std::int32_t>(tile.first_row + r);
     constexpr std::int64_t kRoom = ops_cpu::EncodeTiles<T>::kTileWidth + ops_cpu::kCompressSlack;
     T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
@@ -122,21 +123,21 @@ class BatchTopkEncoder {
   }
 
   // Entries by row and, in a row, by latent.
-  BatchTopk as_codes(const std::vector<Entry<T>>& kept) const {
+  BatchTopk as_codes(const std::vector<BatchEntry<T>>& kept) const {
     const auto count = static_cast<std::int64_t>(kept.size());
     at::Tensor offsets = at::zeros({tiles_.rows() + 1}, tiles_.options().dtype(at::kInt));
     at::Tensor values = at::empty({count}, tiles_.options());
     at::Tensor indices = at::empty({count}, tiles_.options().dtype(at::kInt));
     auto* const offset = offsets.mutable_data_ptr<std::int32_t>();
     T smallest = count > 0 ? kept.front().value : T(0);
-    for (const Entry<T>& entry : kept) {
+    for (const BatchEntry<T>& entry : kept) {
       ++offset[entry.row + 1];
       smallest = std::min(smallest, entry.value);
     }
     for (std::int64_t r = 0; r < tiles_.rows(); ++r) offset[r + 1] += offset[r];
     std::vector<std::int32_t> next(offset, offset + tiles_.rows());
-    std::vector<Entry<T>> ordered(kept.size());
-    for (const Entry<T>& entry : kept) {
+    std::vector<BatchEntry<T>> ordered(kept.size());
+    for (const BatchEntry<T>& entry : kept) {
       const auto row = static_cast<std::size_t>(entry.row);
       ordered[static_cast<std::size_t>(next[row]++)] = entry;
     }
@@ -152,10 +153,10 @@ class BatchTopkEncoder {
             static_cast<double>(smallest)};
   }
 
-  static void put(std::int32_t begin, std::int32_t end, Entry<T>* entries, T* values,
+  static void put(std::int32_t begin, std::int32_t end, BatchEntry<T>* entries, T* values,
                   std::int32_t* indices) {
     std::sort(entries + begin, entries + end,
-              [](const Entry<T>& a, const Entry<T>& b) { return a.latent < b.latent; });
+              [](const BatchEntry<T>& a, const BatchEntry<T>& b) { return a.latent < b.latent; });
     for (std::int32_t e = begin; e < end; ++e) {
       values[e] = entries[e].value;
       indices[e] = entries[e].latent;
@@ -164,6 +165,7 @@ class BatchTopkEncoder {
 
   static constexpr std::int64_t kRowGrain = 64;
   static constexpr std::size_t kFlush = 4096;  // entries that a thread brings to the pool at once
+  ops_cpu::EncodeArguments arguments_;
   ops_cpu::EncodeTiles<T> tiles_;
   std::int64_t wanted_;
   ops_cpu::NanPlace nan_;

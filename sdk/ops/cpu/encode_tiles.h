@@ -2,6 +2,8 @@
 
 #include <saffron/error.h>
 
+#include "ops/cpu/encode_scan.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
@@ -58,7 +60,23 @@ class NanPlace {
 // for it.
 class Workspace {
  public:
-  enum Use : std::uint8_t { products, values, places, state, keys, scratch, kUses };
+  enum Use : std::uint8_t {
+    products,
+    exact_products,
+    packed_rows,
+    packed_latents,
+    row_bounds,
+    latent_bounds,
+    slack,
+    lowered,
+    addresses,
+    values,
+    places,
+    state,
+    keys,
+    scratch,
+    kUses
+  };
   static Workspace& of_thread();
   // Room for n of T; what was there is lost where it has to grow.
   template <class T>
@@ -83,15 +101,23 @@ class Workspace {
 // bias and scale are those of these latents.
 template <class T>
 struct Tile {
-  std::int64_t index, first_row, rows, first, width;
+  std::int64_t index, first_row, rows, first, width, stride;
   const T *products, *bias, *scale;
-  [[nodiscard]] const T* row(std::int64_t r) const { return products + r * width; }
+  [[nodiscard]] const T* row(std::int64_t r) const { return products + r * stride; }
   [[nodiscard]] std::int32_t latent() const { return static_cast<std::int32_t>(first); }
+  // The entries of row r above a bound, or one for each of these latents: encode_scan.h.
+  Compressed above(std::int64_t r, T bound, T* values, std::int32_t* places) const {
+    return compress(width, row(r), bias, scale, bound, false, latent(), values, places);
+  }
+  Compressed above(std::int64_t r, const T* each, T* values, std::int32_t* places) const {
+    return compress(width, row(r), bias, scale, each, latent(), values, places);
+  }
 };
 
 template <class T>
 class EncodeTiles {
  public:
+  using Number = T;
   // The product copies each tile's rows of W into an order of its own, a cost that many rows share.
   static constexpr std::int64_t kTileRows = 512;
   static constexpr std::int64_t kTileWidth = 1024;
@@ -107,9 +133,9 @@ class EncodeTiles {
     return (rows() + kTileRows - 1) / kTileRows * per_row();
   }
 
-  // Calls call(Tile<T>) for every tile, in parallel.
+  // Calls call(Tile<T>) for every tile, in parallel, and returns that it did.
   template <class Call>
-  void for_each(Call&& call) const {
+  bool for_each(Call&& call) const {
     // At least two tasks: inside a parallel region the matrix product runs on one thread, however
     // many there are, and its rounding does not depend on them.
     at::parallel_for(0, std::max<std::int64_t>(count(), 2), 1,
@@ -119,6 +145,7 @@ class EncodeTiles {
                          call(form(i));
                        }
                      });
+    return true;
   }
 
  private:
@@ -136,6 +163,7 @@ class EncodeTiles {
             first_row,
             rows,
             first,
+            width,
             width,
             buffer,
             b.const_data_ptr<T>() + first,

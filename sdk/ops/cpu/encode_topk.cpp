@@ -1,119 +1,29 @@
 #include <saffron/ops.h>
 
-#include "ops/cpu/encode_scan.h"
-#include "ops/cpu/encode_select.h"
 #include "ops/cpu/encode_tiles.h"
+#include "ops/cpu/screened_tiles.h"
+#include "ops/cpu/screened_topk.h"
+#include "ops/cpu/topk_selection.h"
 #include "ops/cuda_ops.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/nonzero.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <bit>
 #include <cmath>
-#include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace saffron::inline sdk_v1::ops {
 namespace {
 
 using ops_cpu::Workspace;
-
-// An entry as one unsigned number that is larger the earlier it belongs in the result: the bits of
-// its rank in their numeric order, then the latent, lower ones first; last and without weight,
-// whether the value is below 0, which the rank of `magnitude` does not say.
-template <class T>
-struct Entry;
-template <>
-struct Entry<float> {
-  using Bits = std::uint32_t;
-  using Key = std::uint64_t;
-};
-template <>
-struct Entry<double> {
-  using Bits = std::uint64_t;
-  __extension__ typedef unsigned __int128 Key;
-};
-template <class T>
-using Key = typename Entry<T>::Key;
-
-template <class T>
-Key<T> key_of(T value, std::int32_t latent, bool magnitude) {
-  using Bits = typename Entry<T>::Bits;
-  constexpr int kSign = sizeof(T) * 8 - 1;
-  const T rank = magnitude ? std::abs(value) : value + T(0);  // -0 ranks as 0
-  const auto bits = std::bit_cast<Bits>(rank);
-  const Bits ordered = (bits >> kSign) != 0 ? ~bits : bits | (Bits{1} << kSign);
-  const std::uint32_t low = (0x7fffffffU - static_cast<std::uint32_t>(latent)) << 1;
-  return static_cast<Key<T>>(ordered) << 32 | low | (value < T(0) ? 1U : 0U);
-}
-
-template <class T>
-T rank_of(Key<T> key) {
-  using Bits = typename Entry<T>::Bits;
-  constexpr int kSign = sizeof(T) * 8 - 1;
-  const auto ordered = static_cast<Bits>(key >> 32);
-  return std::bit_cast<T>((ordered >> kSign) != 0 ? ordered ^ (Bits{1} << kSign) : ~ordered);
-}
-
-template <class T>
-std::int32_t latent_of(Key<T> key) {
-  return static_cast<std::int32_t>(0x7fffffffU - (static_cast<std::uint32_t>(key) >> 1));
-}
-
-// The best entries that a row has shown so far, whatever their order: an entry of the bound's rank
-// may still be among them by its latent, so that the bound is just below what is wanted. A bound
-// that is NaN lets all through.
-template <class T>
-class Selection {
- public:
-  Selection(Key<T>* keys, std::int64_t k) : keys_(keys), k_(k) {}
-
-  static std::int64_t capacity(std::int64_t k) { return 2 * k + 64; }
-  [[nodiscard]] T bound() const { return bound_.load(std::memory_order_relaxed); }
-  // At least k entries, of those to come too, have this rank or more.
-  void at_least(T rank) {
-    constexpr T kLowest = -std::numeric_limits<T>::infinity();
-    if (rank > kLowest && !(rank <= bound())) {
-      bound_.store(std::nextafter(rank, kLowest), std::memory_order_relaxed);
-    }
-  }
-  void add(Key<T> key) {
-    if (key <= least_) return;
-    keys_[held_++] = key;
-    if (held_ == capacity(k_)) shrink();
-  }
-  // Where enough has come together for a higher bound to pay for itself.
-  void settle() {
-    if (held_ >= k_ + std::max<std::int64_t>(k_ / 4, 4)) shrink();
-  }
-  // The k best in order; null if there are fewer.
-  const Key<T>* finish() {
-    if (held_ < k_) return nullptr;
-    if (held_ > k_) shrink();
-    std::sort(keys_, keys_ + k_, std::greater<>());
-    return keys_;
-  }
-
- private:
-  void shrink() {
-    auto* const scratch = Workspace::of_thread().room<Key<T>>(Workspace::scratch, capacity(k_));
-    least_ = ops_cpu::keep_largest(keys_, held_, k_, scratch);
-    held_ = k_;
-    at_least(rank_of<T>(least_));
-  }
-
-  Key<T>* keys_;
-  std::int64_t k_, held_ = 0;
-  Key<T> least_ = 0;  // nothing at or below it can be among the k best
-  std::atomic<T> bound_ = std::numeric_limits<T>::quiet_NaN();
-};
 
 template <class T>
 class TopkEncoder {
@@ -126,9 +36,9 @@ class TopkEncoder {
   // Values and indices [B, k] of the arguments' rows; the first is named first_row.
   void run(T* values, std::int32_t* indices, std::int64_t first_row) {
     Workspace& workspace = Workspace::of_thread();
-    const std::int64_t capacity = Selection<T>::capacity(k_);
-    auto* const keys = workspace.room<Key<T>>(Workspace::keys, tiles_.rows() * capacity);
-    selections_ = workspace.room<Selection<T>>(Workspace::state, tiles_.rows());
+    const std::int64_t capacity = ops_cpu::Selection<T>::capacity(k_);
+    auto* const keys = workspace.room<ops_cpu::Key<T>>(Workspace::keys, tiles_.rows() * capacity);
+    selections_ = workspace.room<ops_cpu::Selection<T>>(Workspace::state, tiles_.rows());
     for (std::int64_t r = 0; r < tiles_.rows(); ++r) {
       std::construct_at(selections_ + r, keys + r * capacity, k_);
     }
@@ -149,7 +59,7 @@ class TopkEncoder {
     T* const values = Workspace::of_thread().room<T>(Workspace::values, kRoom);
     auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
     const std::int64_t row = tile.first_row + r;
-    Selection<T>& selection = selections_[row];
+    ops_cpu::Selection<T>& selection = selections_[row];
     const bool magnitude = keep_ == Keep::magnitude;
     if (std::isnan(selection.bound())) seed(tile, r, values, selection);
     const auto [count, nan] =
@@ -161,14 +71,15 @@ class TopkEncoder {
       if (nan && std::isnan(values[i])) {
         nan_.note(first_row + row, named(places[i]));
       } else {
-        selection.add(key_of(values[i], places[i], magnitude));
+        selection.add(ops_cpu::key_of(values[i], places[i], magnitude));
       }
     }
     selection.settle();
   }
 
   // The k-th best of the best of more than k groups is at most the k-th best of all.
-  void seed(const ops_cpu::Tile<T>& tile, std::int64_t r, T* best, Selection<T>& selection) const {
+  void seed(const ops_cpu::Tile<T>& tile, std::int64_t r, T* best,
+            ops_cpu::Selection<T>& selection) const {
     const std::int64_t groups = (2 * k_ + 63) / 64 * 64;
     if (2 * groups > tile.width) return;
     ops_cpu::group_maxima(tile.width, tile.row(r), tile.bias, tile.scale, keep_ == Keep::magnitude,
@@ -177,13 +88,8 @@ class TopkEncoder {
   }
 
   void store(std::int64_t row, T* values, std::int32_t* indices) {
-    const Key<T>* const kept = selections_[row].finish();
-    for (std::int64_t i = 0; i < k_; ++i) {
-      const T rank = rank_of<T>(kept[i]);
-      const bool negative = keep_ == Keep::magnitude && (kept[i] & 1U) != 0;
-      values[i] = keep_ == Keep::rectified ? std::max(rank, T(0)) : negative ? -rank : rank;
-      indices[i] = named(latent_of<T>(kept[i]));
-    }
+    ops_cpu::write_entries<T>(selections_[row].finish(), k_, keep_, values, indices);
+    for (std::int64_t i = 0; i < k_; ++i) indices[i] = named(indices[i]);
   }
 
   // The latent's number in all of W, of which only the allowed part may be here.
@@ -197,10 +103,39 @@ class TopkEncoder {
   std::int64_t k_;
   Keep keep_;
   at::Tensor latents_;
-  Selection<T>* selections_ = nullptr;
+  ops_cpu::Selection<T>* selections_ = nullptr;
   std::array<std::mutex, kLocks> locks_;
   ops_cpu::NanPlace nan_;
 };
+
+// The rows `some` of the arguments by themselves, into the values and indices [B, k] of all.
+void encode_rows(const ops_cpu::EncodeArguments& all, const std::vector<std::int64_t>& some,
+                 std::int64_t k, Keep keep, at::Tensor& values, at::Tensor& indices) {
+  const at::Tensor rows = at::tensor(some, at::kLong);
+  const auto count = static_cast<std::int64_t>(some.size());
+  at::Tensor own_values = at::empty({count, k}, values.options());
+  at::Tensor own_indices = at::empty({count, k}, indices.options());
+  TopkEncoder<float>({all.x.index_select(0, rows), all.W, all.b, all.scale}, k, keep, {})
+      .run(own_values.mutable_data_ptr<float>(), own_indices.mutable_data_ptr<std::int32_t>(), 0);
+  values.index_copy_(0, rows, own_values);
+  indices.index_copy_(0, rows, own_indices);
+}
+
+// By screened tiles, where they serve and can tell.
+bool encode_screened(const ops_cpu::EncodeArguments& all, std::int64_t k, Keep keep,
+                     const at::Tensor& latents, at::Tensor values, at::Tensor indices) {
+  constexpr std::int64_t kLeastShare =
+      16;  // more of a row's entries than 1 / this are no selection
+  if (k * kLeastShare > all.W.size(0) || !ops_cpu::ScreenedTiles::suits(all)) return false;
+  const auto left = ops_cpu::screened_topk(all, k, keep, values.mutable_data_ptr<float>(),
+                                           indices.mutable_data_ptr<std::int32_t>());
+  if (!left) return false;
+  if (!left->empty()) encode_rows(all, *left, k, keep, values, indices);
+  if (latents.defined()) {
+    indices.copy_(latents.index_select(0, indices.flatten()).view(indices.sizes()));
+  }
+  return true;
+}
 
 // Over as many rows at a time as leave the selections within kMostKeys.
 template <class T>
@@ -208,12 +143,20 @@ Codes encode(const ops_cpu::EncodeArguments& all, std::int64_t k, Keep keep,
              const at::Tensor& latents, std::int64_t F) {
   constexpr std::int64_t kMostKeys = std::int64_t{1} << 22;
   const std::int64_t B = all.x.size(0);
-  const std::int64_t rows = std::max<std::int64_t>(kMostKeys / Selection<T>::capacity(k), 32);
+  const std::int64_t rows =
+      std::max<std::int64_t>(kMostKeys / ops_cpu::Selection<T>::capacity(k), 32);
   at::Tensor values = at::empty({B, k}, all.x.options());
   at::Tensor indices = at::empty({B, k}, all.x.options().dtype(at::kInt));
   for (std::int64_t first = 0; first < B; first += rows) {
-    const at::Tensor x = all.x.slice(0, first, std::min(first + rows, B));
-    TopkEncoder<T>({x, all.W, all.b, all.scale}, k, keep, latents)
+    const std::int64_t last = std::min(first + rows, B);
+    const ops_cpu::EncodeArguments part = {all.x.slice(0, first, last), all.W, all.b, all.scale};
+    if constexpr (std::is_same_v<T, float>) {
+      if (encode_screened(part, k, keep, latents, values.slice(0, first, last),
+                          indices.slice(0, first, last))) {
+        continue;
+      }
+    }
+    TopkEncoder<T>(part, k, keep, latents)
         .run(values.mutable_data_ptr<T>() + first * k,
              indices.mutable_data_ptr<std::int32_t>() + first * k, first);
   }

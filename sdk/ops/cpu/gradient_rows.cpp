@@ -1,11 +1,13 @@
 #include <saffron/ops.h>
 
+#include "ops/cpu/crowded.h"
 #include "ops/cpu/optimiser.h"
 #include "ops/cpu/row_sums.h"
 #include "ops/cpu/vector.h"
 #include "ops/cuda_ops.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -106,6 +108,11 @@ GradientRows::GradientRows(at::Tensor parameter, Constraint constraint, const Gr
       throw Error(cat("optimiser: a factored gradient over ", term.support.latents(),
                       " latents and rows ", term.rows.sizes(), " on ", term.rows.device().str(),
                       " for a parameter ", parameter_.sizes(), " on ", parameter_.device().str()));
+    }
+    if (ops_cpu::crowded(term.support)) {
+      const at::Tensor formed = form_gradient(term);
+      dense_ = dense_.defined() ? dense_ + formed : formed;
+      continue;
     }
     factored_.push_back({term.support.with_values(term.support.values().detach().contiguous()),
                          term.rows.detach().contiguous()});
@@ -213,6 +220,9 @@ void GradientRows::signum(at::Tensor& m, const SignumOptions& options) {
 
 at::Tensor form_gradient(const FactoredGradient& gradient) {
   if (gradient.rows.is_cuda()) return ops_cuda::form_gradient(gradient);
+  if (ops_cpu::crowded(gradient.support)) {
+    return ops_cpu::form_crowded(gradient.support, gradient.rows.detach());
+  }
   at::Tensor out =
       at::zeros({gradient.support.latents(), gradient.rows.size(1)}, gradient.rows.options());
   const LatentGroups groups = group_by_latent(gradient.support);

@@ -1,5 +1,6 @@
 #include <saffron/ops.h>
 
+#include "ops/cpu/crowded.h"
 #include "ops/cpu/row_sums.h"
 #include "ops/cuda_ops.h"
 
@@ -89,6 +90,7 @@ at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) 
     return b.defined() ? out + b : out;
   }
   if (W.is_cuda() || codes.values().is_cuda()) return ops_cuda::decode(codes, W, b);
+  if (ops_cpu::crowded(codes)) return ops_cpu::decode_crowded(codes, W.detach(), b);
   const std::int64_t d = W.size(1);
   at::Tensor out = at::empty({codes.rows(), d}, W.options().requires_grad(false));
   const at::Tensor weights = W.detach().contiguous();
@@ -114,6 +116,7 @@ at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tens
   const c10::AutoGradMode no_grad(false);
   if (codes.layout() == Codes::Layout::dense) return at::mm(g, W.t());
   if (W.is_cuda() || g.is_cuda()) return ops_cuda::code_gradient(codes, W, g);
+  if (ops_cpu::crowded(codes)) return ops_cpu::code_gradient_crowded(codes, W.detach(), g.detach());
   const std::int64_t d = W.size(1);
   at::Tensor out = at::zeros(codes.values().sizes(), W.options().requires_grad(false));
   const at::Tensor weights = W.detach().contiguous(), rows = g.detach().contiguous();

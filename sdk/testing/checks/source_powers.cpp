@@ -192,6 +192,11 @@ Verdict planted_features(const Subject& subject) {
       fail(cat("the features of stream ", s, " are ", describe(features), ", expected [G, ", width,
                "]"));
     }
+    try {
+      planted.require_planted(s);
+    } catch (const Error& e) {
+      fail(cat("require_planted refuses stream ", s, ", whose features are there: ", e.what()));
+    }
     const at::Tensor off = (features.to(at::kDouble).norm(2, at::IntArrayRef{1}) - 1).abs();
     const double worst = off.max().item<double>();
     if (!(worst <= kUnit)) {

@@ -73,9 +73,12 @@ def kill_often(program, recipe, base, straight, seconds, kills, cache):
     leftovers = [p for p in b.rglob("*") if ".tmp" in p.name]
     if leftovers:
         sys.exit(f"temporary files are left: {leftovers}")
-    resumed = json.loads((b / "manifest.json").read_text())["resumed"]
+    resumed = sum(len(json.loads(manifest.read_text())["resumed"])
+                  for manifest in killed.rglob("manifest.json"))
+    if resumed == 0:
+        sys.exit(f"{kills} kills, and no run was resumed: nothing was tested")
     print(f"{len(names)} SAEs equal after {kills} kills {'with' if cache else 'without'} a cache "
-          f"({len(resumed)} resumptions of the last run)")
+          f"({resumed} resumptions)")
 
 
 def main():

@@ -93,8 +93,8 @@ Method jumprelu(double coef) {
           [](double c) {
             JumpRelu::Options options;
             options.dictionary.width = kLatents;
-            options.threshold_init = 0.1;
-            options.bandwidth = 0.2;
+            options.jump.threshold_init = 0.1;
+            options.jump.bandwidth = 0.2;
             options.coef = c;
             options.warmup = 0;
             options.control = control();

@@ -143,6 +143,28 @@ TEST(Trainer, ResumesExactly) {
   }
 }
 
+TEST(Trainer, APenaltyRisesFrom0) {
+  Trainer trainer = trainer_of({member("a", topk(), 1), member("b", topk(), 2)},
+                               {{.name = "tie",
+                                 .regularizer = std::make_shared<Coupling>(),
+                                 .over = {0, 1},
+                                 .coef = 3,
+                                 .warmup = 0.5,
+                                 .random = Random(3),
+                                 .place = Place("tie")}});
+  trainer.initialise();
+  for (std::int64_t step = 0; step < 20; ++step) {  // the rise takes 10 of the 20 steps
+    const MemberMetrics metrics = trainer.advance(true)[0];
+    double tie = 0;
+    for (const auto& [name, value] : metrics.terms) {
+      if (name == "tie") tie = value;
+    }
+    EXPECT_GT(tie, 0);
+    const double risen = std::min(1.0, static_cast<double>(step) / 10);
+    EXPECT_NEAR(metrics.loss - metrics.objective, 3 * risen * tie, 1e-9) << step;
+  }
+}
+
 TEST(Trainer, ACouplingPenaltyMovesBothSaesAndNothingElse) {
   const auto with_coef = [](double coef) {
     Trainer trainer =

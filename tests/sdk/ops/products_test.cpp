@@ -5,7 +5,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 
 #include <gtest/gtest.h>
@@ -115,6 +117,38 @@ TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Products, testing::Bool(),
                          [](const auto& param) { return param.param ? "csr" : "topk"; });
+
+// Half of 1.2 million entries are there: dense products take over, in parts of the batch.
+TEST(Products, OfCrowdedCsrEqualTheDenseOnes) {
+  const int threads = at::get_num_threads();
+  const Random random(23);
+  const std::int64_t B = 300, F = 4000, d = 24;
+  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+    const at::Tensor f = random.fork("f").normal_rows(0, B, F, type).clamp_min(0);
+    const at::Tensor W = random.fork("W").normal_rows(0, F, d, type);
+    const at::Tensor g = random.fork("g").normal_rows(0, B, d, type);
+    const Codes exact = Codes::from_dense(f);
+    // Room for more, with anything in it.
+    const Codes codes = Codes::csr(at::cat({exact.values(), at::full({50}, 9.0, type)}),
+                                   at::cat({exact.indices(), at::full({50}, 777777, at::kInt)}),
+                                   exact.offsets(), {}, F);
+    const double off = type == at::kDouble ? 1e-11 : 2e-3;
+    std::vector<at::Tensor> first;
+    for (const int count : {1, 2}) {
+      at::set_num_threads(count);
+      const std::vector<at::Tensor> now = {ops::decode(codes, W, g[0]),
+                                           ops::code_gradient(codes, W, g),
+                                           ops::form_gradient({codes, g})};
+      EXPECT_TRUE(at::allclose(now[0], at::mm(f, W) + g[0], off, off));
+      const Codes gradient = exact.with_values(now[1].slice(0, 0, exact.values().size(0)));
+      EXPECT_TRUE(at::allclose(gradient.to_dense(), at::mm(g, W.t()) * f.gt(0), off, off));
+      EXPECT_TRUE(at::allclose(now[2], at::mm(f.t(), g), off, off));
+      for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], now[i]));
+      first = now;
+    }
+  }
+  at::set_num_threads(threads);
+}
 
 TEST(Products, RefuseAMatrixOverOtherLatents) {
   const Case c = random_case(1, false);

@@ -95,7 +95,7 @@ TEST(GradientChecker, EachLeafIsJudgedByItself) {
   const GradientReport report = checker.check({many, kinks}, {2 * many, kinks + 1});
   EXPECT_TRUE(report.mismatches.empty());
   EXPECT_FALSE(report.ok());
-  EXPECT_THAT(report.text(), HasSubstr("leaf 1 : 5 of 5"));
+  EXPECT_THAT(report.text(), HasSubstr("leaf 1: 5 of 5"));
 }
 
 TEST(GradientChecker, ExcusedLeavesAreNotCompared) {

@@ -20,9 +20,9 @@ JumpRelu::Options options_of(Sparsity sparsity, bool log_threshold = false, bool
   options.dictionary.width = kWidth;
   options.dictionary.unit_decoder = unit;
   options.dictionary.decoder_norm = unit ? 1 : 0.6;
-  options.threshold_init = 0.4;
-  options.bandwidth = kEps;
-  options.log_threshold = log_threshold;
+  options.jump.threshold_init = 0.4;
+  options.jump.bandwidth = kEps;
+  options.jump.log_threshold = log_threshold;
   options.sparsity = sparsity;
   options.coef = kCoef;
   options.warmup = 0;
@@ -39,7 +39,8 @@ struct Expected {
 
 Expected expected(Reference& want, const at::Tensor& x, const JumpRelu::Options& options) {
   const at::Tensor theta =
-      (options.log_threshold ? want.leaf["log_threshold"].exp() : want.leaf["threshold"]).detach();
+      (options.jump.log_threshold ? want.leaf["log_threshold"].exp() : want.leaf["threshold"])
+          .detach();
   const at::Tensor a = want.pre(x);
   const at::Tensor on = a.detach().gt(theta).to(at::kDouble);
   const at::Tensor rect = (a.detach() - theta).abs().lt(kEps / 2).to(at::kDouble) / kEps;
@@ -66,7 +67,7 @@ Expected expected(Reference& want, const at::Tensor& x, const JumpRelu::Options&
   loss.backward();
   f.backward(values.grad());
   out.threshold = (values.grad() * -theta * rect).sum(0) - kCoef * slope / rows * rect.sum(0);
-  if (options.log_threshold) out.threshold = out.threshold * theta;
+  if (options.jump.log_threshold) out.threshold = out.threshold * theta;
   return out;
 }
 

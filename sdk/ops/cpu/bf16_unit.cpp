@@ -1,0 +1,175 @@
+#include "ops/cpu/bf16_unit.h"
+
+// GCC 12's intrinsics start from registers that they leave undefined on purpose.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmath>
+
+namespace saffron::ops_cpu {
+namespace {
+
+#define SAFFRON_AMX __attribute__((target("amx-tile,amx-bf16")))
+#define SAFFRON_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+
+constexpr std::int64_t kHalf = 16;  // rows of a tile register
+constexpr std::int64_t kTile = kHalf * kBf16Columns;
+
+// Tiles of 16 rows of 64 bytes. Static, as GCC's intrinsic does not say that it reads all of it.
+struct alignas(64) TileShapes {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr TileShapes tile_shapes;
+
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // arch_prctl's, of Linux 5.16 on
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+// Intel's leaf 7: bits 22 (AMX-BF16) and 24 (AMX-TILE) of edx.
+bool has_tiles() {
+  unsigned a = 7, b = 0, c = 0, d = 0;
+  __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  return (d >> 22 & 1U) != 0 && (d >> 24 & 1U) != 0;
+}
+
+// The two sums of squares of a row so far.
+struct Squares {
+  __m512 of_row, of_error;
+};
+
+// bfloat16 numbers as float32.
+SAFFRON_BF16 inline __m512 widened(__m256i numbers) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16));
+}
+
+SAFFRON_BF16 inline __m512i rounded(const float* from, std::int64_t left, Squares& squares) {
+  const auto in = left >= kBf16Columns ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
+  const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(in), from);
+  const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(in >> 16), from + 16);
+  const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+  const __m512 off_low = _mm512_sub_ps(low, widened(_mm512_castsi512_si256(both)));
+  const __m512 off_high = _mm512_sub_ps(high, widened(_mm512_extracti64x4_epi64(both, 1)));
+  squares.of_row = _mm512_fmadd_ps(low, low, _mm512_fmadd_ps(high, high, squares.of_row));
+  squares.of_error =
+      _mm512_fmadd_ps(off_low, off_low, _mm512_fmadd_ps(off_high, off_high, squares.of_error));
+  return both;
+}
+
+// A norm from above: sums of d squares are off by less than d 2^-23 of themselves, and what squares
+// below the smallest number lose is less than 2^-126 each.
+float norm_above(float squares, std::int64_t d) {
+  const double n = static_cast<double>(d);
+  return static_cast<float>(std::sqrt(squares * (1 + n * 0x1p-22) + n * 0x1p-125) * (1 + 0x1p-20));
+}
+
+// Transposes 16 x 16 numbers of 32 bits.
+SAFFRON_BF16 inline void transpose(__m512i* r) {
+  __m512i t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
+    t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
+    t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
+    t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
+    r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
+    r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
+    r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
+  }
+}
+
+// One group of 16 rows, `rows` of which are there: tiles of 16 rows by 32 columns, one after another.
+// On the right a tile has the pairs of columns in its rows: [pair][row][2].
+SAFFRON_BF16 void pack_half(Side side, std::int64_t rows, std::int64_t d, const float* from,
+                            std::int64_t stride, std::uint16_t* packed, RowBounds* bounds) {
+  Squares squares[kHalf] = {};
+  for (std::int64_t column = 0; column < d; column += kBf16Columns, packed += kTile) {
+    __m512i tile[kHalf];
+    for (std::int64_t r = 0; r < kHalf; ++r) {
+      tile[r] = r < rows ? rounded(from + r * stride + column, d - column, squares[r])
+                         : _mm512_setzero_si512();
+    }
+    if (side == Side::right) transpose(tile);
+    for (std::int64_t r = 0; r < kHalf; ++r) _mm512_store_si512(packed + r * kBf16Columns, tile[r]);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    bounds[r] = {norm_above(_mm512_reduce_add_ps(squares[r].of_row), d),
+                 norm_above(_mm512_reduce_add_ps(squares[r].of_error), d)};
+  }
+}
+
+// Not in the constructor itself: GCC compiles its copies without the attribute.
+SAFFRON_AMX void switch_on() { _tile_loadconfig(&tile_shapes); }
+SAFFRON_AMX void switch_off() { _tile_release(); }
+
+}  // namespace
+
+bool has_bf16_unit() {
+  static const bool has = __builtin_cpu_supports("avx512f") && has_tiles() && may_use_tiles();
+  return has;
+}
+
+void pack_bf16(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
+               std::uint16_t* packed, RowBounds* bounds) {
+  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
+  for (std::int64_t r = 0; r < whole; r += kHalf, packed += kHalf * packed_columns(d)) {
+    const std::int64_t here = rows - r < 0 ? 0 : rows - r < kHalf ? rows - r : kHalf;
+    pack_half(side, here, d, from + r * stride, stride, packed, bounds + r);
+  }
+}
+
+Bf16Unit::Bf16Unit() { switch_on(); }
+Bf16Unit::~Bf16Unit() { switch_off(); }
+
+SAFFRON_AMX void Bf16Unit::multiply(std::int64_t columns, const std::uint16_t* left,
+                                    const std::uint16_t* right, float* out,
+                                    std::int64_t stride) const {
+  const std::uint16_t *const left_end = left + kHalf * columns, *const right_end =
+                                                                    right + kHalf * columns;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (std::int64_t at = 0; at < kHalf * columns; at += kTile) {
+    _tile_loadd(4, left + at, 64);
+    _tile_loadd(5, left_end + at, 64);
+    _tile_loadd(6, right + at, 64);
+    _tile_loadd(7, right_end + at, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  const auto bytes = stride * static_cast<std::int64_t>(sizeof(float));
+  _tile_stored(0, out, bytes);
+  _tile_stored(1, out + kHalf, bytes);
+  _tile_stored(2, out + kHalf * stride, bytes);
+  _tile_stored(3, out + kHalf * stride + kHalf, bytes);
+}
+
+}  // namespace saffron::ops_cpu
+
+#pragma GCC diagnostic pop

@@ -1,0 +1,254 @@
+"""Training steps of Saffron beside those of a library's own trainer: the same weights and batches.
+
+Our settings say what the library's definition is in our terms; where none does,
+test_training_differences.py shows what differs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer
+from dictionary_learning.trainers.gdm import GatedSAETrainer
+from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKTrainer
+from dictionary_learning.trainers.p_anneal import PAnnealTrainer
+from dictionary_learning.trainers.standard import StandardTrainer, StandardTrainerAprilUpdate
+from dictionary_learning.trainers.top_k import TopKTrainer
+from sae_lens import (
+    BatchTopKTrainingSAEConfig,
+    GatedTrainingSAEConfig,
+    JumpReLUTrainingSAEConfig,
+    MatryoshkaBatchTopKTrainingSAEConfig,
+    StandardTrainingSAEConfig,
+    TopKTrainingSAEConfig,
+)
+from training_peers import dictionary_learning, follow_with_sparsify, sae_lens
+from training_runs import FREE, UNIT, D, F, K, Peer, check, follow, one_thread, train, write_rows
+
+WIDE = 2 * F  # with 2 active latents a row, most of them fire in no row of a batch
+GROUPS = [F // 8, F // 4, F // 2, F]
+WIDE_GROUPS = [2 * group for group in GROUPS]
+STREAMS = ("left", "right")
+
+TOPK = {"use": "topk", "k": K, "dead": "none"}
+BATCH_TOPK = {"use": "batch_topk", "k": K, "dead": "none"}
+MATRYOSHKA = {"use": "matryoshka", "k": K, "groups": GROUPS, "dead": "none"}
+JUMP = {"use": "jumprelu", "threshold_init": 0.3, "bandwidth": 0.4}
+CROSSCODER = FREE | {
+    "use": "crosscoder",
+    "decoder_norm": 0.5**0.5,
+    "pre_bias": True,
+    "weigh_by": "concatenated",
+}
+NO_CLIP = {"optimizer.clip": 0}
+NO_MOMENTUM = {"optimizer.beta1": 0.0}
+ANNEALED = {
+    "use": "lp",
+    "coef": 0.3,
+    "p_end": 0.7,
+    "anneal_start": 0.45,
+    "anneal_end": 0.9,
+    "n_sparsity_updates": 10,
+    "sparsity_queue_length": 5,
+}
+
+
+def auxk(scale):
+    """AuxK of all latents that fired in no row of the batch before: far more than D / 2."""
+    keys = {"dead": "auxk", "dead_after": 1, "aux_coef": 0.5, "aux_k": D // 2, "aux_scale": scale}
+    return {"width": WIDE, "k": 2, **keys}
+
+
+@dataclass
+class Case:
+    sae: dict
+    peer: Callable[[], Peer]
+    train: dict = field(default_factory=dict)
+    reads: tuple[str, ...] = ("x",)
+    penalty: dict | None = None
+    terms: tuple[str, ...] = ()  # of our loss, that nearly every step must have
+
+
+def lens(config, **keys):
+    return lambda: sae_lens(config, **keys)
+
+
+def lens_topk(config, **keys):
+    return lens(config, k=K, rescale_acts_by_decoder_norm=False, **keys)
+
+
+def lens_auxk(config, **keys):
+    dead = {"aux_loss_coefficient": 0.5, "dead_feature_window": 0, "d_sae": WIDE, "k": 2}
+    return lens(config, rescale_acts_by_decoder_norm=False, **dead, **keys)
+
+
+def lens_jump(threshold=0.3, **keys):
+    jump = {"jumprelu_init_threshold": threshold, "jumprelu_bandwidth": 0.4}
+    return lens(JumpReLUTrainingSAEConfig, **(jump | {"l0_warm_up_steps": 20} | keys))
+
+
+# Many latents are below such a threshold in all rows of a batch.
+TANH = {"threshold_init": 2.0, "coef": 1.0, "warmup": 0.2, "tanh_scale": 0.5}
+LENS_TANH = {
+    "threshold": 2.0,
+    "jumprelu_sparsity_loss_mode": "tanh",
+    "l0_coefficient": 1.0,
+    "jumprelu_tanh_scale": 0.5,
+}
+
+SAE_LENS = {
+    "topk": Case(
+        TOPK | FREE,
+        lens_topk(TopKTrainingSAEConfig, lr_warm_up_steps=10, lr_decay_steps=20),
+        {"schedule.warmup": 0.1, "schedule.decay": 0.2},
+    ),
+    "batch_topk": Case(BATCH_TOPK | FREE, lens_topk(BatchTopKTrainingSAEConfig)),
+    "matryoshka": Case(
+        MATRYOSHKA | FREE,
+        lens_topk(MatryoshkaBatchTopKTrainingSAEConfig, matryoshka_widths=GROUPS),
+    ),
+    "jumprelu_l0": Case(
+        JUMP | FREE | {"sparsity": "l0", "coef": 0.3, "warmup": 0},
+        lens_jump(l0_coefficient=0.3, l0_warm_up_steps=0),
+        terms=("l0",),
+    ),
+    "jumprelu_tanh": Case(
+        JUMP | FREE | TANH | {"sparsity": "tanh", "preact_coef": 0.3, "dead_after": 1},
+        lens_jump(pre_act_loss_coefficient=0.3, dead_feature_window=0, **LENS_TANH),
+        terms=("tanh", "preact"),
+    ),
+    "gated": Case(
+        FREE | {"use": "gated", "coef": 0.5, "warmup": 0, "detach_auxiliary": False},
+        lens(GatedTrainingSAEConfig, l1_coefficient=0.5),
+    ),
+    "relu_l1": Case(
+        FREE | {"use": "relu"},
+        lens(StandardTrainingSAEConfig, l1_coefficient=0.5),
+        penalty={"use": "l1", "coef": 0.5, "weighted": True},
+    ),
+    "topk_auxk": Case(TOPK | FREE | auxk("raw"), lens_auxk(TopKTrainingSAEConfig), terms=("auxk",)),
+    "batch_topk_auxk": Case(
+        BATCH_TOPK | FREE | auxk("raw"), lens_auxk(BatchTopKTrainingSAEConfig), terms=("auxk",)
+    ),
+    "matryoshka_auxk": Case(
+        MATRYOSHKA | FREE | auxk("raw") | {"groups": WIDE_GROUPS},
+        lens_auxk(MatryoshkaBatchTopKTrainingSAEConfig, matryoshka_widths=WIDE_GROUPS),
+        terms=("auxk",),
+    ),
+    # A crosscoder is an SAE of its streams side by side; whole decoder rows weigh its codes.
+    "crosscoder_l1": Case(
+        CROSSCODER | {"coef": 0.5, "warmup": 0.3},
+        lens(StandardTrainingSAEConfig, l1_coefficient=0.5, l1_warm_up_steps=30),
+        reads=STREAMS,
+    ),
+    "crosscoder_topk": Case(
+        CROSSCODER | {"activation": "topk", "k": K, "penalty": "none"},
+        lens(TopKTrainingSAEConfig, k=K),
+        reads=STREAMS,
+    ),
+    "crosscoder_batch_topk": Case(
+        CROSSCODER | {"activation": "batch_topk", "k": K, "penalty": "none"},
+        lens(BatchTopKTrainingSAEConfig, k=K),
+        reads=STREAMS,
+    ),
+    "crosscoder_jumprelu": Case(
+        JUMP | CROSSCODER | TANH | {"activation": "jumprelu", "penalty": "tanh"},
+        lens_jump(**LENS_TANH),
+        reads=STREAMS,
+    ),
+}
+
+
+def learning(trainer, **keys):
+    return lambda: dictionary_learning(trainer, **keys)
+
+
+def annealing(function):
+    """A step of theirs changes p after its loss, so that it holds from the next one on."""
+    keys = {"initial_sparsity_penalty": 0.3, "p_end": 0.7, "anneal_start": 44, "anneal_end": 89}
+    keys |= {"sparsity_queue_length": 5, "sparsity_warmup_steps": 0}
+    return learning(PAnnealTrainer, sparsity_function=function, **keys)
+
+
+DICTIONARY_LEARNING = {
+    "topk": Case(
+        TOPK | UNIT,
+        learning(TopKTrainer, first_step=1, k=K, decay_start=80),
+        {"schedule.decay": 0.2},
+    ),
+    "batch_topk": Case(BATCH_TOPK | UNIT, learning(BatchTopKTrainer, first_step=1, k=K)),
+    # Its loss is the mean over groups of weighted errors, ours their sum.
+    "matryoshka": Case(
+        MATRYOSHKA | UNIT,
+        learning(
+            MatryoshkaBatchTopKTrainer,
+            first_step=1,
+            k=K,
+            group_fractions=[1 / 8, 1 / 8, 1 / 4, 1 / 2],
+            group_weights=[4.0] * 4,
+        ),
+    ),
+    "gated": Case(
+        UNIT | {"use": "gated", "coef": 0.2, "warmup": 0.3},
+        learning(GatedSAETrainer, l1_penalty=0.2, sparsity_warmup_steps=30),
+        NO_CLIP | NO_MOMENTUM,
+    ),
+    "relu_l1": Case(
+        UNIT | {"use": "relu"},
+        learning(StandardTrainer, l1_penalty=0.5, sparsity_warmup_steps=0),
+        NO_CLIP,
+        penalty={"use": "l1", "coef": 0.5},
+    ),
+    "relu_l1_free_decoder": Case(
+        FREE | {"use": "relu", "decoder_norm": 0.1},
+        learning(StandardTrainerAprilUpdate, l1_penalty=0.5, sparsity_warmup_steps=0),
+        penalty={"use": "l1", "coef": 0.5, "weighted": True},
+    ),
+    "p_anneal_power": Case(
+        UNIT | {"use": "relu"},
+        annealing("Lp^p"),
+        NO_CLIP,
+        penalty=ANNEALED | {"spelling": "power"},
+    ),
+    "p_anneal_norm": Case(
+        UNIT | {"use": "relu"}, annealing("Lp"), NO_CLIP, penalty=ANNEALED | {"spelling": "norm"}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    with one_thread():
+        yield write_rows(tmp_path_factory.mktemp("rows"))
+
+
+def check_case(rows, work, case):
+    ours = train(rows, work, case.sae, case.reads, case.penalty, **case.train)
+    for term in case.terms:
+        assert sum(term in record["terms"] for record in ours.records) > 90
+    check(ours, follow(ours, case.peer()))
+
+
+@pytest.mark.parametrize("name", SAE_LENS)
+def test_sae_lens(rows, tmp_path, name):
+    check_case(rows, tmp_path, SAE_LENS[name])
+
+
+@pytest.mark.parametrize("name", DICTIONARY_LEARNING)
+def test_dictionary_learning(rows, tmp_path, name):
+    check_case(rows, tmp_path, DICTIONARY_LEARNING[name])
+
+
+def test_the_threshold_of_batch_topk_in_dictionary_learning(rows, tmp_path):
+    ours = train(rows, tmp_path, BATCH_TOPK | UNIT | {"threshold_rate": 0.001})
+    peer = dictionary_learning(BatchTopKTrainer, first_step=1, k=K, threshold_start_step=0)
+    follow(ours, peer)
+    threshold = peer.trainer.ae.threshold.item()
+    assert ours.end["buffer/threshold"].item() == pytest.approx(threshold, rel=1e-5)
+
+
+def test_sparsify(rows, tmp_path):
+    """Its loss is the squared error over the variance, which is D for every batch's row here."""
+    settings = {"schedule.decay": 1.0, "optimizer.eps": 1e-8 * D}
+    ours = train(rows, tmp_path, TOPK | UNIT, **settings, **NO_CLIP)
+    check(ours, follow_with_sparsify(ours, tmp_path, K), loss_scale=D)
