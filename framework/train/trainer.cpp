@@ -242,7 +242,9 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
     }
     const double number = value.item<double>();
     require_finite(number, cat("the penalty '", penalty.name, "'"), step_);
-    const SaeInput now{.step = step_, .steps = steps_};
+    SaeInput now;
+    now.step = step_;
+    now.steps = steps_;
     const double coef = penalty.coef * now.rise(penalty.warmup);
     if (value.requires_grad() && coef != 0) (value * coef).backward();
     const auto* shows = dynamic_cast<const ShowsReadings*>(penalty.regularizer.get());

@@ -143,7 +143,9 @@ TEST(Products, OfCrowdedCsrEqualTheDenseOnes) {
       const Codes gradient = exact.with_values(now[1].slice(0, 0, exact.values().size(0)));
       EXPECT_TRUE(at::allclose(gradient.to_dense(), at::mm(g, W.t()) * f.gt(0), off, off));
       EXPECT_TRUE(at::allclose(now[2], at::mm(f.t(), g), off, off));
-      for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], now[i]));
+      for (std::size_t i = 0; i < first.size(); ++i) {
+        EXPECT_TRUE(at::equal(first[i], now[i])) << "product " << i;
+      }
       first = now;
     }
   }

@@ -173,7 +173,7 @@ TEST(ScreenedTiles, EveryEntryIsWithinItsSlack) {
     const std::int64_t B = 32 + 7 * static_cast<std::int64_t>(trial), F = 700, d = 33 + B;
     const auto drawn = [&](const char* name, std::int64_t rows) {
       at::Tensor z = random.fork(name).normal_rows(0, rows, d, at::kFloat);
-      if (trial % 3 == 1) z = z.pow(5);                        // heavy tails
+      if (trial % 3 == 1) z = z.pow(5);                       // heavy tails
       if (trial % 3 == 2) z = z * (z.abs() * 8 - 10).exp2();  // of many sizes
       return z;
     };
