@@ -64,9 +64,10 @@ Codes JumpThreshold::step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
 
 at::Tensor JumpThreshold::backward(const Codes& codes, const at::Tensor& df, double on_steps,
                                    const at::Tensor& on_theta, Gradients& gradients) const {
-  at::Tensor by_entry = near_ * (-on_steps / options_.bandwidth);
+  // A bool times a number would be float32.
+  at::Tensor by_entry = near_.to(a_.scalar_type()) * (-on_steps / options_.bandwidth);
   if (df.defined()) by_entry = by_entry - df * theta_ * near_ / options_.bandwidth;
-  at::Tensor total = ops::sum_by_latent(codes.with_values(by_entry.to(a_.scalar_type())));
+  at::Tensor total = ops::sum_by_latent(codes.with_values(by_entry));
   if (on_theta.defined()) total = total + on_theta;
   if (options_.log_threshold) total = total * theta();
   gradients[name_].add_dense(total);

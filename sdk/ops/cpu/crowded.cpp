@@ -118,21 +118,21 @@ at::Tensor form_crowded(const Codes& support, const at::Tensor& rows) {
   const at::Tensor values = support.values().detach().contiguous();
   const std::int64_t latents = support.latents(), blocks = (latents + kBlock - 1) / kBlock;
   at::Tensor out = at::zeros({latents, rows.size(1)}, rows.options());
-  at::parallel_for(
-      0, std::max<std::int64_t>(blocks, 2), 1, [&](std::int64_t begin, std::int64_t end) {
-        const c10::AutoGradMode no_grad(false);
-        for (std::int64_t first = begin * kBlock; first < std::min(end * kBlock, latents);
-             first += kBlock) {
-          const std::int64_t last = std::min(first + kBlock, latents);
-          const at::Tensor buffer = dense_buffer(support, kBlock);
-          at::Tensor to = out.slice(0, first, last);
-          for (std::int64_t i = 0; i < parts(support); ++i) {
-            const Part part = part_of(support, i);
-            to.addmm_(fill(part, values, first, last - first, buffer).t(),
-                      rows.slice(0, part.first, part.first + part.count));
-          }
-        }
-      });
+  at::parallel_for(0, std::max<std::int64_t>(blocks, 2), 1,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     const c10::AutoGradMode no_grad(false);
+                     for (std::int64_t first = begin * kBlock;
+                          first < std::min(end * kBlock, latents); first += kBlock) {
+                       const std::int64_t last = std::min(first + kBlock, latents);
+                       const at::Tensor buffer = dense_buffer(support, kBlock);
+                       at::Tensor to = out.slice(0, first, last);
+                       for (std::int64_t i = 0; i < parts(support); ++i) {
+                         const Part part = part_of(support, i);
+                         to.addmm_(fill(part, values, first, last - first, buffer).t(),
+                                   rows.slice(0, part.first, part.first + part.count));
+                       }
+                     }
+                   });
   return out;
 }
 

@@ -144,7 +144,12 @@ TEST(Trainer, ResumesExactly) {
 }
 
 TEST(Trainer, APenaltyRisesFrom0) {
-  Trainer trainer = trainer_of({member("a", topk(), 1), member("b", topk(), 2)},
+  const auto relu = [] {
+    Relu::Options options;
+    options.dictionary.width = 9;
+    return std::make_shared<Relu>(options);
+  };
+  Trainer trainer = trainer_of({member("a", relu(), 1), member("b", relu(), 2)},
                                {{.name = "tie",
                                  .regularizer = std::make_shared<Coupling>(),
                                  .over = {0, 1},

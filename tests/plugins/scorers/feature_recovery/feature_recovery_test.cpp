@@ -50,7 +50,10 @@ class ToySource : public Source, public Planted {
 // Has the capability, but planted nothing.
 class BareSource final : public ToySource {
  public:
-  at::Tensor features(std::int64_t) const override { throw Error("nothing is planted here"); }
+  void require_planted(std::int64_t) const override { throw Error("nothing is planted here"); }
+  at::Tensor features(std::int64_t) const override {
+    throw Error("made only when something is scored");
+  }
 };
 
 // An SAE with this decoder whose codes come from `encode`; the batch hands it the block's number.
