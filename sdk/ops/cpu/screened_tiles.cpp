@@ -147,20 +147,21 @@ bool ScreenedTiles::find_slack(std::int64_t tile, const Packed& x, const Packed&
 ScreenedTile ScreenedTiles::multiply(std::int64_t tile, std::int64_t first_row, const Packed& x,
                                      const Packed& W, const float* slack) const {
   const std::int64_t columns = packed_columns(arguments_.x.size(1)), width = width_of(tile);
+  // Rows a power of two apart would compete for the same lines of the cache.
+  constexpr std::int64_t kStride = kTileWidth + 16;
   float* const products =
-      Workspace::of_thread().room<float>(Workspace::products, kTileRows * kTileWidth);
+      Workspace::of_thread().room<float>(Workspace::products, kTileRows * kStride);
   const Bf16Unit unit;
-  const std::int64_t whole = in_groups(width);
   for (std::int64_t i = 0; i < width; i += kBf16Rows) {
     unit.multiply(columns, x.numbers + first_row * columns, W.numbers + i * columns, products + i,
-                  whole);
+                  kStride);
   }
   const Tile<float> rounded = {first_row / kTileRows * per_row() + tile,
                                first_row,
                                std::min(kTileRows, rows() - first_row),
                                tile * kTileWidth,
                                width,
-                               whole,
+                               kStride,
                                products,
                                arguments_.b.const_data_ptr<float>() + tile * kTileWidth,
                                arguments_.scale.const_data_ptr<float>() + tile * kTileWidth};
