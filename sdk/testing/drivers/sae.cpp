@@ -28,7 +28,12 @@ class SaeDriver final : public Driver {
     if (training_.trainable() && c10::GradMode::is_enabled()) train(input, inputs, out);
     const std::vector<Codes> codes = training_.sae().encode(input.inputs);
     observe_codes("codes", codes, out);
-    const std::vector<at::Tensor> xhat = training_.sae().decode(codes);
+    std::vector<Codes> given;  // copies: who writes to them changes nothing that encode handed out
+    for (const Codes& of : codes) {
+      given.push_back(of.with_values(of.values().clone()));
+      inputs.watch("the codes to decode", given.back().values());
+    }
+    const std::vector<at::Tensor> xhat = training_.sae().decode(given);
     for (std::size_t t = 0; t < xhat.size(); ++t) out.add(cat("reconstruction ", t), xhat[t]);
     return out;
   }

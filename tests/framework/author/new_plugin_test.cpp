@@ -195,6 +195,19 @@ TEST(NewPlugin, TakesAnEmptyFolderAndMakesThoseAbove) {
   EXPECT_FALSE(fs::exists(folder.path() / "a" / "b" / "d"));
 }
 
+// A template's own recipe compares with Saffron's topk.
+TEST(NewPlugin, NamesANamesakeInFullToo) {
+  const TempFolder folder;
+  const Catalog catalog(
+      testing::scan_of({fs::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtopk.so"}));
+  static_cast<void>(make_plugin(
+      {.name = "topk", .kind = "sae", .id = "", .directory = folder.path() / "p"}, catalog));
+  const std::string recipe = read_utf8(folder.path() / "p" / "topk.toml");
+  EXPECT_THAT(recipe, HasSubstr("use   = \"org.example.topk::topk\""));
+  EXPECT_THAT(recipe, HasSubstr("use   = \"org.saffron.topk::topk\""));
+  EXPECT_THAT(recipe, ::testing::Not(HasSubstr("= \"topk\"")));
+}
+
 TEST(NewPlugin, NotesANamesakeAndNamesItselfInFull) {
   const TempFolder folder;
   const Catalog catalog(testing::scan_of({fixture("good")}));
