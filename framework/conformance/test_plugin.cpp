@@ -65,7 +65,11 @@ struct Trial {
   void add(const Check& check, const std::string& kind, const Ran& ran) {
     const std::string_view id = check.id;
     const Verdict& verdict = ran.verdict;
-    if (left.empty() && ran.left_behind > 0) left = id, left_behind = ran.left_behind;
+    // One that died could not wait for the processes of its own.
+    if (left.empty() && ran.left_behind > 0 && verdict.outcome != Outcome::crashed) {
+      left = id;
+      left_behind = ran.left_behind;
+    }
     if (ran.timed_out && ++timeouts == kMostTimeouts) {
       dead = cat(kMostTimeouts, " checks that gave no answer in time");
     }

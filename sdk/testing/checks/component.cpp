@@ -108,6 +108,7 @@ Verdict batch_1_and_odd(const Subject& subject) {
 
 Verdict float64(const Subject& subject) {
   need(driver_of(subject).powers.dtype, subject, "has a dtype of its own");
+  const Observed single = use_fresh(subject);
   Observed full;
   try {
     full = use_fresh(subject, {.dtype = at::kDouble}, {.dtype = at::kDouble});
@@ -126,7 +127,7 @@ Verdict float64(const Subject& subject) {
              " has float32's digits for float64 inputs: something inside is float32; take "
              "the dtype from the inputs"));
   }
-  const std::string differs = difference(use_fresh(subject), full, kFloat64Tolerance);
+  const std::string differs = difference(single, full, kFloat64Tolerance);
   if (!differs.empty()) fail(cat("float32 and float64 disagree: ", differs));
   return {};
 }

@@ -9,6 +9,7 @@ namespace saffron::testing {
 namespace {
 
 constexpr double kRate = 1e-3;
+constexpr double kEps = 1e-3;  // as large as that: rounding of a gradient that is 0 stays rounding
 
 void observe_codes(const std::string& name, const std::vector<Codes>& codes, Observed& out) {
   for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -61,7 +62,7 @@ class SaeDriver final : public Driver {
     observe_codes("codes in training", pass.forward.codes, out);
     for (const Forward::Term& term : pass.forward.terms) out.add(term.name, term.value);
     for (const auto& [name, gradient] : pass.gradients) out.note("gradient of " + name, gradient);
-    training_.step(input, pass, kRate);
+    training_.step(input, pass, kRate, kEps);
     for (const auto& [name, tensor] : training_.parameters()) out.note(name, tensor);
     // A buffer's dtype is the one that it declares.
     for (const auto& [name, tensor] : training_.buffers()) {
