@@ -165,7 +165,11 @@ TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
   EXPECT_THAT(refusal("x", "../sae"), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", ""), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", "sae", "a\"b"), HasSubstr("cannot be a plugin's id"));
-  EXPECT_THAT(error_of([] { check_plugin_id(""); }).what(), HasSubstr("cannot be a plugin's id"));
+  for (const char* id : {"", ".", "org.", ".org", "org..example"}) {
+    EXPECT_THAT(error_of([&] { check_plugin_id(id); }).what(),
+                HasSubstr("cannot be a plugin's id"));
+  }
+  EXPECT_NO_THROW(check_plugin_id("org.example.my-plugin_2"));
 }
 
 TEST(NewPlugin, LeavesWhatIsThereAlone) {
@@ -205,7 +209,7 @@ TEST(NewPlugin, NamesANamesakeInFullToo) {
   const std::string recipe = read_utf8(folder.path() / "p" / "topk.toml");
   EXPECT_THAT(recipe, HasSubstr("use   = \"org.example.topk::topk\""));
   EXPECT_THAT(recipe, HasSubstr("use   = \"org.saffron.topk::topk\""));
-  EXPECT_THAT(recipe, ::testing::Not(HasSubstr("= \"topk\"")));
+  EXPECT_THAT(recipe, ::testing::Not(HasSubstr("use   = \"topk\"")));
 }
 
 TEST(NewPlugin, NotesANamesakeAndNamesItselfInFull) {
