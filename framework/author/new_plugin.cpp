@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <regex>
 #include <string_view>
 #include <utility>
 
@@ -193,13 +194,23 @@ void check_class(const NewPlugin& wanted, const std::string& file, const std::st
       .with_help(cat("choose another name, for example: my_", wanted.name));
 }
 
-std::map<std::string, std::string> contents(const NewPlugin& wanted, const Words& words) {
+// A template's recipe may name a component of Saffron's that is no longer the only one of its name.
+std::string in_full(const std::string& text, const std::string& name, const std::string& id) {
+  const std::regex use("(use *= *\")" + name + "\"");
+  return std::regex_replace(text, use, cat("$1", id, "::", name, '"'));
+}
+
+// `other`: the id of a plugin that has a component of the name already; "" where there is none.
+std::map<std::string, std::string> contents(const NewPlugin& wanted, const Words& words,
+                                            const std::string& other) {
   std::map<std::string, std::string> files;
   const fs::path templates = template_folder(wanted.kind);
   for (const fs::path& folder : {templates / "common", templates / wanted.kind}) {
     for (const auto& entry : fs::directory_iterator(folder)) {
-      const std::string file = entry.path().filename().string(), text = read_utf8(entry.path());
+      const std::string file = entry.path().filename().string();
+      std::string text = read_utf8(entry.path());
       check_class(wanted, file, text);
+      if (!other.empty() && file == "recipe.toml") text = in_full(text, wanted.name, other);
       files[place_of(file, wanted.name)] = filled_in(text, words);
     }
   }
@@ -228,11 +239,11 @@ std::string class_name(const std::string& name) {
 }
 
 void check_plugin_id(const std::string& id) {
-  const bool fits = !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
-    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
-  });
-  if (fits) return;
-  throw Error(cat("'", id, "' cannot be a plugin's id: it has letters, digits, '.', '_' and '-'"))
+  static const std::regex words("[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*");
+  if (std::regex_match(id, words)) return;
+  throw Error(cat("'", id,
+                  "' cannot be a plugin's id: it has words of letters, digits, '_' and '-', "
+                  "and a '.' between two"))
       .with_help("a name that you own, backwards: --id org.example.hoyer");
 }
 
@@ -260,7 +271,8 @@ MadePlugin make_plugin(const NewPlugin& asked, const Catalog& catalog) try {
   MadePlugin made;
   made.folder = wanted.directory;
   made.use = wanted.name;
-  if (const std::vector<std::string> others = namesakes(wanted, catalog); !others.empty()) {
+  const std::vector<std::string> others = namesakes(wanted, catalog);
+  if (!others.empty()) {
     made.use = cat(wanted.id, "::", wanted.name);
     made.note = cat("there is ", with_article(wanted.kind), " '", wanted.name, "' already, of ",
                     listed(others), ": recipes must say which one, use = \"", made.use, "\"");
@@ -273,7 +285,7 @@ MadePlugin make_plugin(const NewPlugin& asked, const Catalog& catalog) try {
                        {"@USE@", made.use},
                        {"@VERSION@", version},
                        {"@TORCH@", SAFFRON_TORCH_VERSION}};
-  for (const auto& [file, text] : contents(wanted, words)) {
+  for (const auto& [file, text] : contents(wanted, words, others.empty() ? "" : others.front())) {
     writer.write(file, text);
     made.files.push_back(file);
     made.recipe = made.recipe || file == wanted.name + ".toml";

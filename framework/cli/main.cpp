@@ -13,6 +13,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -76,8 +77,27 @@ std::string suggestion(const CLI::App& app, int argc, char** argv) {
   return saffron::host::did_you_mean(argv[1], names);
 }
 
+// The nearest option of the subcommand to one that it does not have.
+std::string option_suggestion(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (argc < 2 || sub->get_name() != argv[1]) continue;
+    for (const CLI::Option* option : sub->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (!word.starts_with("--") || word.size() == 2) continue;
+    if (std::find(names.begin(), names.end(), word) != names.end()) continue;
+    return saffron::host::did_you_mean(word, names);
+  }
+  return {};
+}
+
 // Parses the command line and obeys it.
 int run(int argc, char** argv) {
+  const saffron::host::ExitGuard guard(exit_code(saffron::ErrorKind::plugin));
   CLI::App app(kAbout);
   app.name("saffron");
   app.footer(kFooter);
@@ -102,9 +122,9 @@ int run(int argc, char** argv) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
     app.exit(error);
-    if (const std::string text = suggestion(app, argc, argv); !text.empty()) {
-      std::cerr << text << "\n";
-    }
+    std::string text = suggestion(app, argc, argv);
+    if (text.empty()) text = option_suggestion(app, argc, argv);
+    if (!text.empty()) std::cerr << text << "\n";
     return 2;
   } catch (const saffron::Error& error) {
     std::cerr << (error.kind() == saffron::ErrorKind::recipe ? "" : "error: ") << error.what()

@@ -36,8 +36,8 @@ void read_settings(TestOptions& options) {
       throw Error(ErrorKind::recipe, "error: --config \"\" names no file");
     }
     const std::filesystem::path config = std::filesystem::absolute(options.config);
-    options.request.settings = host::read_test_settings(config);
-    std::filesystem::current_path(config.parent_path());
+    options.request.settings = host::read_test_settings(config, options.request.problems);
+    if (is_directory(config.parent_path())) std::filesystem::current_path(config.parent_path());
   }
   constexpr double kGiB = 1u << 30;
   const double memory = options.memory > 0 ? options.memory : options.request.settings.memory;

@@ -26,12 +26,18 @@ using testing::Outcome;
 
 constexpr std::size_t kLongestMessage = 8192;
 constexpr std::size_t kShownOutput = 200;  // characters of what a plugin printed
+constexpr off_t kMostOutput = 1 << 20;     // bytes of it that are taken; more cannot be written
+constexpr int kUnheard = 121;              // exit code of a child whose answer could not be sent
 
 // What a plugin prints while this lives.
 class StdoutCapture {
  public:
-  StdoutCapture() : file_(::memfd_create("stdout", MFD_CLOEXEC)), kept_(::dup(1)) {
-    if (file_ < 0 || kept_ < 0) throw Error(ErrorKind::io, "cannot capture standard output");
+  StdoutCapture()
+      : file_(::memfd_create("stdout", MFD_CLOEXEC | MFD_ALLOW_SEALING)), kept_(::dup(1)) {
+    // The file is memory that no process seems to hold: it must not grow.
+    if (file_ < 0 || kept_ < 0 || ::ftruncate(file_, kMostOutput) != 0 ||
+        ::fcntl(file_, F_ADD_SEALS, F_SEAL_GROW) != 0)
+      throw Error(ErrorKind::io, "cannot capture standard output");
     std::fflush(stdout);
     std::cout.flush();
     ::dup2(file_, 1);
@@ -47,7 +53,9 @@ class StdoutCapture {
   [[nodiscard]] std::string text() const {
     std::fflush(stdout);
     std::cout.flush();
-    std::string out(kShownOutput, '\0');
+    const off_t written = ::lseek(file_, 0, SEEK_CUR);
+    std::string out(std::min(kShownOutput, static_cast<std::size_t>(std::max<off_t>(0, written))),
+                    '\0');
     const ssize_t n = ::pread(file_, out.data(), out.size(), 0);
     out.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
     return out;
@@ -86,6 +94,8 @@ const char* way_out(const ChildResult& child) {
   }
 }
 
+constexpr const char* kOrClosed = ", nor to write to descriptors that are not its own";
+
 Error stopped_on_request() { return Error(ErrorKind::cancelled, "stopped on request"); }
 
 // What a child sent; a plugin may have written to its channel.
@@ -105,13 +115,20 @@ void read_answer(const std::string& answer, Ran& out) {
 Ran judged(const ChildResult& child) {
   Ran out;
   out.seconds = child.seconds;
+  out.timed_out = child.outcome == ChildResult::Outcome::timed_out;
+  out.left_behind = child.left_behind;
   const bool ended = child.outcome == ChildResult::Outcome::passed ||
                      child.outcome == ChildResult::Outcome::failed;
   if (child.outcome == ChildResult::Outcome::passed && !child.result.empty()) {
     read_answer(child.result, out);
+  } else if (ended && child.exit_code == kUnheard) {
+    out.verdict = {
+        Outcome::crashed,
+        "its answer could not be sent: the plugin closed descriptors that are not its own"};
   } else if (ended) {
-    out.verdict = {Outcome::crashed, cat("ended the process itself, with code ", child.exit_code,
-                                         ": a plugin must not call exit")};
+    out.verdict = {Outcome::crashed,
+                   cat("ended the process itself, with code ", child.exit_code,
+                       ": a plugin must not call exit", child.exit_code == 0 ? kOrClosed : "")};
   } else {
     out.verdict = {Outcome::crashed, cat(child.what(), way_out(child), last_lines(child.output))};
   }
@@ -157,7 +174,7 @@ Ran Children::run(const Work& work) const {
       [&] {
         // What checks compute is small; more threads would wait for each other on a busy machine.
         at::set_num_threads(1);
-        if (!send_result(to_json(to_value(run_here(work))))) ::_exit(1);
+        if (!send_result(to_json(to_value(run_here(work))))) ::_exit(kUnheard);
       },
       options);
   if (child.outcome == ChildResult::Outcome::stopped) throw stopped_on_request();

@@ -5,6 +5,7 @@
 #include <saffron/testing/checks.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -19,6 +20,8 @@ struct Ran {
   testing::Verdict verdict;
   std::string printed;  // to standard output, the beginning of it
   double seconds = 0;
+  bool timed_out = false;
+  std::size_t left_behind = 0;  // processes that were still there after it
 };
 
 using Work = std::function<testing::Verdict()>;

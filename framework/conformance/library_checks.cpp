@@ -2,13 +2,13 @@
 
 #include "framework/loader/dynamic_section.h"
 #include "framework/loader/load.h"
+#include "framework/loader/process.h"
 #include "framework/loader/validate.h"
 
 #include <saffron/error.h>
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -65,10 +65,6 @@ bool has_cuda() {
   std::ifstream maps("/proc/self/maps");
   const std::string text((std::istreambuf_iterator<char>(maps)), {});
   return text.find("/libcuda.so") != std::string::npos;
-}
-
-std::ptrdiff_t threads() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
 Verdict nothing_more(const PluginFile&, saffron_plugin_entry_fn, const saffron_plugin&) {
@@ -128,9 +124,9 @@ Verdict docs_complete(const PluginFile& file, saffron_plugin_entry_fn,
 }
 
 Verdict starts_no_thread(const PluginFile& file) {
-  const auto before = threads();
+  const auto before = threads_of_this();
   const Verdict verdict = loaded<described<nothing_more>>(file);
-  if (verdict.outcome != Outcome::passed || threads() == before) return verdict;
+  if (verdict.outcome != Outcome::passed || threads_of_this() == before) return verdict;
   return failed("starts a thread when it is loaded or described");
 }
 

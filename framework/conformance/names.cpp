@@ -30,13 +30,14 @@ Words ids_of_the_library() {
 }
 
 Words ids_of(std::string_view kind) {
-  Words out = {kKindTried};
+  Words out = {kNoProcessLeft, kKindTried};
   for (const testing::Check* check : testing::checks_for(kind)) out.emplace_back(check->id);
   return out;
 }
 
 Words all_ids() {
   Words out = ids_of_the_library();
+  out.emplace_back(kNoProcessLeft);
   out.emplace_back(kKindTried);
   for (const testing::Check& check : testing::checks()) out.emplace_back(check.id);
   return out;
@@ -171,7 +172,7 @@ class Names {
   const PluginFile& file_;
   const Children& children_;
   Words components_, subjects_;
-  Problems problems_;
+  Problems problems_ = request_.problems;
 };
 
 // Those of a command line as other errors of one are shown: without quotes of a file.
@@ -202,10 +203,13 @@ const saffron_component& row_of(const PluginFile& file, const PluginFile::Compon
 void check_names(const TestRequest& request, const PluginFile& file, const Children& children) {
   const Problems problems = Names(request, file, children).problems();
   const auto& list = problems.list();
-  if (std::any_of(list.begin(), list.end(), [](const Problem& p) { return p.origin.known(); })) {
+  const bool in_file =
+      !request.problems.ok() ||
+      std::any_of(list.begin(), list.end(), [](const Problem& p) { return p.origin.known(); });
+  if (in_file) {
     problems.throw_errors(request.settings.sources);
   }
-  if (!list.empty()) throw Error(plain_text(problems));
+  if (!problems.ok()) throw Error(plain_text(problems));
 }
 
 }  // namespace saffron::host

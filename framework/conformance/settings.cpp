@@ -15,6 +15,8 @@ constexpr int kMostStrict = 10;
 constexpr double kLeastMemory = 0.125;  // GiB
 constexpr int kMostMemory = 1'000'000;
 
+bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
+
 class Reader {
  public:
   Reader(const Value& root, TestSettings& out, Problems& problems)
@@ -77,7 +79,7 @@ class Reader {
   void off(const Value& value) {
     if (!value.is_table()) return problem(value.origin(), "off is a table of reasons");
     for (const Value::Entry& entry : value.as_table()) {
-      if (entry.value.is_string() && !entry.value.as_string().empty()) {
+      if (entry.value.is_string() && !is_blank(entry.value.as_string())) {
         out_.off.push_back({entry.key, entry.value.as_string()});
         out_.off_at.push_back(entry.key_origin);
       } else {
@@ -94,9 +96,8 @@ class Reader {
 
 }  // namespace
 
-TestSettings read_test_settings(const std::filesystem::path& path) {
+TestSettings read_test_settings(const std::filesystem::path& path, Problems& problems) {
   TestSettings out;
-  Problems problems;
   try {
     if (std::filesystem::is_directory(path)) {
       throw Error("it is a folder, not a file").within(path.string());
@@ -109,6 +110,12 @@ TestSettings read_test_settings(const std::filesystem::path& path) {
   } catch (const Error& error) {
     problems.error({}, "", error.what());
   }
+  return out;
+}
+
+TestSettings read_test_settings(const std::filesystem::path& path) {
+  Problems problems;
+  TestSettings out = read_test_settings(path, problems);
   problems.throw_errors(out.sources);
   return out;
 }

@@ -27,5 +27,8 @@ struct TestSettings : testing::Settings {
 //
 // Throws one Error (recipe) that shows everything that is wrong as a recipe's errors are shown.
 [[nodiscard]] TestSettings read_test_settings(const std::filesystem::path& path);
+// The same, with what is wrong in `problems`: to be shown with what else is.
+[[nodiscard]] TestSettings read_test_settings(const std::filesystem::path& path,
+                                              Problems& problems);
 
 }  // namespace saffron::host

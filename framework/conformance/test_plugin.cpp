@@ -3,13 +3,17 @@
 #include "framework/conformance/library_checks.h"
 #include "framework/conformance/names.h"
 #include "framework/graph/host_context.h"
+#include "framework/loader/guard.h"
 #include "framework/loader/load.h"
 
 #include <saffron/error.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace saffron::host {
 namespace {
@@ -22,10 +26,23 @@ using testing::Verdict;
 constexpr std::string_view kLoads = "load-now-local";
 constexpr std::string_view kFirstAsked = "entry-idempotent";  // the first that calls the entry
 constexpr int kScanAttempts = 3;  // a busy machine makes a quick scan slow
+constexpr int kMostTimeouts = 3;  // of one component: each takes its whole time
 
 bool wrong(const Verdict& verdict) {
   return verdict.outcome == Outcome::failed || verdict.outcome == Outcome::crashed;
 }
+
+// How a check says that another one has found what it found.
+constexpr std::string_view kSee = "see ";
+
+constexpr const char* kOptionsFirst =
+    "\nunder [options], test-plugin.toml gives it what it needs; under [off], a reason why it "
+    "cannot "
+    "be tried";
+constexpr const char* kOffFirst =
+    "\nunder [off], test-plugin.toml says why it cannot be tried; under [options], other values "
+    "with "
+    "which it can";
 
 // Nothing more is asked of a component that dies in one of these.
 bool comes_first(std::string_view id) {
@@ -34,19 +51,38 @@ bool comes_first(std::string_view id) {
 
 // What the checks of one component came to.
 struct Trial {
-  std::string dead;  // the check in which it died
+  std::string dead;  // the check in which it died, or because of which no more are run
+  int timeouts = 0;
+  std::string left;                                          // the first check that left processes
+  std::size_t left_behind = 0;                               // how many
+  std::vector<std::pair<std::string, std::string>> left_to;  // what a check left to another one
+  std::set<std::string> unfound;                             // those that ran and found nothing
   bool made = true;
   bool tried = false;  // a check of its kind ran, or left it to one that did
   int not_tried = 0;   // those of its kind that did not run, beside those switched off
   std::string reason;  // of the first of them
 
-  void add(const Check& check, const std::string& kind, const Verdict& verdict) {
+  void add(const Check& check, const std::string& kind, const Ran& ran) {
     const std::string_view id = check.id;
+    const Verdict& verdict = ran.verdict;
+    // One that died could not wait for the processes of its own.
+    if (left.empty() && ran.left_behind > 0 && verdict.outcome != Outcome::crashed) {
+      left = id;
+      left_behind = ran.left_behind;
+    }
+    if (ran.timed_out && ++timeouts == kMostTimeouts) {
+      dead = cat(kMostTimeouts, " checks that gave no answer in time");
+    }
     if (wrong(verdict) && comes_first(id)) made = false;
     if (verdict.outcome == Outcome::crashed && comes_first(id)) dead = id;
+    const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with(kSee);
+    if (told) {
+      left_to.emplace_back(id, verdict.message.substr(kSee.size()));
+    } else if (verdict.outcome == Outcome::passed || verdict.outcome == Outcome::skipped) {
+      unfound.insert(check.id);
+    }
     if (kind != check.group) return;
     // "see float64": what kept it from running is another check's finding.
-    const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with("see ");
     if (verdict.outcome == Outcome::passed || wrong(verdict) || told) {
       tried = true;
       return;
@@ -55,14 +91,27 @@ struct Trial {
     if (reason.empty() && verdict.outcome == Outcome::skipped) reason = verdict.message;
   }
 
+  [[nodiscard]] Verdict no_process_left() const {
+    if (left.empty()) return {};
+    return {Outcome::failed,
+            cat("left ", left_behind, left_behind == 1 ? " process" : " processes",
+                " behind, first in ", left, ": end what you start, and wait for it")};
+  }
+
   [[nodiscard]] Verdict verdict() const {
+    for (const auto& [from, to] : left_to) {
+      if (unfound.contains(to)) {
+        return {Outcome::failed,
+                cat(from, " leaves what it found to ", to, ", which finds nothing")};
+      }
+    }
     if (tried) return {};
     if (!made) return {Outcome::skipped, "see defaults-valid and destroy-without-use"};
+    if (!dead.empty()) return {Outcome::skipped, cat("not after ", dead)};
     if (not_tried == 0) return {Outcome::skipped, "the checks of its kind are switched off"};
     return {Outcome::failed,
             cat("none of ", not_tried, " checks of its kind could run: ", reason,
-                "\nunder [options], test-plugin.toml gives it what it needs; under [off], a reason "
-                "why it cannot be tried")};
+                reason.find("[options") != std::string::npos ? kOptionsFirst : kOffFirst)};
   }
 };
 
@@ -102,10 +151,11 @@ class Runner {
     if (request_.only.empty()) return strictness <= request_.settings.strictness;
     return std::find(request_.only.begin(), request_.only.end(), id) != request_.only.end();
   }
-  // Whether anything prints, or could be tried, shows only where everything runs.
+  // Whether anything prints, is left or could be tried shows only where everything runs.
   [[nodiscard]] bool wanted(std::string_view id, int strictness) const {
     const bool all = !request_.only.empty() &&
-                     (recorded(kSilentStdout, 1) || recorded(kKindTried, kKindTriedStrictness));
+                     (recorded(kSilentStdout, 1) || recorded(kKindTried, kKindTriedStrictness) ||
+                      recorded(kNoProcessLeft, kNoProcessLeftStrictness));
     return recorded(id, strictness) || (all && strictness <= request_.settings.strictness);
   }
   [[nodiscard]] bool wanted(const PluginFile::Component& component) const {
@@ -192,15 +242,19 @@ class Runner {
       }
       record({name_of(component), check->id, check->sentence, result.verdict, result.seconds},
              check->strictness, first, result.printed);
-      if (off.empty()) trial.add(*check, component.kind, result.verdict);
+      if (off.empty()) trial.add(*check, component.kind, result);
     }
-    if (!recorded(kKindTried, kKindTriedStrictness)) return;
-    Verdict verdict = trial.verdict();
-    if (const std::string off = off_reason(component, kKindTried); !off.empty()) {
-      verdict = {Outcome::skipped, "switched off: " + off};
-    }
-    record({name_of(component), kKindTried, kKindTriedSentence, verdict}, kKindTriedStrictness,
-           false, "");
+    decide(component, kNoProcessLeft, kNoProcessLeftSentence, kNoProcessLeftStrictness,
+           trial.no_process_left());
+    decide(component, kKindTried, kKindTriedSentence, kKindTriedStrictness, trial.verdict());
+  }
+
+  // A check of a component that its other checks decide.
+  void decide(const PluginFile::Component& component, const char* id, const char* sentence,
+              int strictness, Verdict verdict) {
+    const std::string off = off_reason(component, id);
+    if (!off.empty()) verdict = {Outcome::skipped, "switched off: " + off};
+    record({name_of(component), id, sentence, verdict}, strictness, false, "");
   }
 
   [[nodiscard]] std::string off_reason(const PluginFile::Component& component,
@@ -210,6 +264,8 @@ class Runner {
 
   [[nodiscard]] Verdict run_check(const PluginFile::Component& component,
                                   const Check& check) const {
+    const Place place(cat(component.kind, ' ', component.name));
+    const CallScope scope(place);
     const Subject subject(row_of(out_.file, component),
                           request_.settings.options_of(component.kind, component.name),
                           request_.settings.seed);
@@ -224,8 +280,7 @@ class Runner {
     }
     const std::string off = request_.settings.off_reason(kLibrary, "", kSilentStdout);
     if (!off.empty()) verdict = {Outcome::skipped, "switched off: " + off};
-    record({kLibrary, kSilentStdout, "nothing of it prints to standard output", verdict}, 1, false,
-           "");
+    record({kLibrary, kSilentStdout, kSilentSentence, verdict}, 1, false, "");
   }
 
   const TestRequest& request_;

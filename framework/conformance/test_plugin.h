@@ -19,6 +19,7 @@ namespace saffron::host {
 struct TestRequest {
   std::filesystem::path file;
   TestSettings settings;
+  Problems problems;                    // of test-plugin.toml, shown with those of its names
   std::vector<std::string> only;        // ids of checks; empty = all of the strictness
   std::vector<std::string> components;  // "kind/name"; empty = all
   bool in_process = false;              // for a debugger

@@ -115,7 +115,7 @@ std::string list_of_checks(const PluginFile* file) {
   for (const LibraryCheck& check : library_checks()) {
     out += row(check.id, check.strictness, check.sentence);
   }
-  out += row(kSilentStdout, 1, "nothing of it prints to standard output");
+  out += row(kSilentStdout, 1, kSilentSentence);
   // In the order in which the groups begin; `destroy-without-use` runs early, and stands with its own.
   std::vector<std::string> groups;
   for (const testing::Check& check : testing::checks()) {
@@ -129,7 +129,9 @@ std::string list_of_checks(const PluginFile* file) {
     for (const testing::Check& check : testing::checks()) {
       if (group == check.group) out += row(check.id, check.strictness, check.sentence);
     }
-    if (group == "component") out += row(kKindTried, kKindTriedStrictness, kKindTriedSentence);
+    if (group != "component") continue;
+    out += row(kNoProcessLeft, kNoProcessLeftStrictness, kNoProcessLeftSentence);
+    out += row(kKindTried, kKindTriedStrictness, kKindTriedSentence);
   }
   return out;
 }

@@ -52,13 +52,7 @@ void say_component() {
   }
 }
 
-extern "C" void handle_crash(int signal) {
-  const int error = errno;
-  std::size_t i = 0;
-  while (i + 1 < kSignals.size() && kSignals[i] != signal) ++i;
-  say("\nsaffron: ");
-  say(kNames[i]);
-  say_component();
+void say_run() {
   const char* directory = run_directory_text.load();
   if (directory[0] != '\0') {
     say("\n  run directory: ");
@@ -66,9 +60,31 @@ extern "C" void handle_crash(int signal) {
     say("\n  help: the same command again resumes the run from its last checkpoint");
   }
   say("\n");
+}
+
+extern "C" void handle_crash(int signal) {
+  const int error = errno;
+  std::size_t i = 0;
+  while (i + 1 < kSignals.size() && kSignals[i] != signal) ++i;
+  say("\nsaffron: ");
+  say(kNames[i]);
+  say_component();
+  say_run();
   ::sigaction(signal, &previous[i], nullptr);
   errno = error;
   ::raise(signal);  // delivered when this handler returns
+}
+
+std::atomic<pid_t> guarded{0};  // the process that must not end; 0 = it may
+std::atomic<int> guarded_code{0};
+
+extern "C" void handle_exit() {
+  if (guarded.load() != ::getpid()) return;
+  say("\nsaffron: the process was ended by exit()");
+  say_component();
+  say(": a plugin throws saffron::Error instead");
+  say_run();
+  ::_exit(guarded_code.load());
 }
 
 // A handler needs a stack of its own to report that the stack has overflowed.
@@ -100,5 +116,15 @@ void install_crash_handler(const std::filesystem::path& run_directory) {
   }();
   static_cast<void>(installed);
 }
+
+ExitGuard::ExitGuard(int code) {
+  static const bool installed =
+      std::atexit(handle_exit) == 0 && std::at_quick_exit(handle_exit) == 0;
+  static_cast<void>(installed);
+  guarded_code.store(code);
+  guarded.store(::getpid());
+}
+
+ExitGuard::~ExitGuard() { guarded.store(0); }
 
 }  // namespace saffron::host

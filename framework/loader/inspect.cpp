@@ -3,6 +3,7 @@
 #include "framework/loader/describe.h"
 #include "framework/loader/load.h"
 #include "framework/loader/lone_services.h"
+#include "framework/loader/process.h"
 
 #include <algorithm>
 #include <optional>
@@ -90,9 +91,11 @@ struct Answers {
   ChildResult child;
 };
 
-Answers ask_child(std::vector<std::string> arguments, const ChildOptions& options) {
+Answers ask_child(std::vector<std::string> arguments, ChildOptions options) {
   arguments.insert(arguments.begin(), kInspectCommand);
   Answers out;
+  const Orphans orphans;
+  if (options.orphans == nullptr) options.orphans = &orphans;
   out.child = run_in_child(arguments, options);
   std::string_view lines = out.child.result;
   for (std::size_t end = 0; (end = lines.find('\n')) != std::string_view::npos;
@@ -108,9 +111,15 @@ Value description_in(const Value& line) {
   return line.at("description");
 }
 
+// One that a plugin ended with code 0 has not failed by that.
+std::string end_of(const ChildResult& child) {
+  return child.outcome == ChildResult::Outcome::passed ? "ended the process itself, with code 0,"
+                                                       : child.what();
+}
+
 Error silence_of(const PluginFile& file, const ChildResult& child) {
   Error error(ErrorKind::plugin,
-              cat("plugin '", file.id, "' ", child.what(), " while it was loaded"));
+              cat("plugin '", file.id, "' ", end_of(child), " while it was loaded"));
   if (const std::string words = last_words(child); !words.empty()) error.with_help(words);
   return error.within(file.path.string());
 }
@@ -124,7 +133,7 @@ Value construct_of(const Answers& answers) {
   const bool late = child.outcome == ChildResult::Outcome::timed_out;
   const std::string words = last_words(child);
   return outcome(late ? "timed_out" : "crashed",
-                 cat(child.what(), " when it was created", words.empty() ? "" : cat("; ", words)));
+                 cat(end_of(child), " when it was created", words.empty() ? "" : cat("; ", words)));
 }
 
 // What each file's plugin says of itself, or why it cannot.

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace saffron::host {
@@ -59,6 +60,10 @@ std::uint64_t memory_of(pid_t id) {
   return kibibytes * 1024;
 }
 
+std::ptrdiff_t threads_of_this() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
 std::vector<pid_t> children_of(pid_t id) {
   std::vector<pid_t> out;
   std::error_code error_code;
@@ -88,19 +93,22 @@ Orphans::~Orphans() {
 }
 
 // The children of one that dies come to this process: again, until there are none.
-void Orphans::end_all() const {
+std::size_t Orphans::end_all() const {
+  std::set<pid_t> ended;
   const auto last = std::chrono::steady_clock::now() + kPatience;
   while (has_children() && std::chrono::steady_clock::now() < last) {
     bool any = false;
     for (const pid_t id : children_of(::getpid())) {
       if (others_.contains(id)) continue;
       any = true;
+      ended.insert(id);
       ::kill(id, SIGKILL);
       ::waitpid(id, nullptr, WNOHANG);
     }
     if (!any) break;
     ::poll(nullptr, 0, kPollMilliseconds);
   }
+  return ended.size();
 }
 
 }  // namespace saffron::host

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -16,6 +17,9 @@ namespace saffron::host {
 // process that is gone.
 [[nodiscard]] std::uint64_t memory_of(pid_t id);
 
+// How many threads this process has.
+[[nodiscard]] std::ptrdiff_t threads_of_this();
+
 // The processes whose parent is `id`.
 [[nodiscard]] std::vector<pid_t> children_of(pid_t id);
 
@@ -29,8 +33,8 @@ class Orphans {
   Orphans(const Orphans&) = delete;
   Orphans& operator=(const Orphans&) = delete;
 
-  // Call it when no child is to go on.
-  void end_all() const;
+  // Call it when no child is to go on. Returns how many processes it ended.
+  std::size_t end_all() const;
 
  private:
   int before_ = 0;  // whether this process took orphans in already

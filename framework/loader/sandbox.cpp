@@ -17,9 +17,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <optional>
 
 namespace saffron::host {
@@ -135,7 +133,7 @@ class Child {
       judge(status, out);
     }
     kill_group();
-    if (options_.orphans != nullptr) options_.orphans->end_all();
+    if (options_.orphans != nullptr) out.left_behind = options_.orphans->end_all();
     // What they wrote last is still in the pipes; who left the group may go on writing for ever.
     const auto last = Clock::now() + kLastWords;
     while (read_some(out, 0) && Clock::now() < last) {
@@ -219,8 +217,7 @@ ChildResult run_in_child(const std::vector<std::string>& arguments, const ChildO
 }
 
 ChildResult run_forked(const std::function<void()>& work, const ChildOptions& options) {
-  const std::filesystem::directory_iterator tasks("/proc/self/task");
-  if (std::distance(tasks, {}) > 1) {
+  if (threads_of_this() > 1) {
     throw Error(ErrorKind::internal, "a process with threads cannot go on in a fork");
   }
   std::fflush(nullptr);  // what is buffered would be written twice

@@ -36,6 +36,7 @@ struct ChildResult {
   std::string output;       // what it printed, to stdout and stderr
   double seconds = 0;
   std::uint64_t memory_limit = 0;  // of too_large
+  std::size_t left_behind = 0;  // processes that were still there after it, where orphans are ended
 
   // "", "exited with code 3", "crashed with SIGSEGV (...)", "gave no answer within 20 s", "took more
   // than 4 GiB of memory", "was stopped".

@@ -15,10 +15,23 @@ if(NOT Torch_DIR AND NOT SAFFRON_TORCH_DIR)
 elseif(SAFFRON_TORCH_DIR)
   set(Torch_DIR ${SAFFRON_TORCH_DIR})
 endif()
+set(_saffron_torch_dir "${Torch_DIR}")  # find_package forgets one where nothing is
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)
-  message(FATAL_ERROR "LibTorch was not found. Run scripts/setup, which puts PyTorch's CPU wheel "
-                      "into .venv, or pass -DCMAKE_PREFIX_PATH=<site-packages>/torch.")
+  set(_saffron_where)
+  if(_saffron_torch_dir)
+    set(_saffron_where " in Torch_DIR, '${_saffron_torch_dir}'")
+  elseif(SAFFRON_BUILT_TORCH_DIR)
+    set(_saffron_where " in '${SAFFRON_BUILT_TORCH_DIR}', where it was when Saffron was built")
+  endif()
+  if(SAFFRON_REQUIRED_TORCH)
+    message(FATAL_ERROR
+      "LibTorch ${SAFFRON_REQUIRED_TORCH} was not found${_saffron_where}. "
+      "Pass -DTorch_DIR=<site-packages>/torch/share/cmake/Torch of that version.")
+  endif()
+  message(FATAL_ERROR
+    "LibTorch was not found${_saffron_where}. Run scripts/setup, which puts PyTorch's CPU wheel "
+    "into .venv, or pass -DCMAKE_PREFIX_PATH=<site-packages>/torch.")
 endif()
 # The wheel's MKL target carries link directories of the machine it was built on.
 if(TARGET caffe2::mkl)

@@ -22,7 +22,8 @@ struct Variant {
   std::int64_t rows = 24;             // of a batch, where the kind has batches
   bool strided = false;               // tensors that are not contiguous
   at::ScalarType dtype = at::kFloat;  // of inputs
-  // Every number x of a floating-point input is x (1 + nudge u), u in [-1, 1] by `nudged`.
+  // Every number x of a floating-point input is x (1 + nudge u), u in [0, 1] by `nudged`: all one way,
+  // so that a mean moves too.
   double nudge = 0;
   std::uint64_t nudged = 1;
 };

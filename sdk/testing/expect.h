@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <string>
@@ -33,6 +34,9 @@ struct Finding final : std::exception {
 // Holds a component that a check makes without asking whether it can be destroyed, as long as the
 // process lives.
 void keep(std::shared_ptr<void> component);
+
+// How many threads this process has.
+[[nodiscard]] std::ptrdiff_t threads();
 
 // "float32 [3, 4]"
 [[nodiscard]] std::string describe(const at::Tensor& tensor);

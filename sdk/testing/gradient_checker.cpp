@@ -1,5 +1,7 @@
 #include <saffron/testing/gradient_checker.h>
 
+#include "testing/noise.h"
+
 #include <saffron/error.h>
 #include <saffron/random.h>
 
@@ -32,8 +34,6 @@ bool settled(const GradientReport::Leaf& leaf) {
          kSettled * static_cast<double>(leaf.compared);
 }
 
-double scale_of(double a, double b) { return std::max({1.0, std::abs(a), std::abs(b)}); }
-
 std::vector<at::Tensor> detached(const std::vector<at::Tensor>& leaves) {
   std::vector<at::Tensor> out;
   for (const at::Tensor& leaf : leaves) {
@@ -65,11 +65,9 @@ std::string place_of(std::int64_t flat, at::IntArrayRef sizes) {
 }  // namespace
 
 double noise_of(const std::function<double(double)>& f, double h) {
-  constexpr std::array<double, 7> kSixth = {1, -6, 15, -20, 15, -6, 1};
-  const double scale = std::sqrt(720.0 * 720.0 / 479001600.0);  // (6!)^2 / 12!
   double sum = 0;
   for (std::size_t k = 0; k < kSixth.size(); ++k) sum += kSixth[k] * f(static_cast<double>(k) * h);
-  return scale * std::abs(sum);
+  return kNoiseScale * std::abs(sum);
 }
 
 NumericDerivative numeric_derivative(const std::function<double(double)>& f, double h,
@@ -144,7 +142,7 @@ void GradientChecker::compare(const std::vector<at::Tensor>& leaves, std::size_t
       options_.step, noise);
   ++report.compared;
   ++report.leaves[leaf].compared;
-  const double scale = scale_of(analytic, numeric.value);
+  const double scale = std::max({options_.unit, std::abs(analytic), std::abs(numeric.value)});
   const double difference = std::abs(analytic - numeric.value);
   if (std::isfinite(analytic) && !(numeric.error <= options_.tolerance * scale)) {
     ++report.unresolved;

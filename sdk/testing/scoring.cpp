@@ -1,6 +1,7 @@
 #include "testing/scoring.h"
 
 #include "testing/expect.h"
+#include "testing/roomy_csr.h"
 
 #include <saffron/error.h>
 #include <saffron/random.h>
@@ -54,7 +55,7 @@ class GivenBatch final : public ScoreBatch {
 // topk keeps every latent, so that entries of value 0 are among them.
 Codes in_layout(const at::Tensor& f, Codes::Layout layout) {
   if (layout == Codes::Layout::dense) return Codes::dense(f);
-  if (layout == Codes::Layout::csr) return Codes::from_dense(f);
+  if (layout == Codes::Layout::csr) return roomy_csr(f);
   const auto [values, order] = f.sort(/*stable=*/true, 1, /*descending=*/true);
   return Codes::topk(values.contiguous(), order.to(at::kInt), f.size(1));
 }

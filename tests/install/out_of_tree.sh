@@ -19,6 +19,10 @@ cmake -S "$source/tests/fixtures/out_of_tree" -B "$work/build" \
   || fail "$(cat "$work/configure.log")"
 before=$(find "$build" -name '*.so' -newer "$work/install.log" | wc -l)
 [ "$before" = 0 ] || fail "installing rebuilt something"
+cmake -S "$source/tests/fixtures/out_of_tree" -B "$work/nowhere" -DTorch_DIR=/nowhere \
+  "-DCMAKE_PREFIX_PATH=$work/first" > "$work/nowhere.log" 2>&1 && fail "a Torch_DIR of nothing is taken"
+tr -s '\n ' ' ' < "$work/nowhere.log" | grep -q "was not found in Torch_DIR, '/nowhere'" \
+  || fail "$(cat "$work/nowhere.log")"
 cmake --build "$work/build" > "$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
 strip "$work/build/plugins/libmine.so"
 mv "$work/first" "$work/moved"

@@ -1,28 +1,55 @@
 #include "testing/checks/again.h"
 
+#include "testing/elsewhere.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
 
 #include <saffron/error.h>
 
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <csignal>
+#include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <functional>
-#include <iterator>
-#include <optional>
+#include <string>
+#include <vector>
 
 namespace saffron::testing {
 namespace {
 
 constexpr std::int64_t kOtherRows = 7;
 
-[[noreturn]] void see(const char* check) { skip(cat("see ", check)); }
+// Leaves what was found to the check that says it best, once that one has found it too; says it
+// here otherwise. While one check asks another, that one leaves nothing to a third.
+[[noreturn]] void leave_to(const Subject& subject, const char* id, const std::string& found) {
+  static thread_local bool asking = false;
+  if (asking) skip(cat("see ", id));
+  const std::vector<const Check*> all = checks_for(subject.kind());
+  const auto other = std::find_if(
+      all.begin(), all.end(), [&](const Check* check) { return std::strcmp(check->id, id) == 0; });
+  asking = true;
+  const Outcome outcome = other == all.end() ? Outcome::passed : run(**other, subject).outcome;
+  asking = false;
+  if (outcome == Outcome::failed || outcome == Outcome::warning) skip(cat("see ", id));
+  fail(found);
+}
+
+[[noreturn]] void asked_by(const Subject& subject, const char* id) {
+  skip(cat("of a ", subject.kind(), ' ', id, " asks this"));
+}
+
+std::string of_use(const std::string& threw) {
+  return cat("used a second time, it throws: ", threw);
+}
+
+std::string of_memory(const Subject& subject, const std::string& differs) {
+  const std::string kind = subject.kind();
+  const bool trained = kind == "regularizer" || kind == "objective" || kind == "sae";
+  return cat("an earlier use changes the next one: ", differs,
+             trained ? "; no checkpoint keeps what it left behind: implement saffron::Stateful"
+                     : "; keep nothing from one use to the next, or implement saffron::Stateful");
+}
+
+std::string of_state(const std::string& differs) {
+  return cat("after save and load into a new instance the next use differs: ", differs);
+}
 
 // What an instance that was used says of `next`, beside a fresh one that takes over what the host
 // restores from a checkpoint of it.
@@ -60,11 +87,6 @@ bool remembers(const Subject& subject, const Variant& next) {
   return !difference(expected, use(subject, *used, next)).empty();
 }
 
-bool is_trained(const Subject& subject) {
-  const std::string kind = subject.kind();
-  return kind == "regularizer" || kind == "objective" || kind == "sae";
-}
-
 }  // namespace
 
 Verdict state_roundtrip(const Subject& subject) {
@@ -75,38 +97,38 @@ Verdict state_roundtrip(const Subject& subject) {
   need_reproducible(subject);
   const Variant next{.data = kOtherData};
   const Next found = after_a_use(subject, next);
-  if (!found.threw.empty()) see(kind.again);
+  if (!found.threw.empty()) leave_to(subject, kind.again, of_use(found.threw));
   if (found.differs.empty()) return {};
-  if (stateful) {
-    if (std::strcmp(kind.again, kind.memory) == 0 && remembers(subject, next)) see(kind.memory);
-    fail(cat("after save and load into a new instance the next use differs: ", found.differs));
+  if (!stateful) fail(of_memory(subject, found.differs));
+  if (std::strcmp(kind.again, kind.memory) == 0 && remembers(subject, next)) {
+    leave_to(subject, kind.memory, of_state(found.differs));
   }
-  fail(cat("an earlier use changes the next one: ", found.differs,
-           is_trained(subject)
-               ? "; no checkpoint keeps what it left behind: implement saffron::Stateful"
-               : "; keep nothing from one use to the next, or implement saffron::Stateful"));
+  fail(of_state(found.differs));
 }
 
 Verdict used_again(const Subject& subject) {
   const KindDriver& kind = driver_of(subject);
-  if (std::strcmp(kind.again, kUsedAgain) != 0) see(kind.again);
+  if (std::strcmp(kind.again, kUsedAgain) != 0) asked_by(subject, kind.again);
   need_reproducible(subject);
   const auto next_of = [&](const Variant& next) {
     try {
       return after_a_use(subject, next);
     } catch (const Finding&) {
       throw;
-    } catch (const std::exception&) {
-      see(kStateRoundtrip);  // what is restored cannot be used
+    } catch (const std::exception& error) {
+      leave_to(subject, kStateRoundtrip,
+               cat("after save and load into a new instance the next use throws: ", error.what()));
     }
   };
   const Next other = next_of({.data = kOtherData});
   if (!other.differs.empty()) {
-    see(fresh(subject)->stateful() != nullptr ? kStateRoundtrip : kind.memory);
+    const bool stateful = fresh(subject)->stateful() != nullptr;
+    leave_to(subject, stateful ? kStateRoundtrip : kind.memory,
+             stateful ? of_state(other.differs) : of_memory(subject, other.differs));
   }
   const Next same = next_of({});
   for (const Next* of : {&other, &same}) {
-    if (!of->threw.empty()) fail(cat("used a second time, it throws: ", of->threw));
+    if (!of->threw.empty()) fail(of_use(of->threw));
   }
   if (!same.differs.empty()) {
     fail(cat("given the same once more, it says something else: ", same.differs));
@@ -116,7 +138,7 @@ Verdict used_again(const Subject& subject) {
 
 Verdict results_stay(const Subject& subject) {
   const KindDriver& kind = driver_of(subject);
-  if (std::strcmp(kind.stays, kResultsStay) != 0) see(kind.stays);
+  if (std::strcmp(kind.stays, kResultsStay) != 0) asked_by(subject, kind.stays);
   const auto driver = fresh(subject);
   const Observed first = use(subject, *driver);
   if (first.handed.empty()) skip("hands out no tensors");
@@ -124,8 +146,8 @@ Verdict results_stay(const Subject& subject) {
     static_cast<void>(use(subject, *driver, {.data = kOtherData}));
   } catch (const Finding&) {
     throw;
-  } catch (const std::exception&) {
-    see(kind.again);
+  } catch (const std::exception& error) {
+    leave_to(subject, kind.again, of_use(error.what()));
   }
   for (const auto& [name, tensor, copy] : first.handed) {
     if (identical(tensor, copy)) continue;
@@ -134,81 +156,6 @@ Verdict results_stay(const Subject& subject) {
   }
   return {};
 }
-
-namespace {
-
-// A number that says what a tensor holds (FNV-1a, 64 bits, of its bytes).
-std::uint64_t print_of(const at::Tensor& tensor) {
-  const at::Tensor x = tensor.detach().cpu().contiguous();
-  const auto* bytes = static_cast<const unsigned char*>(x.const_data_ptr());
-  std::uint64_t out = 14695981039346656037ULL;
-  for (std::size_t i = 0; i < x.nbytes(); ++i) out = (out ^ bytes[i]) * 1099511628211ULL;
-  return out;
-}
-
-// A line a result: equal texts are equal results.
-std::string printed(const Observed& seen) {
-  std::string out;
-  for (const auto& [name, text] : seen.texts) out += cat(name, ": ", text, '\n');
-  for (const auto& [name, tensor] : seen.tensors) {
-    out += cat(name, ": ", describe(tensor), ' ');
-    out += tensor.numel() == 1 && tensor.is_floating_point() ? cat(tensor.item<double>(), ", ")
-                                                             : std::string();
-    out += cat("print ", print_of(tensor), '\n');
-  }
-  return out;
-}
-
-// The first line in which two texts differ, of each.
-std::string first_difference(const std::string& a, const std::string& b) {
-  const auto at = static_cast<std::size_t>(
-      std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-  const std::size_t begin = at == 0 ? 0 : a.rfind('\n', at - 1) + 1;
-  const auto line = [&](const std::string& of) {
-    return begin < of.size() ? of.substr(begin, of.find('\n', begin) - begin) : std::string();
-  };
-  return cat('\'', line(a), "' and '", line(b), '\'');
-}
-
-// What f returns, computed in a process of its own, or what it throws; nothing where there are
-// threads, which a fork would lose.
-std::optional<std::string> elsewhere(const std::function<std::string()>& f) {
-  const std::filesystem::directory_iterator threads("/proc/self/task");
-  if (std::distance(threads, {}) > 1) return std::nullopt;
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return std::nullopt;
-  const pid_t parent = ::getpid(), child = ::fork();
-  if (child == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    std::string text;
-    try {
-      if (::getppid() == parent) text = f();
-    } catch (const std::exception& error) {
-      text = cat("threw: ", error.what());
-    } catch (...) {
-      text = "threw something";
-    }
-    for (std::size_t done = 0; done < text.size();) {
-      const ssize_t wrote = ::write(ends[1], text.data() + done, text.size() - done);
-      if (wrote <= 0) break;
-      done += static_cast<std::size_t>(wrote);
-    }
-    ::_exit(0);
-  }
-  ::close(ends[1]);
-  std::string text;
-  std::array<char, 4096> chunk{};
-  for (ssize_t read = 0; child > 0 && (read = ::read(ends[0], chunk.data(), chunk.size())) > 0;) {
-    text.append(chunk.data(), static_cast<std::size_t>(read));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child) return std::nullopt;
-  if (!WIFEXITED(status)) text = "ended by a crash";
-  return text;
-}
-
-}  // namespace
 
 Verdict two_instances_independent(const Subject& subject) {
   need_deterministic(subject);
@@ -237,8 +184,8 @@ Verdict two_instances_independent(const Subject& subject) {
     alone_second = use(subject, *alone, second);
   } catch (const Finding&) {
     throw;
-  } catch (const std::exception&) {
-    see(driver_of(subject).again);
+  } catch (const std::exception& error) {
+    leave_to(subject, driver_of(subject).again, of_use(error.what()));
   }
   const auto beside = fresh(subject), other = fresh(subject, {.seed = 2});
   const Observed beside_first = use(subject, *beside, first);

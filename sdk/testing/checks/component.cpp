@@ -1,5 +1,6 @@
 #include "testing/checks/again.h"
 #include "testing/checks/groups.h"
+#include "testing/elsewhere.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
 
@@ -10,11 +11,19 @@
 #include <c10/core/DefaultDtype.h>
 #include <c10/core/GradMode.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
+#include <cfenv>
 #include <clocale>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <string>
+#include <vector>
 
 // What holds of every component, whatever its kind.
 
@@ -24,6 +33,8 @@ namespace {
 constexpr double kStridedTolerance = 1e-5;  // other kernels may sum in another order
 constexpr double kFloat64Tolerance = 5e-3;  // float32 beside float64
 constexpr double kDeviceTolerance = 1e-3;
+constexpr int kManyThreads = 4;
+constexpr std::size_t kSignals = 32;  // the standard ones, and 0
 
 void need(bool power, const Subject& subject, const char* what) {
   if (!power) skip(cat("a ", subject.kind(), " ", what));
@@ -38,6 +49,20 @@ Verdict deterministic_same_seed(const Subject& subject) {
   }
   const std::string differs = difference(runs[0], runs[1]);
   if (!differs.empty()) fail(cat("two instances with one seed and one input differ: ", differs));
+  return {};
+}
+
+// In a process of its own, as this one must stay without threads. LibTorch's products may round
+// otherwise on several.
+Verdict threads_agree(const Subject& subject) {
+  need_reproducible(subject);
+  const auto differs = elsewhere([&] {
+    const Observed one = use_fresh(subject);
+    at::set_num_threads(kManyThreads);
+    return difference(one, use_fresh(subject), kStridedTolerance);
+  });
+  if (!differs) skip("this process has threads, which a fork would lose");
+  if (!differs->empty()) fail(cat("1 and ", kManyThreads, " threads differ: ", *differs));
   return {};
 }
 
@@ -62,7 +87,7 @@ Verdict input_not_mutated(const Subject& subject) {
 
 Verdict noncontiguous_input(const Subject& subject) {
   need(driver_of(subject).powers.strided, subject, "is given no tensors of the caller's layout");
-  need_deterministic(subject);
+  need_reproducible(subject);
   const Observed plain = use_fresh(subject), strided = use_fresh(subject, {.strided = true});
   const std::string differs = difference(plain, strided, kStridedTolerance);
   if (!differs.empty())
@@ -83,7 +108,6 @@ Verdict batch_1_and_odd(const Subject& subject) {
 
 Verdict float64(const Subject& subject) {
   need(driver_of(subject).powers.dtype, subject, "has a dtype of its own");
-  need_deterministic(subject);
   const Observed single = use_fresh(subject);
   Observed full;
   try {
@@ -96,6 +120,7 @@ Verdict float64(const Subject& subject) {
   for (const auto& [name, tensor] : full.tensors) {
     if (tensor.scalar_type() == at::kFloat) fail(cat(name, " is float32 for float64 inputs"));
   }
+  need_reproducible(subject);
   const std::string inside = float32_inside(subject);
   if (!inside.empty()) {
     fail(cat(inside,
@@ -124,8 +149,8 @@ Verdict bfloat16(const Subject& subject) {
 
 Verdict cuda_matches_cpu(const Subject& subject) {
   need(driver_of(subject).powers.device, subject, "runs where its inputs are");
-  need_deterministic(subject);
   if (!at::hasCUDA()) skip("no GPU");
+  need_reproducible(subject);
   const Observed cpu = use_fresh(subject);
   const Observed cuda = use_fresh(subject, {}, {.device = at::kCUDA});
   const std::string differs = difference(cpu, cuda, kDeviceTolerance);
@@ -161,35 +186,65 @@ struct Process {
   int threads = at::get_num_threads();
   caffe2::TypeMeta dtype = c10::get_default_dtype();
   bool gradients = c10::GradMode::is_enabled();
+  bool algorithms = at::globalContext().deterministicAlgorithms();
   std::string locale = std::setlocale(LC_ALL, nullptr);
   std::filesystem::path directory = std::filesystem::current_path();
-  std::array<void (*)(int), 4> handlers{};
+  std::vector<std::string> environment;
+  std::array<void (*)(int), kSignals> handlers{};
+  int rounding = std::fegetround();
+  mode_t mask = ::umask(0);
+  unsigned alarm = ::alarm(0);
 
   Process() {
-    std::size_t i = 0;
-    for (const int signal : {SIGINT, SIGTERM, SIGSEGV, SIGPIPE}) {
+    ::umask(mask);
+    ::alarm(alarm);
+    for (char** one = environ; *one != nullptr; ++one) environment.emplace_back(*one);
+    std::sort(environment.begin(), environment.end());
+    for (std::size_t signal = 1; signal < handlers.size(); ++signal) {
       struct sigaction action{};
-      ::sigaction(signal, nullptr, &action);
-      handlers[i++] = action.sa_handler;
+      ::sigaction(static_cast<int>(signal), nullptr, &action);
+      handlers[signal] = action.sa_handler;
     }
   }
 };
+
+// "TZ": the first variable that is not what it was.
+std::string variable_between(const Process& before, const Process& after) {
+  std::vector<std::string> apart;
+  std::set_symmetric_difference(before.environment.begin(), before.environment.end(),
+                                after.environment.begin(), after.environment.end(),
+                                std::back_inserter(apart));
+  return apart.empty() ? "" : apart.front().substr(0, apart.front().find('='));
+}
+
+std::string signal_between(const Process& before, const Process& after) {
+  for (std::size_t signal = 1; signal < before.handlers.size(); ++signal) {
+    if (before.handlers[signal] == after.handlers[signal]) continue;
+    const char* name = ::sigabbrev_np(static_cast<int>(signal));
+    return name == nullptr ? cat("signal ", signal) : cat("SIG", name);
+  }
+  return {};
+}
 
 Verdict leaves_process_alone(const Subject& subject) {
   const Process before;
   static_cast<void>(use_fresh(subject));
   const Process after;
+  std::fesetround(before.rounding);  // what follows is not the plugin's
   if (before.threads != after.threads) fail("sets the number of threads");
   if (before.dtype != after.dtype) fail("sets LibTorch's default dtype");
   if (before.gradients != after.gradients) fail("leaves gradients switched");
+  if (before.algorithms != after.algorithms) fail("switches LibTorch's deterministic algorithms");
   if (before.locale != after.locale) fail("sets the locale");
   if (before.directory != after.directory) fail("changes the working directory");
-  if (before.handlers != after.handlers) fail("sets a signal handler");
+  if (before.rounding != after.rounding) fail("sets the rounding mode");
+  if (before.mask != after.mask) fail("sets the umask");
+  if (before.alarm != after.alarm) fail("sets an alarm, which ends the process");
+  const std::string variable = variable_between(before, after);
+  if (!variable.empty()) fail(cat("changes the environment variable '", variable, "'"));
+  const std::string signal = signal_between(before, after);
+  if (!signal.empty()) fail(cat("sets the handler of ", signal));
   return {};
-}
-
-std::ptrdiff_t threads() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
 Verdict no_thread_left(const Subject& subject) {
@@ -207,6 +262,8 @@ constexpr Check kChecks[] = {
      "LibTorch's global generator is neither drawn from nor seeded", 1, ignores_global_rng},
     {"two-instances-independent", "component", "instances in one process do not share state", 1,
      two_instances_independent},
+    {"threads-agree", "component", "1 and 4 threads give the same, but for rounding", 3,
+     threads_agree},
     {kStateRoundtrip, "component", "what a later use depends on is saved and loaded", 1,
      state_roundtrip},
     {kUsedAgain, "component", "used a second time, it does what it did", 1, used_again},
@@ -221,7 +278,7 @@ constexpr Check kChecks[] = {
     {"exception-does-not-escape", "component", "bad options are reported, not thrown through C", 1,
      exception_does_not_escape},
     {"leaves-process-alone", "component",
-     "threads, dtype, grad mode, locale, directory and signal handlers stay as they were", 4,
+     "threads, modes, locale, directory, environment, umask and signals stay as they were", 4,
      leaves_process_alone},
     {"no-thread-left", "component", "no thread outlives the component", 4, no_thread_left},
     {"cuda-matches-cpu", "component", "a GPU gives the CPU's numbers", 5, cuda_matches_cpu},

@@ -46,6 +46,7 @@ Verdict scalar_and_finite(const Subject& subject) {
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
+  need_float64(subject);
   check_gradient(
       subject,
       [&] {

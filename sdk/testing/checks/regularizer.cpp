@@ -11,13 +11,17 @@
 
 #include <array>
 #include <cmath>
+#include <set>
+#include <string>
+#include <utility>
 
 namespace saffron::testing {
 namespace {
 
-constexpr double kTolerance = 1e-6;        // in float64, relative to max(1, |R|)
-constexpr double kLayoutTolerance = 1e-9;  // the same sum in another order
-constexpr double kNothing = 1e-12;         // relative to max(1, |R|): rounding
+constexpr double kTolerance = 1e-6;         // in float64, relative to max(1, |R|)
+constexpr double kLayoutTolerance = 1e-9;   // the same sum in another order
+constexpr double kNothing = 1e-12;          // relative to max(1, |R|): rounding
+constexpr std::int64_t kEntriesOfMany = 3;  // differentiated, beside some directions
 
 // A regularizer over the toy SAEs that it accepts, in float64.
 class Bench {
@@ -84,13 +88,15 @@ Verdict scalar_and_finite(const Subject& subject) {
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
-  check_gradient(
-      subject,
-      [&] {
-        auto regularizer = subject.make<Regularizer>({.dtype = at::kDouble});
-        return [regularizer](const TrainStep& step) { return regularizer->penalty(step); };
-      },
-      saes_for(subject), pseudo_gradients(*subject.make<Regularizer>()));
+  const auto make = [&] {
+    auto regularizer = subject.make<Regularizer>({.dtype = at::kDouble});
+    return [regularizer](const TrainStep& step) { return regularizer->penalty(step); };
+  };
+  const std::int64_t few = saes_for(subject), many = most_saes(subject);
+  const std::vector<std::string> pseudo = pseudo_gradients(*subject.make<Regularizer>());
+  need_float64(subject);
+  check_gradient(subject, make, few, pseudo);
+  if (many > few) check_gradient(subject, make, many, pseudo, kEntriesOfMany);
   return {};
 }
 
@@ -134,31 +140,35 @@ Verdict layouts_agree(const Subject& subject) {
       fail(cat("codes in the layout ", name,
                " are not taken: ", std::string(error.what()).substr(0, 160)));
     }
-    if (std::abs(other - dense) > kLayoutTolerance * std::max(1.0, std::abs(dense))) {
+    if (!(std::abs(other - dense) <= kLayoutTolerance * std::max(1.0, std::abs(dense)))) {
       fail(cat("the same codes give ", dense, " as dense and ", other, " as ", name));
     }
   }
   return {};
 }
 
-// The leaves of SAE `i` with other numbers, which stay above 0 where they are.
-std::vector<StepLeaves> moved(const std::vector<StepLeaves>& leaves, std::size_t i,
+// The leaves of SAE `i` with other numbers, `scale` times as large, which stay above 0 where they are.
+std::vector<StepLeaves> moved(const std::vector<StepLeaves>& leaves, std::size_t i, double scale,
                               const Random& random) {
   std::vector<StepLeaves> out = leaves;
   std::uint64_t number = 0;
   for (at::Tensor* leaf :
        {&out[i].codes, &out[i].reconstruction, &out[i].W_enc, &out[i].b_enc, &out[i].W_dec}) {
     const at::Tensor u = random.fork(number++).uniform_rows(0, 1, leaf->numel(), at::kDouble);
-    *leaf = *leaf * (1 + 0.5 * u.view(leaf->sizes())) + 0.1 * u.view(leaf->sizes());
+    *leaf = scale * (*leaf * (1 + 0.5 * u.view(leaf->sizes())) + 0.1 * u.view(leaf->sizes()));
   }
   return out;
 }
 
-// By its value, or, where that stays (of what only gradients carry), by a gradient.
+// By its value, or, where that stays (of what only gradients carry), by a gradient. Where the worst
+// SAE alone counts, or what is above a bound, it takes much more, or less.
 bool counts(const Bench& bench, std::vector<StepLeaves> leaves, std::size_t i,
             const Random& random) {
-  const double before = bench.value(leaves), after = bench.value(moved(leaves, i, random));
-  if (std::abs(after - before) > kNothing * std::max(1.0, std::abs(before))) return true;
+  const double before = bench.value(leaves);
+  for (const double scale : {1.0, 1e3, 1e-3}) {
+    const double after = bench.value(moved(leaves, i, scale, random));
+    if (std::abs(after - before) > kNothing * std::max(1.0, std::abs(before))) return true;
+  }
   need_graph(leaves);
   const at::Tensor penalty = bench.penalty(leaves);
   if (!penalty.requires_grad()) return false;
@@ -183,6 +193,26 @@ Verdict every_sae_counts(const Subject& subject) {
              "reconstructions nor its parameters change the penalty, and no gradient reaches ",
              "them; go over all step.saes(), or refuse that many in check() ",
              "(saffron::ChecksSaes)"));
+  }
+  return {};
+}
+
+Verdict readings_are_named(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const auto regularizer = subject.make<Regularizer>();
+  const auto* shows = dynamic_cast<const ShowsReadings*>(regularizer.get());
+  if (shows == nullptr) skip("shows no readings");
+  const ToyStep toys(saes_for(subject));
+  Inputs inputs(drawn(subject));
+  static_cast<void>(regularizer->penalty(*toys.step(toys.leaves(inputs), inputs)));
+  const auto saes = static_cast<std::int64_t>(toys.saes().size());
+  for (std::int64_t i = 0; i < saes; ++i) {
+    std::set<std::string> names;
+    for (const auto& [name, value] : shows->readings(i)) {
+      if (name.empty()) fail("a reading has no name");
+      if (!names.insert(name).second) fail(cat("two readings are called '", name, "'"));
+      if (!std::isfinite(value)) fail(cat("the reading '", name, "' is ", value));
+    }
   }
   return {};
 }
@@ -272,6 +302,8 @@ constexpr Check kChecks[] = {
     {"zero-input-finite", "regularizer", "codes that are all 0 give a finite penalty and gradient",
      2, zero_input_finite},
     {"layouts-agree", "regularizer", "dense, topk and csr codes mean the same", 5, layouts_agree},
+    {"readings-are-named", "regularizer",
+     "what it shows beside its penalty are finite numbers, each of a name", 3, readings_are_named},
     {"non-negative", "regularizer", "declared: R >= 0", 3, non_negative},
     {"scale-degree", "regularizer", "declared: R(c f) = c^degree R(f)", 3, scale_degree},
     {"permutation-invariant", "regularizer", "declared: the order of latents does not matter", 3,

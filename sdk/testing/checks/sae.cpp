@@ -1,6 +1,7 @@
 #include "testing/canonical.h"
 #include "testing/checks/groups.h"
 #include "testing/checks/sae_gradient.h"
+#include "testing/checks/sae_latents.h"
 #include "testing/drivers/toy_training.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
@@ -8,7 +9,6 @@
 #include <saffron/error.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -249,30 +249,6 @@ Verdict ranks_merge(const Subject& subject) {
   return {};
 }
 
-Verdict reinitialises_what_is_asked(const Subject& subject) {
-  need_driver(subject);
-  ToyTraining training(subject, {});
-  auto* drawn = dynamic_cast<Reinitialisable*>(&training.sae());
-  if (drawn == nullptr) skip("its latents cannot be drawn anew");
-  const Tensors before = training.snapshot().parameters;
-  const at::Tensor latents = at::tensor(std::vector<std::int64_t>{1, 3});
-  drawn->reinitialise(latents, subject.random("reinitialise"));
-  bool moved = false;
-  for (const ParameterSpec& spec : training.spec().parameters) {
-    const at::Tensor &now = training.parameters()[spec.name], &then = before[spec.name];
-    if (!all_finite(now)) fail(cat("'", spec.name, "' is not finite afterwards"));
-    at::Tensor others = now.clone();
-    if (spec.per_latent) {
-      moved = moved || !identical(now.index_select(0, latents), then.index_select(0, latents));
-      others.index_copy_(0, latents, then.index_select(0, latents));
-    }
-    if (!identical(others, then))
-      fail(cat("changes '", spec.name, "' of latents that were not asked for"));
-  }
-  if (!moved) fail("the latents asked for are what they were");
-  return {};
-}
-
 // The formula of CanonicalSae.
 Verdict canonical_agrees(const Subject& subject) {
   need_driver(subject);
@@ -324,8 +300,13 @@ constexpr Check kChecks[] = {
      parameters_registered},
     {"ranks-merge", "sae", "declared: buffers merged as `same` do not depend on a rank's rows", 4,
      ranks_merge},
-    {"reinitialises-what-is-asked", "sae", "latents drawn anew leave the others alone", 3,
+    {"reinitialises-what-is-asked", "sae",
+     "latents drawn anew are forgotten, and leave the others alone", 3,
      reinitialises_what_is_asked},
+    {"resampled-latents-exist", "sae",
+     "the latents that it says it drew anew are latents of its own", 3, resampled_latents_exist},
+    {"rows-alone", "sae", "encode: a row's codes do not depend on the batch's other rows", 3,
+     rows_alone},
     {"canonical-agrees", "sae", "canonical weights encode and decode as it does", 3,
      canonical_agrees},
 };

@@ -266,6 +266,8 @@ constexpr Check kChecks[] = {
      normalisation_agrees},
     {"rows-are-the-models", "source",
      "rows are the model's activations at their origins, normalised", 4, rows_are_the_models},
+    {"endless-blocks-differ", "source", "blocks of an endless source hold rows of their own", 3,
+     endless_blocks_differ},
     {"planted-features", "source", "planted features are unit rows of a stream's width", 3,
      planted_features},
     {"planted-coefficients", "source", "a block's coefficients are those of its rows", 4,

@@ -10,6 +10,10 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace saffron::testing {
 namespace {
@@ -18,6 +22,7 @@ constexpr double kRoundtrip = 1e-4;
 constexpr double kRounded = 2e-2;            // activations may be kept in bfloat16
 constexpr double kUnit = 1e-4;               // of a feature's norm
 constexpr double kUnexplained = 0.9;         // of the variance; rows of another block leave about 2
+constexpr double kCommon = 0.2;              // of a block's rows, by chance
 constexpr std::int64_t kContexts = 3;        // run through the model
 constexpr std::int64_t kFarthest = 1 << 20;  // block of an endless source
 
@@ -178,6 +183,42 @@ Verdict rows_are_the_models(const Subject& subject) {
                "' is not what the model has at '", sites[s], "' at its origin (row ", row,
                ", position ", position, "), normalised: apart by ", apart));
     }
+  }
+  return {};
+}
+
+namespace {
+
+// The bytes of each row of the first stream that is not one number throughout.
+std::set<std::string> rows_of(const ActivationRows& rows) {
+  std::set<std::string> out;
+  const at::Tensor x = rows.streams.at(0).contiguous();
+  const auto* bytes = static_cast<const char*>(x.const_data_ptr());
+  const std::size_t size =
+      x.nbytes() / static_cast<std::size_t>(std::max<std::int64_t>(1, x.size(0)));
+  for (std::int64_t r = 0; r < x.size(0); ++r, bytes += size) {
+    if (x[r].ne(x[r][0]).any().item<bool>()) out.emplace(bytes, size);
+  }
+  return out;
+}
+
+}  // namespace
+
+Verdict endless_blocks_differ(const Subject& subject) {
+  const auto source = source_of(subject);
+  if (source->info().blocks != kEndless) skip("ends: shards-partition-exactly asks this");
+  need_pure_blocks(subject);
+  std::vector<std::pair<std::int64_t, std::set<std::string>>> seen;
+  for (const std::int64_t block : some_blocks(*source)) {
+    const std::set<std::string> rows = rows_of(source->block(block));
+    for (const auto& [other, before] : seen) {
+      std::size_t common = 0;
+      for (const std::string& row : rows) common += before.count(row);
+      if (static_cast<double>(common) <= kCommon * static_cast<double>(rows.size())) continue;
+      fail(cat("blocks ", other, " and ", block, " have ", common, " of ", rows.size(),
+               " different rows in common: a run would see the same rows again"));
+    }
+    seen.emplace_back(block, rows);
   }
   return {};
 }

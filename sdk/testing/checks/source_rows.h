@@ -25,10 +25,11 @@ namespace saffron::testing {
 // What differs first, "" when all is equal bit for bit.
 [[nodiscard]] std::string difference(const ActivationRows& a, const ActivationRows& b);
 
-// Checks of sources that are ModelBacked, Normalised or Planted.
+// Checks of sources that are ModelBacked, Normalised, endless or Planted.
 [[nodiscard]] Verdict normalise_roundtrip(const Subject& subject);
 [[nodiscard]] Verdict normalisation_agrees(const Subject& subject);
 [[nodiscard]] Verdict rows_are_the_models(const Subject& subject);
+[[nodiscard]] Verdict endless_blocks_differ(const Subject& subject);
 [[nodiscard]] Verdict planted_features(const Subject& subject);
 [[nodiscard]] Verdict planted_coefficients(const Subject& subject);
 

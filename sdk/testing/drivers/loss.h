@@ -16,10 +16,10 @@ namespace saffron::testing {
 // The scalar of a fresh component for one step.
 using StepLoss = std::function<at::Tensor(const TrainStep& step)>;
 
-// The smallest number of toy SAEs, up to three, that a fresh instance accepts, at its check and in a
+// The smallest number of toy SAEs, up to four, that a fresh instance accepts, at its check and in a
 // step. Skips the check where it accepts none: the toy SAEs lack something that it needs.
 [[nodiscard]] std::int64_t saes_for(const Subject& subject);
-// The largest such number; 0 where there is none.
+// The largest such number, up to three where it may be; 0 where there is none.
 [[nodiscard]] std::int64_t most_saes(const Subject& subject);
 
 // What the loss says of the variant's step, and its gradients in all leaves.
@@ -29,9 +29,11 @@ void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Obs
 void check_scalar_and_finite(const at::Tensor& loss, const char* what);
 // Skips the check where there is no one number to speak of.
 void need_number(const at::Tensor& loss);
-// In float64, in every leaf but those that `pseudo` names, against finite differences. `make` makes a
-// component for each evaluation.
+// In float64, in every leaf but those that `pseudo` names, against finite differences of some entries
+// of each. `make` makes a component for each evaluation. Ask need_float64() first.
+inline constexpr std::int64_t kGradientEntries = 12;
 void check_gradient(const Subject& subject, const std::function<StepLoss()>& make,
-                    std::int64_t saes, const std::vector<std::string>& pseudo);
+                    std::int64_t saes, const std::vector<std::string>& pseudo,
+                    std::int64_t entries = kGradientEntries);
 
 }  // namespace saffron::testing

@@ -9,6 +9,7 @@ namespace saffron::testing {
 namespace {
 
 constexpr double kRate = 1e-3;
+constexpr double kEps = 1e-3;  // as large as that: rounding of a gradient that is 0 stays rounding
 
 void observe_codes(const std::string& name, const std::vector<Codes>& codes, Observed& out) {
   for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -28,7 +29,12 @@ class SaeDriver final : public Driver {
     if (training_.trainable() && c10::GradMode::is_enabled()) train(input, inputs, out);
     const std::vector<Codes> codes = training_.sae().encode(input.inputs);
     observe_codes("codes", codes, out);
-    const std::vector<at::Tensor> xhat = training_.sae().decode(codes);
+    std::vector<Codes> given;  // copies: who writes to them changes nothing that encode handed out
+    for (const Codes& of : codes) {
+      given.push_back(of.with_values(of.values().clone()));
+      inputs.watch("the codes to decode", given.back().values());
+    }
+    const std::vector<at::Tensor> xhat = training_.sae().decode(given);
     for (std::size_t t = 0; t < xhat.size(); ++t) out.add(cat("reconstruction ", t), xhat[t]);
     return out;
   }
@@ -56,7 +62,7 @@ class SaeDriver final : public Driver {
     observe_codes("codes in training", pass.forward.codes, out);
     for (const Forward::Term& term : pass.forward.terms) out.add(term.name, term.value);
     for (const auto& [name, gradient] : pass.gradients) out.note("gradient of " + name, gradient);
-    training_.step(input, pass, kRate);
+    training_.step(input, pass, kRate, kEps);
     for (const auto& [name, tensor] : training_.parameters()) out.note(name, tensor);
     // A buffer's dtype is the one that it declares.
     for (const auto& [name, tensor] : training_.buffers()) {

@@ -1,5 +1,7 @@
 #include "testing/drivers/toy_step.h"
 
+#include "testing/roomy_csr.h"
+
 #include <saffron/error.h>
 
 #include <ATen/TensorOperators.h>
@@ -23,16 +25,9 @@ Codes as_topk(const at::Tensor& f) {
   return Codes::topk(f.gather(1, order), order.to(at::kInt), f.size(1));
 }
 
-// The entries that are not 0, with their graph.
-Codes as_csr(const at::Tensor& f) {
-  const Codes support = Codes::from_dense(f.detach());
-  const at::Tensor where = f.detach().ne(0);
-  return support.with_values(f.masked_select(where));
-}
-
 Codes in_layout(const at::Tensor& f, Codes::Layout layout) {
   if (layout == Codes::Layout::topk) return as_topk(f);
-  return layout == Codes::Layout::csr ? as_csr(f) : Codes::dense(f);
+  return layout == Codes::Layout::csr ? roomy_csr(f) : Codes::dense(f);
 }
 
 }  // namespace

@@ -132,14 +132,14 @@ ToyTraining::Pass ToyTraining::pass(const SaeInput& input,
   return out;
 }
 
-void ToyTraining::step(const SaeInput& input, const Pass& pass, double lr) {
+void ToyTraining::step(const SaeInput& input, const Pass& pass, double lr, double eps) {
   ++steps_;
   for (const ParameterSpec& spec : spec_.parameters) {
     const Gradient* gradient = pass.raw.find(spec.name);
     if (spec.frozen || gradient == nullptr) continue;
     auto& [m, v] = moments_[spec.name];
     ops::GradientRows(parameters_[spec.name], spec.constraint, *gradient)
-        .adam(m, v, {.lr = lr, .step = steps_});
+        .adam(m, v, {.lr = lr, .eps = eps, .step = steps_});
   }
   sae_->after_step(input, pass.forward);
 }

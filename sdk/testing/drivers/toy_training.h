@@ -45,7 +45,7 @@ class ToyTraining {
   [[nodiscard]] Pass pass(const SaeInput& input,
                           const std::function<Upstream(const Forward&)>& upstream);
   // The optimiser's part, the constraints, and after_step.
-  void step(const SaeInput& input, const Pass& pass, double lr);
+  void step(const SaeInput& input, const Pass& pass, double lr, double eps = 1e-8);
   // Passes over the toy rows until it has enough, for Fitted ones.
   void fit();
 

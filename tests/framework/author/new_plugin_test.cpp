@@ -165,7 +165,11 @@ TEST(NewPlugin, RefusesKindsAndIdsThatAreNone) {
   EXPECT_THAT(refusal("x", "../sae"), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", ""), HasSubstr("is no kind"));
   EXPECT_THAT(refusal("x", "sae", "a\"b"), HasSubstr("cannot be a plugin's id"));
-  EXPECT_THAT(error_of([] { check_plugin_id(""); }).what(), HasSubstr("cannot be a plugin's id"));
+  for (const char* id : {"", ".", "org.", ".org", "org..example"}) {
+    EXPECT_THAT(error_of([&] { check_plugin_id(id); }).what(),
+                HasSubstr("cannot be a plugin's id"));
+  }
+  EXPECT_NO_THROW(check_plugin_id("org.example.my-plugin_2"));
 }
 
 TEST(NewPlugin, LeavesWhatIsThereAlone) {
@@ -193,6 +197,19 @@ TEST(NewPlugin, TakesAnEmptyFolderAndMakesThoseAbove) {
     EXPECT_EQ(files_below((folder.path() / name).lexically_normal()), made.files) << name;
   }
   EXPECT_FALSE(fs::exists(folder.path() / "a" / "b" / "d"));
+}
+
+// A template's own recipe compares with Saffron's topk.
+TEST(NewPlugin, NamesANamesakeInFullToo) {
+  const TempFolder folder;
+  const Catalog catalog(
+      testing::scan_of({fs::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtopk.so"}));
+  static_cast<void>(make_plugin(
+      {.name = "topk", .kind = "sae", .id = "", .directory = folder.path() / "p"}, catalog));
+  const std::string recipe = read_utf8(folder.path() / "p" / "topk.toml");
+  EXPECT_THAT(recipe, HasSubstr("use   = \"org.example.topk::topk\""));
+  EXPECT_THAT(recipe, HasSubstr("use   = \"org.saffron.topk::topk\""));
+  EXPECT_THAT(recipe, ::testing::Not(HasSubstr("use   = \"topk\"")));
 }
 
 TEST(NewPlugin, NotesANamesakeAndNamesItselfInFull) {

@@ -72,6 +72,51 @@ class Words(unittest.TestCase):
             said = self.said(RECIPE, "test-plugin", self.plugin, "--config", name)
             self.assertTrue(said.startswith("error: "), said)
 
+    def test_settings_with_errors_of_several_sorts(self):
+        settings = self.folder / "test-plugin.toml"
+        settings.write_text("strictnes = 3\nmemory = 0\n[options.\"regularizer/eror\"]\n"
+                            "[off]\n\"scale-degre\" = \"why\"\n\"float64\" = \" \"\n")
+        said = self.said(RECIPE, "test-plugin", self.plugin, "--config", str(settings))
+        self.assertTrue(said.endswith("\n5 errors\n"), said)
+        self.assertIn("'float64' is switched off with a reason", said)
+
+    def test_options_that_there_are_not(self):
+        said = self.said(USAGE, "test-plugin", self.plugin, "--stricness", "3")
+        self.assertIn("did you mean '--strictness'?", said)
+        said = self.said(USAGE, "test-plugin", self.plugin, "--stricness=3")
+        self.assertIn("did you mean '--strictness'?", said)
+        self.assertNotIn("did you mean", self.said(USAGE, "run", "--xyzzy"))
+
+    def test_a_crash_names_its_component(self):
+        done = subprocess.run([self.program, "test-plugin", self.plugin, "--only", "defaults-valid",
+                               "--component", "regularizer/crash"], capture_output=True, text=True,
+                              timeout=100)
+        self.assertIn("saffron: SIGSEGV in regularizer crash", done.stdout)
+
+    def test_a_plugin_that_ends_the_program(self):
+        recipe = self.folder / "exits.toml"
+        recipe.write_text(f"""saffron = 1
+name = "exits"
+seed = 1
+plugins = ["{self.plugin}"]
+[source.toy]
+use = "planted"
+[sae.student]
+use = "topk"
+reads = ["toy"]
+[train.all]
+saes = ["student"]
+rows = 4096
+batch = 256
+[train.all.regularizer.exit]
+use = "exit"
+coef = 1.0
+""")
+        done = subprocess.run([self.program, "run", str(recipe)], capture_output=True, text=True,
+                              timeout=100, cwd=self.folder)
+        self.assertEqual(done.returncode, NO_PLUGIN, done.stderr)
+        self.assertIn("ended by exit() in regularizer exit", done.stderr)
+
     def test_files_that_are_no_plugins(self):
         text = self.folder / "text.so"
         text.write_text("no library\n")

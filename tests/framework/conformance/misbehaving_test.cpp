@@ -109,8 +109,9 @@ TEST(Misbehaving, RefusingEverythingIsNoPass) {
   const TestedCheck& check = check_of(test, "kind-tried");
   EXPECT_EQ(check.verdict.outcome, Outcome::failed);
   EXPECT_EQ(check.subject, "regularizer/refuses");
-  EXPECT_THAT(check.verdict.message, HasSubstr("none of 9 checks of its kind could run: takes no "
-                                               "step of one to 3 toy SAEs: never in the mood"));
+  EXPECT_THAT(check.verdict.message, HasSubstr("none of 10 checks of its kind could run: takes no "
+                                               "step of one to 4 toy SAEs: never in the mood"));
+  EXPECT_THAT(check.verdict.message, HasSubstr("\nunder [off], test-plugin.toml says why"));
   EXPECT_THAT(outcomes(test_plugin(request("refuses", {"kind-tried"}))),
               ElementsAre("kind-tried: failed"));
 }
@@ -139,6 +140,7 @@ TEST(Misbehaving, LackingOptionsIsNoPass) {
   const PluginTest test = test_plugin(lacking);
   EXPECT_FALSE(test.passed());
   EXPECT_THAT(check_of(test, "kind-tried").verdict.message, HasSubstr("a value for 'files'"));
+  EXPECT_THAT(check_of(test, "kind-tried").verdict.message, HasSubstr("\nunder [options], "));
 }
 
 // Reports are text for a terminal and JSON for programs whatever a plugin prints.
@@ -150,6 +152,39 @@ TEST(Misbehaving, GarbageStaysOutOfReports) {
     for (const char* order : {"\x1b", "\x07", "\r"}) EXPECT_THAT(text, Not(HasSubstr(order)));
     EXPECT_NO_THROW(static_cast<void>(from_json(to_json(to_value(test, false)), "report")));
   }
+}
+
+TEST(Misbehaving, PrintingForEver) {
+  const PluginTest test =
+      test_plugin(request("prints_for_ever", {"scalar-and-finite", "silent-stdout"}));
+  EXPECT_EQ(check_of(test, "scalar-and-finite").verdict.message, "");
+  EXPECT_THAT(check_of(test, "silent-stdout").verdict.message,
+              HasSubstr(cat("printed '", std::string(200, 'x'), "'")));
+}
+
+TEST(Misbehaving, ClosingWhatIsNotItsOwn) {
+  const PluginTest test = test_plugin(request("closes_everything", {"scalar-and-finite"}));
+  ASSERT_THAT(outcomes(test), ElementsAre("scalar-and-finite: crashed"));
+  EXPECT_EQ(test.checks[0].verdict.message,
+            "its answer could not be sent: the plugin closed descriptors that are not its own");
+}
+
+// Each would take its whole time.
+TEST(Misbehaving, HangingIsAskedThreeTimes) {
+  TestRequest hanging = request("hangs");
+  hanging.limits.timeout = std::chrono::seconds(1);
+  const PluginTest test = test_plugin(hanging);
+  EXPECT_EQ(test.count(Outcome::crashed), 3U);
+  EXPECT_EQ(test.count(Outcome::failed), 0U);
+  EXPECT_EQ(check_of(test, "no-thread-left").verdict.message,
+            "not after 3 checks that gave no answer in time");
+}
+
+TEST(Misbehaving, ProcessesLeftAreCounted) {
+  const PluginTest test =
+      test_plugin(request("leaves_a_process", {"scalar-and-finite", "no-process-left"}));
+  EXPECT_THAT(check_of(test, "no-process-left").verdict.message, HasSubstr("left "));
+  EXPECT_FALSE(test.passed());
 }
 
 // What a check that died said stands on the message's own line.

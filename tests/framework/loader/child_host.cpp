@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -80,6 +81,24 @@ int crash_in_component(const std::string& directory) {
   return 0;
 }
 
+int exit_in_component(const std::string& way) {
+  saffron::host::install_crash_handler("runs/quick-0a1b");
+  {
+    const saffron::host::ExitGuard until_here(4);
+    const Place place("regularizer hoyer", "train.all.regularizer.hoyer");
+    if (way == "exit") guard(place, [] { std::exit(0); });
+    if (way == "quick_exit") guard(place, [] { std::quick_exit(0); });
+    if (way == "fork") {
+      const pid_t id = ::fork();
+      if (id == 0) std::exit(0);
+      int status = 0;
+      ::waitpid(id, &status, 0);
+      return WEXITSTATUS(status);
+    }
+  }
+  std::exit(0);
+}
+
 int crash_on_worker() {
   saffron::host::install_crash_handler("");
   const Place place("sae topk", "sae.student");
@@ -137,6 +156,7 @@ int main(int argc, char** argv) {
   if (command == "reserve") return reserve_memory();
   if (command == "files") return list_files();
   if (command == "crash-in-component") return crash_in_component(arguments[1]);
+  if (command == "exit-in-component") return exit_in_component(arguments[1]);
   if (command == "crash-on-worker") return crash_on_worker();
   if (command == "crash-by-overflow") return crash_by_overflow();
   return 64;

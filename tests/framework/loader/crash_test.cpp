@@ -37,5 +37,25 @@ TEST(CrashHandler, AStackOverflowIsReported) {
   EXPECT_THAT(result.output, HasSubstr("saffron: SIGSEGV in sae deep"));
 }
 
+TEST(ExitGuard, NamesWhoEndsTheProcess) {
+  for (const char* way : {"exit", "quick_exit"}) {
+    const ChildResult result = run_in_child({"exit-in-component", way}, child_program());
+    EXPECT_EQ(result.exit_code, 4) << way;
+    EXPECT_THAT(result.output,
+                HasSubstr("saffron: the process was ended by exit() in regularizer hoyer "
+                          "(train.all.regularizer.hoyer): a plugin throws saffron::Error instead\n"
+                          "  run directory: runs/quick-0a1b\n"))
+        << way;
+  }
+}
+
+TEST(ExitGuard, LetsForksAndTheProgramItselfEnd) {
+  for (const char* way : {"fork", "none"}) {
+    const ChildResult result = run_in_child({"exit-in-component", way}, child_program());
+    EXPECT_EQ(result.outcome, Outcome::passed) << way;
+    EXPECT_EQ(result.output, "") << way;
+  }
+}
+
 }  // namespace
 }  // namespace saffron::host

@@ -2,8 +2,15 @@
 
 #include "framework/loader/load.h"
 #include "tests/framework/loader/support.h"
+#include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <string>
 
 namespace saffron::host {
 namespace {
@@ -58,6 +65,25 @@ TEST(Inspect, HangInCreateIsAResult) {
   const Value description = inspect("failing", "hang", child_program(seconds(10)));
   EXPECT_EQ(construct(description, "outcome"), "timed_out");
   EXPECT_THAT(construct(description, "message"), StartsWith("gave no answer within 10"));
+}
+
+TEST(Inspect, EndingTheProcessIsAResult) {
+  const Value description = inspect("failing", "exit_0");
+  EXPECT_EQ(construct(description, "outcome"), "crashed");
+  EXPECT_EQ(construct(description, "message"),
+            "ended the process itself, with code 0, when it was created");
+}
+
+TEST(Inspect, LeavesNoProcessBehind) {
+  const test::TemporaryFolder folder;
+  ::setenv("SAFFRON_TEST_LEFT_BEHIND", folder.path().c_str(), 1);
+  const Value description = inspect("failing", "leaves_a_process");
+  ::unsetenv("SAFFRON_TEST_LEFT_BEHIND");
+  EXPECT_EQ(construct(description, "outcome"), "passed");
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    const pid_t id = std::stoi(entry.path().filename().string());
+    EXPECT_TRUE(::kill(id, 0) == -1 && errno == ESRCH) << id << " is still there";
+  }
 }
 
 TEST(Inspect, ExceptionInCreateIsAResult) {

@@ -47,7 +47,7 @@ struct GradientReport {
     std::int64_t compared = 0, unresolved = 0;
   };
   std::vector<Leaf> leaves;
-  double worst = 0;  // largest |analytic - numeric| / max(1, |analytic|, |numeric|)
+  double worst = 0;  // largest |analytic - numeric| / max(unit, |analytic|, |numeric|)
   std::vector<Mismatch> mismatches;
 
   // No mismatch, and at least three quarters of each leaf's comparisons settled.
@@ -68,7 +68,8 @@ class SAFFRON_EXPORT GradientChecker {
  public:
   using Function = std::function<at::Tensor(const std::vector<at::Tensor>& leaves)>;
   struct Options {
-    double tolerance = 1e-6;    // of |analytic - numeric| / max(1, |analytic|, |numeric|)
+    double tolerance = 1e-6;    // of |analytic - numeric| / max(unit, |analytic|, |numeric|)
+    double unit = 1;            // how large a derivative is that nobody calls small
     double step = 1e-2;         // the first and largest
     std::int64_t entries = 24;  // of each leaf, drawn without replacement; all where it has fewer
     std::int64_t directions = 2;
