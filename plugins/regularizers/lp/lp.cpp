@@ -103,14 +103,16 @@ at::Tensor Lp::mean_penalty(const Codes& magnitudes, double p) const {
 }
 
 at::Tensor Lp::of_codes(const Codes& u, const TrainStep& step, std::int64_t i) {
-  while (static_cast<std::int64_t>(annealing_.size()) <= i) annealing_.emplace_back();
+  const std::int64_t due = change_at(step.step(), step.steps());
+  // Where the first step is a late one there is no penalty yet that would have to go on where it was.
+  while (static_cast<std::int64_t>(annealing_.size()) <= i) annealing_.emplace_back().change = due;
   Annealing& of = annealing_[static_cast<std::size_t>(i)];
   const Codes magnitudes = u.with_values(u.values().abs());
   const auto held = [&](double p) {
     const c10::AutoGradMode no_grad(false);
     return mean_penalty(magnitudes.detach(), p).item<double>();
   };
-  for (const std::int64_t change = change_at(step.step(), step.steps()); of.change < change;) {
+  while (of.change < due) {
     const double p = p_of(of.change), next = p_of(++of.change);
     if (of.queue.empty()) of.queue.emplace_back(held(p), held(next));
     double before = 0, after = 0;

@@ -19,7 +19,7 @@ namespace saffron::plugins {
 // Annealing, in step t of T, with n = n_sparsity_updates, a = anneal_start, b = anneal_end:
 //
 //   p = p_start + (p_end - p_start) j / (n - 1)    from step (a + (b - a) j / (n - 1)) T on, j = 0 ... n - 1
-//   c <- c mean(S_p) / mean(S_next p)              at each change, so that the penalty goes on where it was:
+//   c <- c mean(S_p) / mean(S_next p)              at each change that it sees, so that it goes on where it was:
 //                                                  means over rows and over the last sparsity_queue_length
 //                                                  steps before it
 //

@@ -207,6 +207,13 @@ TEST(Lp, MeasuresAChangeThatItSawNoStepBefore) {
   EXPECT_NEAR(penalty_at(lp, 50), naive(f, 1, Spelling::power), 1e-12);
 }
 
+// A first step at p < 1 has nothing to go on from: its derivative is that of its value.
+TEST(Lp, AFirstStepAfterAChangeIsThePenaltyItself) {
+  Lp lp(annealed());
+  EXPECT_NEAR(penalty_at(lp, 50), naive(codes_at(50), 0.75, Spelling::power), 1e-12);
+  EXPECT_EQ(lp.readings(0)[1].second, 1);
+}
+
 // dictionary_learning cannot resume; SAELens ignored its argument for it until 6.46.1.
 TEST(Lp, SAELensAndDictionaryLearningResumeOfAnnealing) {
   Lp::Options options = annealed(Spelling::norm);
