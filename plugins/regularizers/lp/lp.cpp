@@ -133,12 +133,17 @@ at::Tensor Lp::of_codes(const Codes& u, const TrainStep& step, std::int64_t i) {
 }
 
 PenaltyProperties Lp::penalty_properties() const {
-  // Of the first step; later p is another.
-  return {.non_negative = true,
-          .scale_degree = options_.spelling == Spelling::norm ? 1 : options_.p_start,
-          .permutation_invariant = true,
-          .low = std::nullopt,
-          .high = std::nullopt};
+  PenaltyProperties out{.non_negative = true,
+                        .scale_degree = std::nullopt,
+                        .permutation_invariant = true,
+                        .low = std::nullopt,
+                        .high = std::nullopt};
+  if (options_.spelling == Spelling::norm) {
+    out.scale_degree = 1;
+  } else if (options_.p_start == options_.p_end) {  // else it changes with p
+    out.scale_degree = options_.p_start;
+  }
+  return out;
 }
 
 std::vector<std::pair<std::string, double>> Lp::readings(std::int64_t i) const {
