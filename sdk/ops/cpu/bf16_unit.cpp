@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace saffron::ops_cpu {
@@ -121,32 +123,8 @@ SAFFRON_BF16 void pack_half(Side side, std::int64_t rows, std::int64_t d, const 
   }
 }
 
-// Not in the constructor itself: GCC compiles its copies without the attribute.
-SAFFRON_AMX void switch_on() { _tile_loadconfig(&tile_shapes); }
-SAFFRON_AMX void switch_off() { _tile_release(); }
-
-}  // namespace
-
-bool has_bf16_unit() {
-  static const bool has = __builtin_cpu_supports("avx512f") && has_tiles() && may_use_tiles();
-  return has;
-}
-
-void pack_bf16(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
-               std::uint16_t* packed, RowBounds* bounds) {
-  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
-  for (std::int64_t r = 0; r < whole; r += kHalf, packed += kHalf * packed_columns(d)) {
-    const std::int64_t here = rows - r < 0 ? 0 : rows - r < kHalf ? rows - r : kHalf;
-    pack_half(side, here, d, from + r * stride, stride, packed, bounds + r);
-  }
-}
-
-Bf16Unit::Bf16Unit() { switch_on(); }
-Bf16Unit::~Bf16Unit() { switch_off(); }
-
-SAFFRON_AMX void Bf16Unit::multiply(std::int64_t columns, const std::uint16_t* left,
-                                    const std::uint16_t* right, float* out,
-                                    std::int64_t stride) const {
+SAFFRON_AMX void unit_multiply(std::int64_t columns, const std::uint16_t* left,
+                               const std::uint16_t* right, float* out, std::int64_t stride) {
   const std::uint16_t *const left_end = left + kHalf * columns, *const right_end =
                                                                     right + kHalf * columns;
   _tile_zero(0);
@@ -168,6 +146,95 @@ SAFFRON_AMX void Bf16Unit::multiply(std::int64_t columns, const std::uint16_t* l
   _tile_stored(1, out + kHalf, bytes);
   _tile_stored(2, out + kHalf * stride, bytes);
   _tile_stored(3, out + kHalf * stride + kHalf, bytes);
+}
+
+// ---- the same without a unit: slow, for processors on which nothing but tests asks for it ---------
+
+// The place of column c of row r in a packed group of kBf16Rows rows.
+std::int64_t place_of(Side side, std::int64_t columns, std::int64_t r, std::int64_t c) {
+  const std::int64_t half = r / kHalf * kHalf * columns, row = r % kHalf;
+  const std::int64_t tile = half + c / kBf16Columns * kTile, column = c % kBf16Columns;
+  return side == Side::left ? tile + row * kBf16Columns + column
+                            : tile + column / 2 * kBf16Columns + row * 2 + column % 2;
+}
+
+// To the nearest, ties to even.
+std::uint16_t plain_rounded(float number) {
+  const auto bits = std::bit_cast<std::uint32_t>(number);
+  if (std::isnan(number)) return static_cast<std::uint16_t>(bits >> 16 | 0x40U);
+  return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+}
+
+float plain_widened(std::uint16_t number) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(number) << 16);
+}
+
+void plain_pack(Side side, std::int64_t rows, std::int64_t d, const float* from,
+                std::int64_t stride, std::uint16_t* packed, RowBounds* bounds) {
+  const std::int64_t columns = packed_columns(d);
+  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
+  std::fill_n(packed, whole * columns, std::uint16_t{0});
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::uint16_t* const group = packed + r / kBf16Rows * kBf16Rows * columns;
+    float of_row = 0, of_error = 0;
+    for (std::int64_t c = 0; c < d; ++c) {
+      const float number = from[r * stride + c];
+      const std::uint16_t rounded = plain_rounded(number);
+      group[place_of(side, columns, r % kBf16Rows, c)] = rounded;
+      const float off = number - plain_widened(rounded);
+      of_row += number * number;
+      of_error += off * off;
+    }
+    bounds[r] = {norm_above(of_row, d), norm_above(of_error, d)};
+  }
+}
+
+void plain_multiply(std::int64_t columns, const std::uint16_t* left, const std::uint16_t* right,
+                    float* out, std::int64_t stride) {
+  for (std::int64_t r = 0; r < kBf16Rows; ++r) {
+    for (std::int64_t i = 0; i < kBf16Rows; ++i) {
+      float sum = 0;
+      for (std::int64_t c = 0; c < columns; ++c) {
+        sum += plain_widened(left[place_of(Side::left, columns, r, c)]) *
+               plain_widened(right[place_of(Side::right, columns, i, c)]);
+      }
+      out[r * stride + i] = sum;
+    }
+  }
+}
+
+// Not in the constructor itself: GCC compiles its copies without the attribute.
+SAFFRON_AMX void switch_on() { _tile_loadconfig(&tile_shapes); }
+SAFFRON_AMX void switch_off() { _tile_release(); }
+
+}  // namespace
+
+bool has_bf16_unit() {
+  static const bool has = __builtin_cpu_supports("avx512f") && has_tiles() && may_use_tiles();
+  return has;
+}
+
+void pack_bf16(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
+               std::uint16_t* packed, RowBounds* bounds) {
+  if (!has_bf16_unit()) return plain_pack(side, rows, d, from, stride, packed, bounds);
+  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
+  for (std::int64_t r = 0; r < whole; r += kHalf, packed += kHalf * packed_columns(d)) {
+    const std::int64_t here = rows - r < 0 ? 0 : rows - r < kHalf ? rows - r : kHalf;
+    pack_half(side, here, d, from + r * stride, stride, packed, bounds + r);
+  }
+}
+
+Bf16Unit::Bf16Unit() {
+  if (has_bf16_unit()) switch_on();
+}
+Bf16Unit::~Bf16Unit() {
+  if (has_bf16_unit()) switch_off();
+}
+
+void Bf16Unit::multiply(std::int64_t columns, const std::uint16_t* left, const std::uint16_t* right,
+                        float* out, std::int64_t stride) const {
+  if (!has_bf16_unit()) return plain_multiply(columns, left, right, out, stride);
+  unit_multiply(columns, left, right, out, stride);
 }
 
 }  // namespace saffron::ops_cpu

@@ -7,7 +7,7 @@
 
 namespace saffron::ops_cpu {
 
-// Whether processor and kernel let this process use one.
+// Whether processor and kernel let this process use one. Without, what follows works too, slowly.
 bool has_bf16_unit();
 
 // Rows are packed in groups of kBf16Rows, columns in chunks of kBf16Columns; what is missing is 0.
