@@ -24,13 +24,7 @@ inline constexpr const char* kLibrary = "library";
 inline constexpr const char* kSilentStdout = "silent-stdout";
 inline constexpr const char* kSilentSentence = "nothing of it prints to standard output";
 
-// The check of a component that anything of its kind could be asked of it; the runner decides this
-// one too.
-inline constexpr const char* kKindTried = "kind-tried";
-inline constexpr const char* kKindTriedSentence = "something that its kind promises could be tried";
-inline constexpr int kKindTriedStrictness = 5;
-
-// The check that no check of a component leaves a process behind; the runner decides it too.
+// The check that no check of a component leaves a process behind; the runner decides it.
 inline constexpr const char* kNoProcessLeft = "no-process-left";
 inline constexpr const char* kNoProcessLeftSentence = "no process outlives a use of it";
 inline constexpr int kNoProcessLeftStrictness = 4;

@@ -30,7 +30,7 @@ Words ids_of_the_library() {
 }
 
 Words ids_of(std::string_view kind) {
-  Words out = {kNoProcessLeft, kKindTried};
+  Words out = {kNoProcessLeft, testing::KindTried::kId};
   for (const testing::Check* check : testing::checks_for(kind)) out.emplace_back(check->id);
   return out;
 }
@@ -38,7 +38,7 @@ Words ids_of(std::string_view kind) {
 Words all_ids() {
   Words out = ids_of_the_library();
   out.emplace_back(kNoProcessLeft);
-  out.emplace_back(kKindTried);
+  out.emplace_back(testing::KindTried::kId);
   for (const testing::Check& check : testing::checks()) out.emplace_back(check.id);
   return out;
 }

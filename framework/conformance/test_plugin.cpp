@@ -9,7 +9,6 @@
 #include <saffron/error.h>
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +18,8 @@ namespace saffron::host {
 namespace {
 
 using testing::Check;
+using testing::comes_first;
+using testing::KindTried;
 using testing::Outcome;
 using testing::Subject;
 using testing::Verdict;
@@ -32,35 +33,13 @@ bool wrong(const Verdict& verdict) {
   return verdict.outcome == Outcome::failed || verdict.outcome == Outcome::crashed;
 }
 
-// How a check says that another one has found what it found.
-constexpr std::string_view kSee = "see ";
-
-constexpr const char* kOptionsFirst =
-    "\nunder [options], test-plugin.toml gives it what it needs; under [off], a reason why it "
-    "cannot "
-    "be tried";
-constexpr const char* kOffFirst =
-    "\nunder [off], test-plugin.toml says why it cannot be tried; under [options], other values "
-    "with "
-    "which it can";
-
-// Nothing more is asked of a component that dies in one of these.
-bool comes_first(std::string_view id) {
-  return id == "defaults-valid" || id == "destroy-without-use";
-}
-
 // What the checks of one component came to.
 struct Trial {
   std::string dead;  // the check in which it died, or because of which no more are run
   int timeouts = 0;
-  std::string left;                                          // the first check that left processes
-  std::size_t left_behind = 0;                               // how many
-  std::vector<std::pair<std::string, std::string>> left_to;  // what a check left to another one
-  std::set<std::string> unfound;                             // those that ran and found nothing
-  bool made = true;
-  bool tried = false;  // a check of its kind ran, or left it to one that did
-  int not_tried = 0;   // those of its kind that did not run, beside those switched off
-  std::string reason;  // of the first of them
+  std::string left;             // the first check that left processes
+  std::size_t left_behind = 0;  // how many
+  KindTried tried;
 
   void add(const Check& check, const std::string& kind, const Ran& ran) {
     const std::string_view id = check.id;
@@ -73,22 +52,8 @@ struct Trial {
     if (ran.timed_out && ++timeouts == kMostTimeouts) {
       dead = cat(kMostTimeouts, " checks that gave no answer in time");
     }
-    if (wrong(verdict) && comes_first(id)) made = false;
     if (verdict.outcome == Outcome::crashed && comes_first(id)) dead = id;
-    const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with(kSee);
-    if (told) {
-      left_to.emplace_back(id, verdict.message.substr(kSee.size()));
-    } else if (verdict.outcome == Outcome::passed || verdict.outcome == Outcome::skipped) {
-      unfound.insert(check.id);
-    }
-    if (kind != check.group) return;
-    // "see float64": what kept it from running is another check's finding.
-    if (verdict.outcome == Outcome::passed || wrong(verdict) || told) {
-      tried = true;
-      return;
-    }
-    ++not_tried;
-    if (reason.empty() && verdict.outcome == Outcome::skipped) reason = verdict.message;
+    tried.add(check, kind, verdict);
   }
 
   [[nodiscard]] Verdict no_process_left() const {
@@ -96,22 +61,6 @@ struct Trial {
     return {Outcome::failed,
             cat("left ", left_behind, left_behind == 1 ? " process" : " processes",
                 " behind, first in ", left, ": end what you start, and wait for it")};
-  }
-
-  [[nodiscard]] Verdict verdict() const {
-    for (const auto& [from, to] : left_to) {
-      if (unfound.contains(to)) {
-        return {Outcome::failed,
-                cat(from, " leaves what it found to ", to, ", which finds nothing")};
-      }
-    }
-    if (tried) return {};
-    if (!made) return {Outcome::skipped, "see defaults-valid and destroy-without-use"};
-    if (!dead.empty()) return {Outcome::skipped, cat("not after ", dead)};
-    if (not_tried == 0) return {Outcome::skipped, "the checks of its kind are switched off"};
-    return {Outcome::failed,
-            cat("none of ", not_tried, " checks of its kind could run: ", reason,
-                reason.find("[options") != std::string::npos ? kOptionsFirst : kOffFirst)};
   }
 };
 
@@ -153,9 +102,9 @@ class Runner {
   }
   // Whether anything prints, is left or could be tried shows only where everything runs.
   [[nodiscard]] bool wanted(std::string_view id, int strictness) const {
-    const bool all = !request_.only.empty() &&
-                     (recorded(kSilentStdout, 1) || recorded(kKindTried, kKindTriedStrictness) ||
-                      recorded(kNoProcessLeft, kNoProcessLeftStrictness));
+    const bool all = !request_.only.empty() && (recorded(kSilentStdout, 1) ||
+                                                recorded(KindTried::kId, KindTried::kStrictness) ||
+                                                recorded(kNoProcessLeft, kNoProcessLeftStrictness));
     return recorded(id, strictness) || (all && strictness <= request_.settings.strictness);
   }
   [[nodiscard]] bool wanted(const PluginFile::Component& component) const {
@@ -246,7 +195,8 @@ class Runner {
     }
     decide(component, kNoProcessLeft, kNoProcessLeftSentence, kNoProcessLeftStrictness,
            trial.no_process_left());
-    decide(component, kKindTried, kKindTriedSentence, kKindTriedStrictness, trial.verdict());
+    decide(component, KindTried::kId, KindTried::kSentence, KindTried::kStrictness,
+           trial.tried.verdict(trial.dead));
   }
 
   // A check of a component that its other checks decide.

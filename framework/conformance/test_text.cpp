@@ -131,7 +131,8 @@ std::string list_of_checks(const PluginFile* file) {
     }
     if (group != "component") continue;
     out += row(kNoProcessLeft, kNoProcessLeftStrictness, kNoProcessLeftSentence);
-    out += row(kKindTried, kKindTriedStrictness, kKindTriedSentence);
+    out += row(testing::KindTried::kId, testing::KindTried::kStrictness,
+               testing::KindTried::kSentence);
   }
   return out;
 }

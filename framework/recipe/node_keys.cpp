@@ -35,6 +35,36 @@ struct ParamOf<host::Schedule> {
   static Value get(const host::Schedule& member) { return schema().encode(&member); }
 };
 
+template <>
+struct ParamOf<host::OptimizerOptions> {
+  static constexpr ParamType type = ParamType::table;
+  static Schema<host::OptimizerOptions> schema() {
+    using namespace host;
+    return Schema<OptimizerOptions>{}
+        .choice("use", &OptimizerOptions::use,
+                "the rule: Adam (AdamW with weight_decay), or Signum, the sign of the first moment",
+                {{"adam", OptimizerKind::adam}, {"signum", OptimizerKind::signum}})
+        .choice("moments", &OptimizerOptions::moments,
+                "how moments are kept: as the parameters, or in half the memory, rounded "
+                "stochastically",
+                {{"full", MomentsDtype::full}, {"bfloat16", MomentsDtype::bfloat16}})
+        .param("lr", &OptimizerOptions::lr, "learning rate", positive())
+        .param("beta1", &OptimizerOptions::beta1, "decay of the first moment", below_one())
+        .param("beta2", &OptimizerOptions::beta2, "adam: decay of the second moment", below_one())
+        .param("eps", &OptimizerOptions::eps, "adam: added to the root of the second moment",
+               positive())
+        .param("weight_decay", &OptimizerOptions::weight_decay,
+               "decoupled: w -= lr * weight_decay * w", non_negative())
+        .param("clip", &OptimizerOptions::clip,
+               "largest norm of one SAE's gradient; 0 = no clipping", non_negative());
+  }
+  static void set(host::OptimizerOptions& member, const Value& value) {
+    Decoded scratch;
+    schema().decode(value, &member, scratch);
+  }
+  static Value get(const host::OptimizerOptions& member) { return schema().encode(&member); }
+};
+
 }  // namespace sdk_v1
 
 namespace host {
@@ -99,19 +129,6 @@ Schema<SaeKeys> SaeKeys::schema() {
       .param("predicts", &SaeKeys::predicts,
              "streams that it predicts; those that it reads when empty")
       .param("seed", &SaeKeys::seed, kSeedDoc, non_negative());
-}
-
-Schema<OptimizerKeys> OptimizerKeys::schema() {
-  return Schema<OptimizerKeys>{}
-      .choice("use", &OptimizerKeys::use, "the rule", {{"adam", OptimizerKind::adam}})
-      .param("lr", &OptimizerKeys::lr, "learning rate", positive())
-      .param("beta1", &OptimizerKeys::beta1, "decay of the first moment", below_one())
-      .param("beta2", &OptimizerKeys::beta2, "decay of the second moment", below_one())
-      .param("eps", &OptimizerKeys::eps, "added to the root of the second moment", positive())
-      .param("weight_decay", &OptimizerKeys::weight_decay, "decoupled: w -= lr * weight_decay * w",
-             non_negative())
-      .param("clip", &OptimizerKeys::clip, "largest norm of one SAE's gradient; 0 = no clipping",
-             non_negative());
 }
 
 Schema<TrainKeys> TrainKeys::schema() {

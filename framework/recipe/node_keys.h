@@ -1,5 +1,6 @@
 #pragma once
 
+#include "framework/train/optimizer.h"
 #include "framework/train/schedule.h"
 
 #include <saffron/schema.h>
@@ -35,25 +36,13 @@ struct SaeKeys {
   static Schema<SaeKeys> schema();
 };
 
-enum class OptimizerKind : std::uint8_t { adam };
-
-struct OptimizerKeys {
-  OptimizerKind use = OptimizerKind::adam;
-  double lr = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0;  // decoupled: w -= lr * weight_decay * w
-  double clip = 1;          // largest norm of one SAE's gradient; 0 = no clipping
-  static Schema<OptimizerKeys> schema();
-};
-
 struct TrainKeys {
   std::vector<std::string> saes;
   std::int64_t rows = 0;  // rows of the training split that each SAE sees in all
   std::int64_t batch = 1024;
   std::optional<std::int64_t> pass_rows;  // of SAEs fitted by passes; an epoch when absent
   std::int64_t shuffle_blocks = 16;       // blocks whose rows are shuffled together
-  OptimizerKeys optimizer;
+  OptimizerOptions optimizer;
   Schedule schedule;  // of the learning rate; warmup and decay are shares of the steps
   std::int64_t seed = 0;
   std::int64_t log_every = 50;        // steps

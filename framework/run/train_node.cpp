@@ -115,8 +115,7 @@ class TrainRun {
     out.rows = spec_.rows;
     out.batch = spec_.batch;
     out.pass_rows = spec_.pass_rows.value_or(0);
-    const OptimizerKeys& o = spec_.optimizer;
-    out.optimizer = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.clip};
+    out.optimizer = spec_.optimizer;
     out.schedule = spec_.schedule;
     return out;
   }

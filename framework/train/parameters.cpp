@@ -58,7 +58,8 @@ at::Tensor zeros(const std::vector<std::int64_t>& shape, at::ScalarType dtype) {
 
 }  // namespace
 
-ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype)
+ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype,
+                               Moments moments)
     : stack_number_(specs.size()) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     members_.push_back(
@@ -81,8 +82,8 @@ ParameterStore::ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType
       const auto shape = stacked(stack.size(), parameter.shape);
       deal(zeros(shape, dtype), parameter.name, &Member::parameters);
       if (parameter.frozen) continue;
-      deal(zeros(shape, dtype), parameter.name, &Member::first);
-      deal(zeros(shape, dtype), parameter.name, &Member::second);
+      deal(zeros(shape, moments.dtype), parameter.name, &Member::first);
+      if (moments.second) deal(zeros(shape, moments.dtype), parameter.name, &Member::second);
     }
     for (const BufferSpec& buffer : spec.buffers) {
       deal(at::full(stacked(stack.size(), buffer.shape), buffer.initial, buffer.dtype), buffer.name,

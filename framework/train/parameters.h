@@ -7,6 +7,12 @@
 
 namespace saffron::host {
 
+// What an optimiser keeps beside a parameter.
+struct Moments {
+  at::ScalarType dtype = at::kFloat;
+  bool second = true;  // else the first alone
+};
+
 // Tensors of the SAEs of one train node. Members with equal specs are stacked: one [E, ...] tensor a
 // parameter, one for each moment, of which every member sees its own slice.
 class ParameterStore {
@@ -14,11 +20,11 @@ class ParameterStore {
   struct Member {
     SaeSpec spec;
     Tensors parameters, buffers;  // views
-    Tensors first, second;        // Adam's moments of the parameters that are not frozen
+    Tensors first, second;        // moments of the parameters that are not frozen
   };
 
   // Adds members and allocates for all of them at once.
-  ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype);
+  ParameterStore(const std::vector<SaeSpec>& specs, at::ScalarType dtype, Moments moments);
 
   [[nodiscard]] Member& member(std::size_t i) { return members_[i]; }
   [[nodiscard]] const Member& member(std::size_t i) const { return members_[i]; }

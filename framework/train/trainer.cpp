@@ -19,6 +19,11 @@ namespace {
 constexpr std::int64_t kSampleRows =
     4096;  // at least so many rows for data-dependent initialisation
 
+Moments moments_of(const OptimizerOptions& options, at::ScalarType dtype) {
+  const bool small = options.moments == MomentsDtype::bfloat16;
+  return {.dtype = small ? at::kBFloat16 : dtype, .second = options.use == OptimizerKind::adam};
+}
+
 std::vector<SaeSpec> specs_of(const std::vector<TrainMember>& members) {
   std::vector<SaeSpec> specs;
   for (const TrainMember& member : members) specs.push_back(member.trained->spec);
@@ -33,7 +38,7 @@ Trainer::Trainer(std::vector<TrainMember> members, std::vector<TrainPenalty> pen
       penalties_(std::move(penalties)),
       reader_(std::move(reader)),
       options_(options),
-      store_(specs_of(members_), dtype),
+      store_(specs_of(members_), dtype, moments_of(options.optimizer, dtype)),
       fit_reader_(reader_),
       moment_steps_(members_.size(), 0),
       redrawn_(members_.size(), -1),
@@ -279,21 +284,42 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   if (rows.empty()) return 0;
   const double norm = std::sqrt(squared);
   require_finite(norm, cat("the gradient norm of '", members_[i].trained->name, "'"), step_);
-  const OptimizerOptions& options = options_.optimizer;
+  const double clip = options_.optimizer.clip;
   ++moment_steps_[i];
-  ops::AdamOptions adam{.lr = learning_rate(i),
-                        .beta1 = options.beta1,
-                        .beta2 = options.beta2,
-                        .eps = options.eps,
-                        .weight_decay = options.weight_decay,
-                        .step = moment_steps_[i],
-                        .gradient_scale = 1};
-  if (options.clip > 0 && norm > options.clip) adam.gradient_scale = options.clip / norm;
   for (auto& [spec, row] : rows) {
-    at::Tensor first = member.first[spec->name], second = member.second[spec->name];
-    row.adam(first, second, adam);
+    update(i, *spec, row, clip > 0 && norm > clip ? clip / norm : 1);
   }
   return norm;
+}
+
+void Trainer::update(std::size_t i, const ParameterSpec& spec, ops::GradientRows& rows,
+                     double gradient_scale) {
+  const OptimizerOptions& options = options_.optimizer;
+  ParameterStore::Member& member = store_.member(i);
+  const std::uint64_t noise = members_[i]
+                                  .random.fork("moments")
+                                  .fork(spec.name)
+                                  .fork(static_cast<std::uint64_t>(moment_steps_[i]))
+                                  .key();
+  at::Tensor first = member.first[spec.name];
+  if (options.use == OptimizerKind::signum) {
+    rows.signum(first, {.lr = learning_rate(i),
+                        .beta = options.beta1,
+                        .weight_decay = options.weight_decay,
+                        .gradient_scale = gradient_scale,
+                        .noise = noise});
+    return;
+  }
+  at::Tensor second = member.second[spec.name];
+  rows.adam(first, second,
+            {.lr = learning_rate(i),
+             .beta1 = options.beta1,
+             .beta2 = options.beta2,
+             .eps = options.eps,
+             .weight_decay = options.weight_decay,
+             .step = moment_steps_[i],
+             .gradient_scale = gradient_scale,
+             .noise = noise});
 }
 
 // The optimiser's memory of latents (all when undefined) that were drawn anew before step `at`.
@@ -304,6 +330,7 @@ void Trainer::forget(std::size_t i, const at::Tensor& latents, std::int64_t at) 
   for (const ParameterSpec& spec : store.spec.parameters) {
     if (spec.frozen || (!all && !spec.per_latent)) continue;
     for (const Tensors* moments : {&store.first, &store.second}) {
+      if (!moments->contains(spec.name)) continue;
       at::Tensor moment = (*moments)[spec.name];
       if (all) {
         moment.zero_();

@@ -2,12 +2,14 @@
 
 #include "framework/loader/guard.h"
 #include "framework/train/fit_plan.h"
+#include "framework/train/optimizer.h"
 #include "framework/train/parameters.h"
 #include "framework/train/reader.h"
 #include "framework/train/schedule.h"
 #include "framework/train/step.h"
 
 #include <saffron/objective.h>
+#include <saffron/ops.h>
 #include <saffron/regularizer.h>
 #include <saffron/sae.h>
 
@@ -18,11 +20,6 @@
 #include <vector>
 
 namespace saffron::host {
-
-struct OptimizerOptions {
-  double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  double clip = 1.0;  // largest gradient norm of one SAE; 0 = no clipping
-};
 
 struct TrainOptions {
   std::int64_t rows = 0, batch = 1024;
@@ -118,6 +115,8 @@ class Trainer {
   void apply_penalties(std::vector<MemberLeaves>& leaves, std::vector<MemberMetrics>& metrics,
                        std::vector<Reinitialisation>& requests, bool measure);
   double optimise(std::size_t i, const Gradients& gradients);
+  void update(std::size_t i, const ParameterSpec& spec, ops::GradientRows& rows,
+              double gradient_scale);
   void forget(std::size_t i, const at::Tensor& latents, std::int64_t at);
   void forget_resampled(std::size_t i);
   void redraw(const std::vector<Reinitialisation>& requests);
@@ -137,7 +136,7 @@ class Trainer {
   std::vector<at::Tensor> fired_;                // bool [F] a member, since the last measurement
   std::vector<at::Tensor> fired_before_;         // in the interval before that
   std::int64_t window_ = 0, window_before_ = 0;  // steps in them
-  std::vector<std::int64_t> moment_steps_;       // Adam's step counter a member
+  std::vector<std::int64_t> moment_steps_;       // the optimiser's step counter a member
   std::vector<std::int64_t>
       redrawn_;  // by member: first step after latents were last drawn anew, or -1
   std::int64_t step_ = 0, steps_ = 0;

@@ -105,6 +105,7 @@ struct AdamOptions {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   std::int64_t step = 1;      // counts from 1, for the bias correction
   double gradient_scale = 1;  // clipping, applied after the norm is known
+  std::uint64_t noise = 0;    // a key of this step and parameter, for moments in bfloat16
 };
 
 // One step of sign descent with momentum, "Signum" (Bernstein et al. 2018, signSGD), with decoupled
@@ -113,6 +114,7 @@ struct AdamOptions {
 struct SignumOptions {
   double lr = 1e-4, beta = 0.9, weight_decay = 0;
   double gradient_scale = 1;
+  std::uint64_t noise = 0;
 };
 
 // A parameter's gradient, formed row by row: the dense part plus the factored ones. Under unit_rows
@@ -124,7 +126,10 @@ class SAFFRON_EXPORT GradientRows {
                SupportGroups* shared = nullptr);
   // sum of squares over the whole parameter, after the projection; summed in fixed chunks.
   [[nodiscard]] double squared_norm() const;
-  // Projection, clipping, Adam and the constraint in one pass over the rows; moments [as parameter].
+  // Projection, clipping, Adam and the constraint in one pass over the rows; moments [as parameter],
+  // of its dtype or bfloat16. Those are reckoned with in the parameter's dtype, and what is kept of them is
+  // rounded stochastically (unbiased: Zamirai et al. 2020, "Revisiting BFloat16 Training"), by draws that
+  // depend on `noise` and the element alone. bfloat16: CPU only (Error plugin).
   void adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options);
   // The same with Signum. CPU only (Error plugin).
   void signum(at::Tensor& m, const SignumOptions& options);

@@ -1,4 +1,5 @@
 #include <saffron/ops.h>
+#include <saffron/random.h>
 
 #include "ops/cpu/crowded.h"
 #include "ops/cpu/optimiser.h"
@@ -69,6 +70,28 @@ template <class T>
 void hold(Constraint constraint, std::int64_t width, T* w) {
   if (constraint == Constraint::unit_rows) ops_cpu::normalise(width, w);
   if (constraint == Constraint::non_negative) ops_cpu::clamp_at_zero(width, w);
+}
+
+void check_moments(const at::Tensor& parameter, std::initializer_list<const at::Tensor*> moments) {
+  const at::ScalarType kept = (*moments.begin())->scalar_type();
+  for (const at::Tensor* moment : moments) {
+    if (moment->sizes() == parameter.sizes() && moment->is_contiguous() &&
+        moment->scalar_type() == kept &&
+        (kept == at::kBFloat16 || kept == parameter.scalar_type())) {
+      continue;
+    }
+    throw Error(cat("optimiser: a moment ", moment->toString(), " ", moment->sizes(),
+                    " for a parameter ", parameter.toString(), " ", parameter.sizes()));
+  }
+}
+
+std::uint16_t* halves(at::Tensor& bfloat16) {
+  return reinterpret_cast<std::uint16_t*>(bfloat16.mutable_data_ptr<at::BFloat16>());
+}
+
+// Of the row whose first element is number `at` of the parameter.
+std::uint32_t noise_of(std::uint64_t key, std::int64_t at) {
+  return philox(key, static_cast<std::uint64_t>(at), 0)[0];
 }
 
 }  // namespace
@@ -186,9 +209,17 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
     return ops_cuda::adam({parameter_, dense_, constraint_, factored_, groups_, rows_, width_}, m,
                           v, scalars);
   }
+  check_moments(parameter_, {&m, &v});
   const auto run = [&]<class T>(T) {
-    T* first = m.mutable_data_ptr<T>();
-    T* second = v.mutable_data_ptr<T>();
+    if (m.scalar_type() == at::kBFloat16) {
+      std::uint16_t *first = halves(m), *second = halves(v);
+      step_rows<T>([&](const T* g, T* w, std::int64_t at) {
+        ops_cpu::adam_row(width_, g, w, first + at, second + at, scalars,
+                          noise_of(options.noise, at));
+      });
+      return;
+    }
+    T *first = m.mutable_data_ptr<T>(), *second = v.mutable_data_ptr<T>();
     step_rows<T>([&](const T* g, T* w, std::int64_t at) {
       ops_cpu::adam_row(width_, g, w, first + at, second + at, scalars);
     });
@@ -205,7 +236,15 @@ void GradientRows::signum(at::Tensor& m, const SignumOptions& options) {
   if (parameter_.is_cuda()) ops_cuda::refuse("Signum", parameter_, {m});
   const ops_cpu::SignumScalars scalars{options.lr, options.beta, options.lr * options.weight_decay,
                                        options.gradient_scale};
+  check_moments(parameter_, {&m});
   const auto run = [&]<class T>(T) {
+    if (m.scalar_type() == at::kBFloat16) {
+      std::uint16_t* moment = halves(m);
+      step_rows<T>([&](const T* g, T* w, std::int64_t at) {
+        ops_cpu::signum_row(width_, g, w, moment + at, scalars, noise_of(options.noise, at));
+      });
+      return;
+    }
     T* moment = m.mutable_data_ptr<T>();
     step_rows<T>([&](const T* g, T* w, std::int64_t at) {
       ops_cpu::signum_row(width_, g, w, moment + at, scalars);

@@ -26,11 +26,22 @@ struct AdamScalars {
 void adam_row(std::int64_t n, const float* g, float* w, float* m, float* v, const AdamScalars& s);
 void adam_row(std::int64_t n, const double* g, double* w, double* m, double* v,
               const AdamScalars& s);
+// The same with moments kept in bfloat16, given as its 16 bits. They are rounded up with the
+// probability of what rounding down would cut off: to the nearest, an average as slow as
+// beta2 = 0.999 would stand still. Draws are a hash of the row's noise and the element's number.
+void adam_row(std::int64_t n, const float* g, float* w, std::uint16_t* m, std::uint16_t* v,
+              const AdamScalars& s, std::uint32_t noise);
+void adam_row(std::int64_t n, const double* g, double* w, std::uint16_t* m, std::uint16_t* v,
+              const AdamScalars& s, std::uint32_t noise);
 
 struct SignumScalars {
   double step_size, beta, decay, scale;
 };
 void signum_row(std::int64_t n, const float* g, float* w, float* m, const SignumScalars& s);
 void signum_row(std::int64_t n, const double* g, double* w, double* m, const SignumScalars& s);
+void signum_row(std::int64_t n, const float* g, float* w, std::uint16_t* m, const SignumScalars& s,
+                std::uint32_t noise);
+void signum_row(std::int64_t n, const double* g, double* w, std::uint16_t* m,
+                const SignumScalars& s, std::uint32_t noise);
 
 }  // namespace saffron::ops_cpu

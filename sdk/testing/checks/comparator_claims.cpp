@@ -153,8 +153,8 @@ void check_blind(const Distances& d, const std::string& spelling) {
              before, " to ", after));
   };
   if (d.pseudometric()) {
-    changes(0, d(0, 2));
-    changes(0, d(1, 3));
+    changes(d(0, 0), d(0, 2));  // that those are 0 is for identical-runs-tie to say
+    changes(d(1, 1), d(1, 3));
   }
   changes(d(0, 1), d(2, 1));
   changes(d(1, 0), d(1, 2));
@@ -230,6 +230,7 @@ void each_regret(const Subject& subject, F declares, const char* what, G check) 
   for (std::size_t a = 0; a < J.size(); ++a) {
     if (spread(J[a]) <= kNone) continue;  // nothing to lose
     for (std::size_t b = 0; b < J.size(); ++b) {
+      if (J[a] == J[b]) continue;  // equal rewards: identical-runs-tie
       const double w = worst_regret(J[a], J[b]);
       for (const Distances& d : chosen) {
         if (std::isfinite(d(a, b))) check(d, claims.pair(d, a, b), d(a, b), w);

@@ -17,12 +17,14 @@
 #include <algorithm>
 #include <array>
 #include <cfenv>
+#include <chrono>
 #include <clocale>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 // What holds of every component, whatever its kind.
@@ -40,12 +42,19 @@ void need(bool power, const Subject& subject, const char* what) {
   if (!power) skip(cat("a ", subject.kind(), " ", what));
 }
 
+// What is seeded with the time in whole seconds is the same within one.
+void await_next_second() {
+  using std::chrono::system_clock;
+  std::this_thread::sleep_until(std::chrono::ceil<std::chrono::seconds>(system_clock::now()));
+}
+
 Verdict deterministic_same_seed(const Subject& subject) {
   need_deterministic(subject);
   std::array<Observed, 2> runs;
   for (Observed& run : runs) {
     at::manual_seed(1);
     run = use_fresh(subject);
+    if (&run == runs.data()) await_next_second();
   }
   const std::string differs = difference(runs[0], runs[1]);
   if (!differs.empty()) fail(cat("two instances with one seed and one input differ: ", differs));

@@ -116,6 +116,11 @@ TEST(Misbehaving, RefusingEverythingIsNoPass) {
               ElementsAre("kind-tried: failed"));
 }
 
+TEST(Misbehaving, ReadingTheClockIsNotReproducible) {
+  const PluginTest test = test_plugin(request("reads_the_clock", {"deterministic-same-seed"}));
+  EXPECT_THAT(outcomes(test), ElementsAre("deterministic-same-seed: failed"));
+}
+
 TEST(Misbehaving, RefusingEverythingMayBeExcused) {
   TestRequest excused = request("refuses");
   excused.settings.off = {{"regularizer/refuses kind-tried", "moody"}};

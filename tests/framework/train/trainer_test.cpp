@@ -64,14 +64,14 @@ std::shared_ptr<Sae> topk(std::int64_t k = 3) {
 }
 
 Trainer trainer_of(std::vector<TrainMember> members, std::vector<TrainPenalty> penalties = {},
-                   std::int64_t rows = 400) {
+                   std::int64_t rows = 400, const OptimizerOptions& optimizer = {}) {
   auto source = std::make_shared<ToySource>(500, 50, kWidth, 0.004);
   Reader reader(std::make_shared<BlockCache>(source, 1 << 20), BlockSplit(10, 0.1, Random(1)),
                 Random(2), {});
   TrainOptions options;
   options.rows = rows;
   options.batch = 20;
-  options.optimizer.clip = 1;
+  options.optimizer = optimizer;
   options.schedule.warmup = 0.1;
   return Trainer(std::move(members), std::move(penalties), std::move(reader), options, at::kDouble);
 }
@@ -93,6 +93,57 @@ TEST(Trainer, LossFalls) {
   const double before = trainer.advance(true)[0].loss;
   run(trainer, 199);
   EXPECT_LT(trainer.advance(true)[0].loss, 0.5 * before);
+}
+
+struct OtherOptimizer {
+  const char* name;
+  OptimizerOptions options;
+};
+class OtherOptimizers : public testing::TestWithParam<OtherOptimizer> {
+ protected:
+  static Trainer make(std::vector<TrainMember> members, std::int64_t rows = 400) {
+    return trainer_of(std::move(members), {}, rows, GetParam().options);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(
+    Train, OtherOptimizers,
+    testing::Values(OtherOptimizer{"signum", {.use = OptimizerKind::signum, .lr = 3e-3}},
+                    OtherOptimizer{"signum_bfloat16",
+                                   {.use = OptimizerKind::signum,
+                                    .moments = MomentsDtype::bfloat16,
+                                    .lr = 3e-3}},
+                    OtherOptimizer{"adam_bfloat16", {.moments = MomentsDtype::bfloat16}},
+                    OtherOptimizer{"adamw", {.weight_decay = 0.1}}),
+    [](const auto& given) { return std::string(given.param.name); });
+
+TEST_P(OtherOptimizers, LossFalls) {
+  Trainer trainer = make({member("a", topk(), 1)}, 4000);
+  trainer.initialise();
+  const double before = trainer.advance(true)[0].loss;
+  run(trainer, 199);
+  EXPECT_LT(trainer.advance(true)[0].loss, 0.5 * before);
+}
+
+TEST_P(OtherOptimizers, ResumeExactlyAndAloneAsBesideOthers) {
+  Trainer straight = make({member("a", topk(), 1)});
+  straight.initialise();
+  run(straight, 20);
+  Trainer first = make({member("b", topk(4), 2), member("a", topk(), 1)});
+  first.initialise();
+  run(first, 7);
+  Trainer second = make({member("a", topk(), 1)});
+  second.load(first.save());
+  run(second, 20);
+  expect_same(*straight.members()[0].trained, *second.members()[0].trained);
+}
+
+// What is kept beside the parameters, by the checkpoint.
+TEST_P(OtherOptimizers, KeepWhatTheySay) {
+  Trainer trainer = make({member("a", topk(), 1)});
+  const auto tensors = trainer.save().tensors;
+  const bool small = GetParam().options.moments == MomentsDtype::bfloat16;
+  EXPECT_EQ(tensors["sae/a/first/W_dec"].scalar_type(), small ? at::kBFloat16 : at::kDouble);
+  EXPECT_EQ(tensors.contains("sae/a/second/W_dec"), GetParam().options.use == OptimizerKind::adam);
 }
 
 TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {

@@ -79,6 +79,20 @@ INSTANTIATE_TEST_SUITE_P(Constraints, AdamSteps,
                          testing::Values(Constraint::none, Constraint::unit_rows,
                                          Constraint::non_negative));
 
+TEST(GradientRows, SignumInBfloat16GoesWhereItGoesInFull) {
+  at::Tensor W = Random(5).normal_rows(0, 40, 300), full = W.clone();
+  at::Tensor m = at::zeros_like(W).to(at::kBFloat16), m_full = at::zeros_like(W);
+  for (std::uint64_t step = 1; step <= 5; ++step) {
+    Gradient gradient;
+    gradient.dense = Random(step).normal_rows(0, 40, 300) + 2;
+    ops::GradientRows(W, Constraint::none, gradient).signum(m, {.lr = 0.01, .noise = step});
+    ops::GradientRows(full, Constraint::none, gradient).signum(m_full, {.lr = 0.01});
+  }
+  EXPECT_LT(((m - m_full) / m_full).abs().median().item<double>(), 0.01);
+  // Where the moment is all but 0, its sign may differ.
+  EXPECT_GT(W.eq(full).to(at::kDouble).mean().item<double>(), 0.98);
+}
+
 TEST(GradientRows, SignumEqualsItsFormula) {
   at::Tensor W = make(1).W.clone(), m = at::zeros_like(W);
   at::Tensor W2 = W.clone(), m2 = m.clone();
@@ -91,6 +105,83 @@ TEST(GradientRows, SignumEqualsItsFormula) {
     W2 = W2 / W2.norm(2, at::IntArrayRef{1}, true);
   }
   EXPECT_TRUE(at::allclose(W, W2, 1e-9, 1e-11));
+}
+
+// One Adam step of a float32 parameter whose moments are kept in bfloat16.
+struct SmallMoments {
+  at::Tensor W = Random(5).normal_rows(0, 40, 300), g = Random(6).normal_rows(0, 40, 300);
+  at::Tensor m = Random(7).normal_rows(0, 40, 300).to(at::kBFloat16);
+  at::Tensor v = Random(8).uniform_rows(0, 40, 300).to(at::kBFloat16);
+  double beta2 = 0.999;
+
+  void step(std::uint64_t noise) {
+    Gradient gradient;
+    gradient.dense = g;
+    ops::GradientRows(W, Constraint::none, gradient)
+        .adam(m, v, {.lr = 0.1, .beta2 = beta2, .step = 3, .noise = noise});
+  }
+};
+
+TEST(GradientRows, MomentsInBfloat16AreReckonedWithInFull) {
+  SmallMoments one, full;
+  full.m = full.m.to(at::kFloat);
+  full.v = full.v.to(at::kFloat);
+  one.step(1);
+  full.step(1);
+  EXPECT_TRUE(at::allclose(one.W, full.W, 1e-6, 1e-7));
+  // One of the two neighbours of what is exact.
+  EXPECT_LT(((one.m - full.m) / full.m).abs().max().item<double>(), std::ldexp(1, -7));
+  EXPECT_LT(((one.v - full.v) / full.v).abs().max().item<double>(), std::ldexp(1, -7));
+}
+
+TEST(GradientRows, MomentsInBfloat16AreRoundedWithoutBias) {
+  constexpr int kDraws = 400;
+  SmallMoments full;
+  full.m = full.m.to(at::kFloat);
+  full.v = full.v.to(at::kFloat);
+  full.step(0);
+  at::Tensor sum_m = at::zeros_like(full.m), sum_v = at::zeros_like(full.v);
+  for (std::uint64_t noise = 1; noise <= kDraws; ++noise) {
+    SmallMoments one;
+    one.step(noise);
+    sum_m += one.m;
+    sum_v += one.v;
+  }
+  // The mean of draws that are each at most a unit of the last place, 2^-7 of the value, off.
+  for (const auto& [sum, exact] : {std::pair(sum_m, full.m), std::pair(sum_v, full.v)}) {
+    const at::Tensor off = (sum / kDraws - exact) / exact.abs();
+    const double deviation = std::ldexp(0.5, -7) / std::sqrt(kDraws);
+    EXPECT_LT(off.abs().max().item<double>(), 6 * deviation);
+    EXPECT_LT(std::abs(off.mean().item<double>()), 6 * deviation / std::sqrt(off.numel()));
+  }
+}
+
+// To the nearest, 0.999 of what bfloat16 holds is the same number again.
+TEST(GradientRows, SlowAveragesInBfloat16Move) {
+  SmallMoments of;
+  of.v = at::zeros_like(of.v) + 1;
+  of.g = at::zeros_like(of.g);
+  for (std::uint64_t step = 1; step <= 1000; ++step) of.step(step);
+  EXPECT_NEAR(of.v.to(at::kDouble).mean().item<double>(), std::pow(0.999, 1000), 2e-3);
+}
+
+TEST(GradientRows, MomentsInBfloat16DoNotDependOnThreads) {
+  SmallMoments one, many;
+  one.step(9);
+  at::set_num_threads(3);
+  many.step(9);
+  at::set_num_threads(1);
+  EXPECT_TRUE(at::equal(one.m, many.m) && at::equal(one.v, many.v) && at::equal(one.W, many.W));
+}
+
+TEST(GradientRows, MomentsOfAnotherKindAreRefused) {
+  SmallMoments mixed;
+  mixed.v = mixed.v.to(at::kFloat);
+  EXPECT_THROW(mixed.step(1), Error);
+  SmallMoments half;
+  half.m = half.m.to(at::kHalf);
+  half.v = half.v.to(at::kHalf);
+  EXPECT_THROW(half.step(1), Error);
 }
 
 // A gradient of random shape: latents without entries, some with many, two terms of one support, one of

@@ -16,5 +16,37 @@ TEST(ConformanceHeader, ComponentsByName) {
   EXPECT_THROW(static_cast<void>(component("regularizer", "l2")), Error);
 }
 
+// What its checks say decides whether any of them could be tried.
+TEST(KindTried, IsDecidedByTheOthers) {
+  const auto of = [](const char* id, const char* group) {
+    return Check{id, group, "", 1, nullptr};
+  };
+  const Check early = of("float64", "component"), own = of("scale-degree", "regularizer");
+  KindTried tried;
+  tried.add(early, "regularizer", {});
+  EXPECT_FALSE(tried.settled());
+  tried.add(own, "regularizer", {Outcome::skipped, "takes no step"});
+  EXPECT_EQ(tried.verdict().outcome, Outcome::failed);
+  EXPECT_NE(tried.verdict().message.find("could run: takes no step"), std::string::npos);
+  EXPECT_EQ(tried.verdict("hangs").message, "not after hangs");
+  tried.add(own, "regularizer", {});
+  EXPECT_TRUE(tried.settled());
+  EXPECT_EQ(tried.verdict().outcome, Outcome::passed);
+  tried.add(own, "regularizer", {Outcome::skipped, "see float64"});
+  EXPECT_FALSE(tried.settled());
+  EXPECT_EQ(tried.verdict().message,
+            "scale-degree leaves what it found to float64, which finds nothing");
+}
+
+TEST(KindTried, IsACaseOfEachComponent) {
+  const auto cases = conformance_cases({});
+  ASSERT_FALSE(cases.empty());
+  EXPECT_EQ(case_name(cases.back()), "regularizer_l1_kind_tried");
+  EXPECT_EQ(kind_tried(*cases.back().row, {}).outcome, Outcome::passed);
+  Settings off;
+  for (const Check* check : checks_for("regularizer")) off.off.push_back({check->id, "no time"});
+  EXPECT_EQ(kind_tried(*cases.back().row, off).message, "the checks of its kind are switched off");
+}
+
 }  // namespace
 }  // namespace saffron::testing

@@ -8,10 +8,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 // The conformance kit: what every component promises by being a plugin, as checks that one can run.
@@ -128,5 +131,31 @@ struct SAFFRON_EXPORT Settings {
 // Runs one in this process. What the component throws is its failure. Skipped are checks that lack
 // options, and, but for `defaults-valid` itself, those of a component that its options do not make.
 [[nodiscard]] SAFFRON_EXPORT Verdict run(const Check& check, const Subject& subject);
+// Whether the others say nothing of a component that fails this one.
+[[nodiscard]] SAFFRON_EXPORT bool comes_first(std::string_view id);
+
+// The check of a component that its other checks decide: that something of its kind could be tried,
+// and that what one check left to another ("see float64") was found there.
+class SAFFRON_EXPORT KindTried {
+ public:
+  static constexpr const char* kId = "kind-tried";
+  static constexpr const char* kSentence = "something that its kind promises could be tried";
+  static constexpr int kStrictness = kDefaultStrictness;
+
+  // What a check of a component of that kind came to. Those switched off are not added.
+  void add(const Check& check, std::string_view kind, const Verdict& verdict);
+  // Whether it has passed, whatever is still added.
+  [[nodiscard]] bool settled() const;
+  // `ended`: because of what no more checks were run; "" when all were.
+  [[nodiscard]] Verdict verdict(const std::string& ended = {}) const;
+
+ private:
+  bool made_ = true;
+  bool tried_ = false;  // a check of its kind ran, or left it to one that did
+  int not_tried_ = 0;   // those of its kind that did not run
+  std::string reason_;  // of the first of them
+  std::vector<std::pair<std::string, std::string>> left_to_;
+  std::set<std::string, std::less<>> found_, unfound_;
+};
 
 }  // namespace saffron::testing

@@ -1,0 +1,69 @@
+#include <saffron/testing/checks.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace saffron::testing {
+namespace {
+
+constexpr std::string_view kSee = "see ";
+
+constexpr const char* kOptionsFirst =
+    "\nunder [options], test-plugin.toml (.options of SAFFRON_CONFORMANCE_TESTS) gives it what it "
+    "needs; under [off] (.off), a reason why it cannot be tried";
+constexpr const char* kOffFirst =
+    "\nunder [off], test-plugin.toml (.off of SAFFRON_CONFORMANCE_TESTS) says why it cannot be "
+    "tried; under [options] (.options), other values with which it can";
+
+bool wrong(const Verdict& verdict) {
+  return verdict.outcome == Outcome::failed || verdict.outcome == Outcome::crashed;
+}
+
+}  // namespace
+
+bool comes_first(std::string_view id) {
+  return id == "defaults-valid" || id == "destroy-without-use";
+}
+
+void KindTried::add(const Check& check, std::string_view kind, const Verdict& verdict) {
+  if (wrong(verdict) && comes_first(check.id)) made_ = false;
+  const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with(kSee);
+  if (told) {
+    left_to_.emplace_back(check.id, verdict.message.substr(kSee.size()));
+  } else if (verdict.outcome == Outcome::passed || verdict.outcome == Outcome::skipped) {
+    unfound_.insert(check.id);
+  } else {
+    found_.insert(check.id);
+  }
+  if (kind != check.group) return;
+  // "see float64": what kept it from running is another check's finding.
+  if (verdict.outcome == Outcome::passed || wrong(verdict) || told) {
+    tried_ = true;
+    return;
+  }
+  ++not_tried_;
+  if (reason_.empty() && verdict.outcome == Outcome::skipped) reason_ = verdict.message;
+}
+
+bool KindTried::settled() const {
+  return tried_ && std::all_of(left_to_.begin(), left_to_.end(),
+                               [&](const auto& left) { return found_.contains(left.second); });
+}
+
+Verdict KindTried::verdict(const std::string& ended) const {
+  for (const auto& [from, to] : left_to_) {
+    if (unfound_.contains(to)) {
+      return {Outcome::failed, cat(from, " leaves what it found to ", to, ", which finds nothing")};
+    }
+  }
+  if (tried_) return {};
+  if (!made_) return {Outcome::skipped, "see defaults-valid and destroy-without-use"};
+  if (!ended.empty()) return {Outcome::skipped, cat("not after ", ended)};
+  if (not_tried_ == 0) return {Outcome::skipped, "the checks of its kind are switched off"};
+  return {Outcome::failed,
+          cat("none of ", not_tried_, " checks of its kind could run: ", reason_,
+              reason_.find("[options") != std::string::npos ? kOptionsFirst : kOffFirst)};
+}
+
+}  // namespace saffron::testing
