@@ -131,6 +131,11 @@ SaeInput Trainer::input_of(const TrainMember& member, const ActivationRows& rows
   input.steps = steps_;
   input.rows_seen = step_ * options_.batch;
   input.objective_scale = member.objective_scale;
+  if (const auto* of_batch = dynamic_cast<const BatchScaledObjective*>(member.objective.get())) {
+    input.objective_scale = guard(member.place, [&] {
+      return of_batch->batch_scale(input.targets).value_or(member.objective_scale);
+    });
+  }
   input.random = member.random.fork("sae step").fork(static_cast<std::uint64_t>(step_));
   return input;
 }
@@ -359,7 +364,7 @@ void Trainer::redraw(const std::vector<Reinitialisation>& requests) {
                                              .fork(static_cast<std::uint64_t>(step_ + 1))
                                              .fork(draws[request.member]++));
     });
-    forget(request.member, request.latents, step_);
+    forget(request.member, request.latents, step_ + 1);
   }
 }
 

@@ -146,9 +146,10 @@ void BatchTopKSelection::after_step() {
   threshold_.fill_(before < 0 ? smallest_ : (1 - rate) * before + rate * smallest_);
 }
 
-void BatchTopKSelection::canonical(CanonicalSae& out) const {
+void BatchTopKSelection::canonical(CanonicalSae& out, const at::Tensor& scale) const {
   out.activation = "jumprelu";
   out.threshold = at::full({out.W_dec.size(0)}, threshold(), out.W_dec.options());
+  if (scale.defined()) out.threshold = out.threshold / scale;
 }
 
 }  // namespace saffron::inline sdk_v1

@@ -2,6 +2,7 @@
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/amax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/searchsorted.h>
@@ -21,6 +22,10 @@ constexpr std::int64_t kDenseShare = 8;
 // mean_b ||y_b - mean y||^2
 double variance(const at::Tensor& y) {
   return (y - y.mean(0)).square().sum(1).mean().item<double>();
+}
+
+at::Tensor scaled(const at::Tensor& rows, const at::Tensor& scale) {
+  return scale.defined() ? rows * scale : rows;
 }
 
 double squared_error(const at::Tensor& e) { return e.square().sum(1).mean().item<double>(); }
@@ -51,10 +56,16 @@ Schema<DeadLatentOptions> DeadLatentOptions::schema() {
       .param("aux_scale", &O::aux_scale,
              "auxk: scale of the auxiliary loss beside the squared error",
              one_of({"relative", "raw", "residual_variance"}))
+      .param("aux_in_proportion", &O::aux_in_proportion,
+             "auxk: less weight while fewer than aux_k latents are dead, in proportion")
+      .param("aux_rectified", &O::aux_rectified,
+             "auxk: negative pre-activations count as 0; else as they are")
       .param("resample_every", &O::resample_every, "resample: rows between two times", at_least(1),
              unit("rows"))
       .param("resample_scale", &O::resample_scale,
-             "resample: norm of a new encoder row beside the mean of the living ones", positive());
+             "resample: norm of a new encoder row beside the mean of the living ones", positive())
+      .param("resample_times", &O::resample_times, "resample: how often at most; 0: no limit",
+             non_negative());
 }
 
 void DeadLatents::declare(SaeSpec& spec) const {
@@ -71,8 +82,8 @@ at::Tensor DeadLatents::dead(std::int64_t rows_seen) const {
   return last_fired_.lt(rows_seen - options_.dead_after);
 }
 
-void DeadLatents::forward(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-                          const at::Tensor& target, const at::Tensor& e, Forward& forward) {
+void DeadLatents::forward(const SaeInput& input, const Weights& weights, const Step& step,
+                          Forward& forward) {
   using Method = DeadLatentOptions::Method;
   latents_.reset();
   upstream_.reset();
@@ -84,37 +95,42 @@ void DeadLatents::forward(const SaeInput& input, const Weights& weights, const a
   if (latents.size(0) == 0) return;
   latents_ = latents;
   if (ghost_term) {
-    ghost(input, weights, rows, e, forward);
+    ghost(input, weights, step, forward);
   } else {
-    auxk(input, weights, rows, target, e, forward);
+    auxk(input, weights, step, forward);
   }
 }
 
-void DeadLatents::auxk(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-                       const at::Tensor& target, const at::Tensor& e, Forward& forward) {
+void DeadLatents::auxk(const SaeInput& input, const Weights& weights, const Step& step,
+                       Forward& forward) {
   double scale = 1;
   if (options_.aux_scale != "raw") {
-    const double residual = variance(e);
+    const double residual = variance(step.e);
     if (residual == 0) return;
-    scale = (options_.aux_scale == "relative" ? variance(target) : 1.0) / residual;
+    scale = (options_.aux_scale == "relative" ? variance(step.target) : 1.0) / residual;
   }
   const std::int64_t count = latents_.size(0), k = std::min(options_.aux_k, count);
   const at::Tensor W_enc = weights.W_enc.index_select(0, latents_);
   const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
-  codes_ = ops::encode_topk(rows, W_enc, weights.b_enc.index_select(0, latents_), k,
-                            ops::Keep::rectified);
+  codes_ =
+      ops::encode_topk(step.rows, W_enc, weights.b_enc.index_select(0, latents_), k,
+                       options_.aux_rectified ? ops::Keep::rectified : ops::Keep::signed_values);
   if (k * kDenseShare >= count) codes_ = Codes::dense(codes_.to_dense());
-  const at::Tensor miss = ops::decode(codes_, W_dec, {}) - e;
+  const at::Tensor miss = scaled(ops::decode(codes_, W_dec, {}), step.row_scale) - step.e;
+  if (options_.aux_in_proportion) {
+    scale *= std::min(1.0, static_cast<double>(count) / static_cast<double>(options_.aux_k));
+  }
   const double weight = options_.aux_coef * scale / input.objective_scale;
   forward.terms.push_back({"auxk", miss.square().sum(1).mean(), weight});
-  upstream_ = miss * (2 * weight / static_cast<double>(miss.size(0)));
+  upstream_ = scaled(miss, step.row_scale) * (2 * weight / static_cast<double>(miss.size(0)));
 }
 
-void DeadLatents::ghost(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-                        const at::Tensor& e, Forward& forward) {
-  const at::Tensor a = at::mm(rows, weights.W_enc.index_select(0, latents_).t()) +
+void DeadLatents::ghost(const SaeInput& input, const Weights& weights, const Step& step,
+                        Forward& forward) {
+  const at::Tensor& e = step.e;
+  const at::Tensor a = at::mm(step.rows, weights.W_enc.index_select(0, latents_).t()) +
                        weights.b_enc.index_select(0, latents_);
-  const at::Tensor f = a.exp();
+  const at::Tensor f = (a - a.amax(at::IntArrayRef{1}, true)).exp();
   const at::Tensor out = at::mm(f, weights.W_dec.index_select(0, latents_));
   const at::Tensor row_scale = e.norm(2, at::IntArrayRef{1}, true) /
                                (out.norm(2, at::IntArrayRef{1}, true) * 2 + kNormEpsilon);
@@ -132,7 +148,10 @@ at::Tensor DeadLatents::backward(const Weights& weights, const at::Tensor& rows,
   const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
   const at::Tensor df = ops::code_gradient(codes_, W_dec, upstream_);
   const bool ghosts = options_.dead == DeadLatentOptions::Method::ghost;
-  const at::Tensor da = ghosts ? df * codes_.values() : df * codes_.values().gt(0);
+  const at::Tensor da = ghosts                                    ? df * codes_.values()
+                        : options_.aux_rectified                  ? df * codes_.values().gt(0)
+                        : codes_.layout() == Codes::Layout::dense ? df * codes_.values().ne(0)
+                                                                  : df;
   const at::Tensor zeros = at::zeros({weights.W_enc.size(0)}, da.options());
   if (codes_.layout() == Codes::Layout::dense) {
     add_rows(gradients[weights.W_dec_name], weights.W_dec, latents_,
@@ -149,37 +168,44 @@ at::Tensor DeadLatents::backward(const Weights& weights, const at::Tensor& rows,
 }
 
 at::Tensor DeadLatents::after_step(const SaeInput& input, const Codes& codes,
-                                   const Weights& weights, const at::Tensor& rows,
-                                   const at::Tensor& e, Random random) {
-  rows_seen_ = input.rows_seen + rows.size(0);
+                                   const Weights& weights, const Step& step, Random random) {
+  rows_seen_ = input.rows_seen + step.rows.size(0);
   last_fired_.masked_fill_(codes.firing_counts().gt(0), rows_seen_);
   if (options_.dead != DeadLatentOptions::Method::resample) return {};
-  if (rows_seen_ / options_.resample_every == input.rows_seen / options_.resample_every) return {};
+  const std::int64_t times = rows_seen_ / options_.resample_every;
+  if (times == input.rows_seen / options_.resample_every) return {};
+  if (options_.resample_times > 0 && times > options_.resample_times) return {};
   const at::Tensor latents = dead(rows_seen_).nonzero().flatten();
-  if (latents.size(0) == 0 || latents.size(0) == weights.W_enc.size(0)) return {};
-  return resample(latents, weights, rows, e, random);
+  if (latents.size(0) == 0) return {};
+  return resample(latents, weights, step, random);
 }
 
 at::Tensor DeadLatents::resample(const at::Tensor& latents, const Weights& weights,
-                                 const at::Tensor& rows, const at::Tensor& e, Random random) {
-  const at::Tensor norms = rows.norm(2, at::IntArrayRef{1});
-  const at::Tensor odds = e.to(at::kDouble).square().sum(1).square() * norms.gt(0);
+                                 const Step& step, Random random) {
+  const bool tied = weights.W_enc_name == weights.W_dec_name;
+  const at::Tensor read = step.rows.norm(2, at::IntArrayRef{1});
+  const at::Tensor predicted = step.target.norm(2, at::IntArrayRef{1});
+  const at::Tensor odds =
+      step.e.to(at::kDouble).square().sum(1).square() * read.gt(0) * predicted.gt(0);
   const at::Tensor upto = odds.cumsum(0);
   const double total = upto[-1].item<double>();
   if (!(total > 0)) return {};
   const at::Tensor drawn =
       random.uniform_rows(0, latents.size(0), 1, at::kDouble).flatten() * total;
-  const at::Tensor chosen = at::searchsorted(upto, drawn, false, true).clamp_max(rows.size(0) - 1);
-  const at::Tensor directions =
-      rows.index_select(0, chosen) / norms.index_select(0, chosen).unsqueeze(1);
+  const at::Tensor chosen =
+      at::searchsorted(upto, drawn, false, true).clamp_max(step.rows.size(0) - 1);
+  const auto directions = [&](const at::Tensor& rows, const at::Tensor& norms) {
+    return rows.index_select(0, chosen) / norms.index_select(0, chosen).unsqueeze(1);
+  };
 
   const at::Tensor alive = dead(rows_seen_).logical_not().nonzero().flatten();
-  const double size =
-      weights.W_enc.index_select(0, alive).norm(2, at::IntArrayRef{1}).mean().item<double>();
+  const at::Tensor models =
+      alive.size(0) > 0 ? weights.W_enc.index_select(0, alive) : weights.W_enc;
+  const double size = models.norm(2, at::IntArrayRef{1}).mean().item<double>();
   at::Tensor W_enc = weights.W_enc, W_dec = weights.W_dec, b_enc = weights.b_enc;
-  W_dec.index_copy_(0, latents, directions);
-  if (weights.W_enc_name != weights.W_dec_name) {
-    W_enc.index_copy_(0, latents, directions * (options_.resample_scale * size));
+  W_dec.index_copy_(0, latents, directions(step.target, predicted));
+  if (!tied) {
+    W_enc.index_copy_(0, latents, directions(step.rows, read) * (options_.resample_scale * size));
   }
   b_enc.index_fill_(0, latents, 0);
   forget(latents);

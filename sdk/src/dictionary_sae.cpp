@@ -2,6 +2,7 @@
 #include <saffron/init.h>
 #include <saffron/ops.h>
 #include <saffron/streams.h>
+#include <saffron/weighted_penalty.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
@@ -122,10 +123,6 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
   if (read_widths_.size() != 1 && o.standardise) {
     throw Error(cat("standardise is for rows of one stream, not of ", read_widths_.size()));
   }
-  if (read_widths_ != predicted_widths_ && dead_.resamples()) {
-    throw Error(cat("dead = \"resample\" makes decoder rows from rows that are read: widths ",
-                    in_words(read_widths_), " and ", in_words(predicted_widths_), " differ"));
-  }
   if (o.frozen != "none" && dead_.resamples()) {
     throw Error(
         cat("dead = \"resample\" draws weights anew that frozen = \"", o.frozen, "\" keeps"))
@@ -178,9 +175,15 @@ void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
 
 void DictionarySae::draw_decoder(const Random& random, at::Tensor W) const {
   init::fill_unit_rows(random, dictionary_.decoder_norm, W);
+  size_parts(W);
+}
+
+// The part of each target, where there are several, gets decoder_norm.
+void DictionarySae::size_parts(at::Tensor W) const {
   if (dictionary_.unit_decoder || predicted_widths_.size() == 1) return;
   for (at::Tensor part : apart(W, predicted_widths_)) {
-    part.div_(part.norm(2, at::IntArrayRef{1}, true)).mul_(dictionary_.decoder_norm);
+    const at::Tensor norms = part.norm(2, at::IntArrayRef{1}, true);
+    part.div_(norms.clamp_min(kRowEpsilon)).mul_(dictionary_.decoder_norm);
   }
 }
 
@@ -210,6 +213,7 @@ void DictionarySae::initialise(const InitInput& init) {
   if (o.W_dec_init == "data") {
     const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
     init::data_rows(init.random.fork("data"), y, o.decoder_norm, W_dec_);
+    size_parts(W_dec_);
   }
   if (!o.tied) {
     if (o.W_enc_init == "decoder") {
@@ -274,11 +278,24 @@ Forward DictionarySae::forward(const SaeInput& input) {
   const at::Tensor decoded = step_decode(out.codes[0]);
   out.reconstructions = apart(out.codes[0].restore_rows(decoded), predicted_widths_);
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
-  error_.reset();
-  if (dead_.needs_error(input.rows_seen)) error_ = target_ - decoded;
   own_terms(input, out);
-  dead_.forward(input, weights(), step_.rows, target_, error_, out);
+  shown_ = {.rows = step_.rows, .target = {}, .e = {}, .row_scale = step_.scale};
+  if (dead_.needs_error(input.rows_seen)) {
+    shown_.target = in_loss_space(target_ - b_dec_);
+    shown_.e = in_loss_space(target_ - decoded);
+  }
+  dead_.forward(input, weights(), shown_, out);
   return out;
+}
+
+DictionarySae::OwnError DictionarySae::own_error(const at::Tensor& decoded, double weight) const {
+  const at::Tensor miss = in_loss_space(decoded - target_);
+  return {.value = miss.square().sum(1).mean(),
+          .upstream = in_loss_space(miss) * (2 * weight / static_cast<double>(miss.size(0)))};
+}
+
+at::Tensor DictionarySae::in_loss_space(const at::Tensor& decoded) const {
+  return step_.scale.defined() ? decoded * step_.scale : decoded;
 }
 
 at::Tensor DictionarySae::in_decoder_space(const at::Tensor& error) const {
@@ -296,6 +313,10 @@ at::Tensor DictionarySae::decoder_backward(const SaeInput&, const Codes& codes, 
 at::Tensor DictionarySae::encoder_backward(const SaeInput&, const Codes& codes,
                                            const at::Tensor& df, Gradients&) {
   return df.defined() ? df * codes.values().gt(0) : at::Tensor();
+}
+
+at::Tensor DictionarySae::contribution_scale() const {
+  return selection_scale(DecoderNorm::concatenated, W_dec_, predicted_widths_);
 }
 
 void DictionarySae::linear_backward(const Codes& support, const at::Tensor& da,
@@ -327,7 +348,7 @@ void DictionarySae::backward(const SaeInput& input, const Forward& forward,
   const Codes& codes = forward.codes.at(0);
   at::Tensor g = side_by_side(upstream.reconstructions, predicted_widths_);
   if (g.defined()) {
-    if (step_.scale.defined()) g = g * step_.scale;
+    g = in_loss_space(g);
     if (dictionary_.skip) {
       const at::Tensor x = subtracts_b_dec() ? step_.rows + b_dec_ : step_.rows;
       gradients["W_skip"].add_dense(at::mm(g.t(), x));
@@ -346,8 +367,7 @@ void DictionarySae::after_step(const SaeInput& input, const Forward& forward) {
   const Codes& codes = forward.codes.at(0);
   hold_near_start();
   own_after_step(input, codes);
-  resampled_ =
-      dead_.after_step(input, codes, weights(), step_.rows, error_, input.random.fork("resample"));
+  resampled_ = dead_.after_step(input, codes, weights(), shown_, input.random.fork("resample"));
   if (resampled_.defined()) initialise_own(resampled_);
 }
 

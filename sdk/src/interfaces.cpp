@@ -48,6 +48,7 @@ DeclaresPenalty::~DeclaresPenalty() = default;
 PseudoGradients::~PseudoGradients() = default;
 Objective::~Objective() = default;
 CanonicalObjective::~CanonicalObjective() = default;
+BatchScaledObjective::~BatchScaledObjective() = default;
 ScoreBatch::~ScoreBatch() = default;
 Accumulator::~Accumulator() = default;
 Scorer::~Scorer() = default;

@@ -35,8 +35,8 @@ at::Tensor selection_scale(DecoderNorm norm, const at::Tensor& W_dec,
 }
 
 Codes weighted_topk(const at::Tensor& rows, const at::Tensor& W_enc, const at::Tensor& b_enc,
-                    std::int64_t k, const at::Tensor& scale) {
-  const Codes codes = ops::encode_topk(rows, W_enc, b_enc, k, ops::Keep::rectified, {}, scale);
+                    std::int64_t k, ops::Keep keep, const at::Tensor& scale) {
+  const Codes codes = ops::encode_topk(rows, W_enc, b_enc, k, keep, {}, scale);
   return scale.defined() ? codes.with_values(codes.values() / codes.by_entry(scale)) : codes;
 }
 

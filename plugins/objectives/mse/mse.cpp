@@ -1,3 +1,4 @@
+#include <saffron/error.h>
 #include <saffron/objective.h>
 #include <saffron/plugin.h>
 
@@ -5,38 +6,53 @@
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/mse_loss.h>
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 namespace {
 
 // Squared error.  L = sum over targets of  mean_b sum_d (x - xhat)^2        (reduction = "sum")
 //                                     or   mean over b and d                (reduction = "mean")
-// A penalty beside the mean over d weighs d times as much as beside the sum.
-class Mse final : public saffron::Objective, public saffron::CanonicalObjective {
+//                 L = sum_t sum_b ||x_b - xhat_b||^2 / sum_t sum_b ||x_b - mean_b x||^2   ("variance")
+// A penalty beside the mean over d weighs d times as much as beside the sum. "variance" is the batch's
+// fraction of variance unexplained (Gao et al. 2024; sparsify): errors of batches that vary little weigh
+// more.
+class Mse final : public saffron::Objective,
+                  public saffron::CanonicalObjective,
+                  public saffron::BatchScaledObjective {
  public:
+  enum class Reduction : std::uint8_t { sum, mean, variance };
   struct Options {
-    std::string reduction = "sum";
+    Reduction reduction = Reduction::sum;
   };
   static auto schema() {
-    return saffron::Schema<Options>{}.param(
+    return saffron::Schema<Options>{}.choice(
         "reduction", &Options::reduction,
-        "over the dimensions of a row: their sum, or their mean (rows are always averaged)",
-        saffron::one_of({"sum", "mean"}));
+        "over the dimensions of a row: their sum, or their mean (rows are averaged); or the error "
+        "of the batch over the variance of its rows",
+        {{"sum", Reduction::sum}, {"mean", Reduction::mean}, {"variance", Reduction::variance}});
   }
-  explicit Mse(const Options& options) : sum_(options.reduction == "sum") {}
+  explicit Mse(const Options& options) : reduction_(options.reduction) {}
 
   at::Tensor loss(const saffron::TrainStep& step) override {
     at::Tensor total;
+    std::vector<at::Tensor> all;
     const auto targets = static_cast<std::int64_t>(step.sae(0).predicts.size());
     for (std::int64_t t = 0; t < targets; ++t) {
       const at::Tensor& x = step.target(0, t);
       const at::Tensor squared = at::mse_loss(step.reconstruction(0, t), x, at::Reduction::Sum);
-      const at::Tensor term = squared / static_cast<double>(sum_ ? x.size(0) : x.numel());
+      const std::int64_t count = reduction_ == Reduction::mean ? x.numel() : x.size(0);
+      const at::Tensor term = squared / static_cast<double>(count);
       total = total.defined() ? total + term : term;
+      all.push_back(x);
     }
-    return total;
+    return reduction_ == Reduction::variance ? total / variance(all) : total;
   }
 
   std::optional<double> canonical_scale(const saffron::TrainedSae& sae) const override {
-    if (sum_) return 1.0;
+    if (reduction_ == Reduction::sum) return 1.0;
+    if (reduction_ == Reduction::variance) return std::nullopt;
     const std::int64_t width = sae.shape.predicts.at(0).width;
     for (const saffron::StreamInfo& target : sae.shape.predicts) {
       if (target.width != width) return std::nullopt;
@@ -44,8 +60,27 @@ class Mse final : public saffron::Objective, public saffron::CanonicalObjective 
     return static_cast<double>(width);
   }
 
+  std::optional<double> batch_scale(const std::vector<at::Tensor>& targets) const override {
+    if (reduction_ != Reduction::variance) return std::nullopt;
+    return variance(targets);
+  }
+
  private:
-  bool sum_;
+  // sum over targets of  mean_b ||x_b - mean x||^2
+  static double variance(const std::vector<at::Tensor>& targets) {
+    double sum = 0;
+    for (const at::Tensor& target : targets) {
+      const at::Tensor x = target.to(at::kDouble);
+      sum += (x - x.mean(0)).square().sum(1).mean().item<double>();
+    }
+    if (sum > 0) return sum;
+    throw saffron::Error(saffron::ErrorKind::numeric,
+                         "the rows of a batch do not vary, and reduction = \"variance\" divides by "
+                         "their variance")
+        .with_help("use larger batches, or reduction = \"sum\"");
+  }
+
+  Reduction reduction_;
 };
 
 }  // namespace

@@ -150,7 +150,9 @@ void CrossLayerTranscoder::declare_selection(SaeSpec& spec) const {
   if (!topk && options_.activation != Activation::batch_topk) return;
   const std::int64_t of = options_.across_layers ? spec.spaces * spec.latents : spec.latents;
   if (const std::string problem = k_problem(options_.selection.k, of); !problem.empty()) {
-    throw Error(problem).with_help("across_layers = true counts the latents of all layers");
+    throw Error(problem).with_help(options_.across_layers
+                                       ? "k counts the latents of all layers together"
+                                       : "across_layers = true counts the latents of all layers");
   }
   if (topk) spec.max_active = std::min(options_.selection.k.largest(), spec.latents);
 }
@@ -206,8 +208,8 @@ std::vector<Codes> CrossLayerTranscoder::largest(const std::vector<at::Tensor>& 
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const at::Tensor by = scale(layer);
-    codes.push_back(
-        weighted_topk(inputs.at(i), layer.W_enc, layer.b_enc, std::min(k, options_.width), by));
+    codes.push_back(weighted_topk(inputs.at(i), layer.W_enc, layer.b_enc,
+                                  std::min(k, options_.width), ops::Keep::rectified, by));
     const at::Tensor& f = codes.back().values();
     compared.push_back(by.defined() ? f * codes.back().by_entry(by) : f);
   }
@@ -286,8 +288,12 @@ Forward CrossLayerTranscoder::forward(const SaeInput& input) {
     }
     if (!dead) continue;
     const std::size_t before = out.terms.size();
-    layer.dead.forward(input, layer.weights(), input.inputs[i], layer.own_columns(target),
-                       layer.own_columns(error), out);
+    layer.dead.forward(input, layer.weights(),
+                       {.rows = input.inputs[i],
+                        .target = layer.own_columns(target),
+                        .e = layer.own_columns(error),
+                        .row_scale = {}},
+                       out);
     for (std::size_t t = before; t < out.terms.size(); ++t) out.terms[t].name += layer.suffix;
   }
   if (penalty.defined()) {
@@ -339,7 +345,8 @@ void CrossLayerTranscoder::after_step(const SaeInput& input, const Forward& forw
     if (options_.activation == Activation::batch_topk && !options_.across_layers) {
       layer.selection.after_step();
     }
-    (void)layer.dead.after_step(input, forward.codes[i], layer.weights(), input.inputs[i], {},
+    (void)layer.dead.after_step(input, forward.codes[i], layer.weights(),
+                                {.rows = input.inputs[i], .target = {}, .e = {}, .row_scale = {}},
                                 input.random);
   }
 }

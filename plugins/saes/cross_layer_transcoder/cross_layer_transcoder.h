@@ -46,7 +46,7 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
                                    .norm = DecoderNorm::concatenated};
     BatchTopKOptions selection;
     JumpOptions jump{.threshold_init = 0.03, .bandwidth = 1};
-    DeadLatentOptions dead;
+    DeadLatentOptions dead = {};
   };
   static Schema<Options> schema();
 

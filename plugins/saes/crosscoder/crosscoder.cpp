@@ -72,7 +72,8 @@ Codes Crosscoder::codes_of(const at::Tensor& rows) const {
   switch (options_.activation) {
     case Activation::relu: return ops::encode_above(rows, W_enc(), b_enc(), {});
     case Activation::topk:
-      return weighted_topk(rows, W_enc(), b_enc(), options_.selection.k.k, scale());
+      return weighted_topk(rows, W_enc(), b_enc(), options_.selection.k.k, ops::Keep::rectified,
+                           scale());
     case Activation::batch_topk: return selection_.codes_of(rows, W_enc(), b_enc(), scale());
     case Activation::jumprelu: return jump_.codes_of(rows, W_enc(), b_enc());
   }
@@ -83,7 +84,7 @@ Codes Crosscoder::step_codes(const at::Tensor& rows, const SaeInput& input) {
   switch (options_.activation) {
     case Activation::topk:
       return weighted_topk(rows, W_enc(), b_enc(), options_.selection.k.at(input.step, input.steps),
-                           scale());
+                           ops::Keep::rectified, scale());
     case Activation::batch_topk:
       return selection_.step_codes(rows, W_enc(), b_enc(), input, scale());
     case Activation::jumprelu: return jump_.step_codes(rows, W_enc(), b_enc());

@@ -36,7 +36,7 @@ class Crosscoder final : public DictionarySae, public PseudoGradients {
   struct Options {
     DictionaryOptions dictionary{
         .unit_decoder = false, .decoder_norm = 0.08, .pre_bias = false, .b_dec_init = "zero"};
-    DeadLatentOptions dead;
+    DeadLatentOptions dead = {};
     Activation activation = Activation::relu;
     WeightedPenaltyOptions penalty{.coef = 2};
     BatchTopKOptions selection;

@@ -65,10 +65,10 @@ Codes Gated::step_codes(const at::Tensor& rows, const SaeInput&) {
 void Gated::own_terms(const SaeInput& input, Forward& forward) {
   forward.terms.push_back(
       {"gate_l1", penalty_.forward(gates_, W_dec(), predicted_widths()), coef(input)});
-  const at::Tensor miss = step_decode(gates_) - step_target();
   const double weight = 1 / input.objective_scale;
-  forward.terms.push_back({"gate_error", miss.square().sum(1).mean(), weight});
-  auxiliary_upstream_ = miss * (2 * weight / static_cast<double>(gates_.rows()));
+  const OwnError error = own_error(step_decode(gates_), weight);
+  forward.terms.push_back({"gate_error", error.value, weight});
+  auxiliary_upstream_ = error.upstream;
   control_.show(forward);
 }
 

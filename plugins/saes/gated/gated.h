@@ -26,7 +26,7 @@ class Gated final : public DictionarySae, public PseudoGradients {
  public:
   struct Options {
     DictionaryOptions dictionary;
-    DeadLatentOptions dead;
+    DeadLatentOptions dead = {};
     double coef = 0.1;
     double warmup = 0.1;
     SparsityControlOptions control = {};

@@ -83,7 +83,8 @@ void Ica::whiten() {
     throw Error(ErrorKind::numeric,
                 cat("its ", covariance_.rows(), " rows vary in ", rank,
                     " directions, ica cannot find ", m, " independent components in them"))
-        .with_help(cat("components = ", rank, ", or more rows"));
+        .with_help(rank > 0 ? cat("components = ", rank, ", or more rows")
+                            : "all rows are equal: there is nothing to find");
   }
   const at::Tensor directions = axes.directions.slice(0, 0, m);
   fit_.set("mean", covariance_.mean());

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
 
 namespace saffron::plugins {
@@ -28,8 +29,11 @@ Schema<JumpRelu::Options> JumpRelu::schema() {
              fraction())
       .include(&Options::control, SparsityControlOptions::schema())
       .param("tanh_scale", &Options::tanh_scale, "tanh: factor of n f", positive())
-      .param("preact_coef", &Options::preact_coef,
-             "weight of the pre-activation loss of dead latents; 0: none", non_negative())
+      .param("preact_coef", &Options::preact_coef, "weight of the pre-activation loss; 0: none",
+             non_negative())
+      .choice("preact_over", &Options::preact_over,
+              "latents of the pre-activation loss: those that are dead, or all",
+              {{"dead", PreactOver::dead}, {"all", PreactOver::all}})
       .include(&Options::dead, DeadLatentOptions::schema())
       .check([](const Options& o) -> std::string {
         const bool aims = o.control.target_l0 > 0;
@@ -92,9 +96,12 @@ void JumpRelu::own_after_step(const SaeInput& input, const Codes& codes) {
 
 void JumpRelu::inactive_term(const SaeInput& input, Forward& forward) {
   dead_.reset();
-  if (options_.preact_coef == 0 || input.rows_seen <= options_.dead.dead_after) return;
-  const at::Tensor latents =
-      last_fired_.lt(input.rows_seen - options_.dead.dead_after).nonzero().flatten();
+  const bool all = options_.preact_over == PreactOver::all;
+  if (options_.preact_coef == 0) return;
+  if (!all && input.rows_seen <= options_.dead.dead_after) return;
+  const at::Tensor counted = all ? at::ones_like(last_fired_, at::kBool)
+                                 : last_fired_.lt(input.rows_seen - options_.dead.dead_after);
+  const at::Tensor latents = counted.nonzero().flatten();
   if (latents.size(0) == 0) return;
   dead_ = latents;
   const at::Tensor a =

@@ -26,12 +26,14 @@ namespace saffron::plugins {
 //   (sparsity_controller.h).
 //   preact_coef           + preact_coef mean_b sum over dead i of ReLU(theta_i - a_bi) n_i; dead: not fired
 //                         in dead_after rows. Reads every pre-activation of dead latents, and them only.
+//   preact_over = all     the same over all latents, dead or not, as in Anthropic's update (SAELens: dead)
 class JumpRelu final : public DictionarySae, public PseudoGradients {
  public:
   enum class Sparsity : std::uint8_t { none, l0, target_l0, tanh };
+  enum class PreactOver : std::uint8_t { dead, all };
   struct Options {
     DictionaryOptions dictionary;
-    DeadLatentOptions dead;
+    DeadLatentOptions dead = {};
     JumpOptions jump = {};
     Sparsity sparsity = Sparsity::l0;
     double coef = 1e-3;
@@ -39,6 +41,7 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
     SparsityControlOptions control = {};  // and the target of the quadratic term
     double tanh_scale = 4;
     double preact_coef = 0;
+    PreactOver preact_over = PreactOver::dead;
   };
   static Schema<Options> schema();
 

@@ -64,7 +64,8 @@ at::Tensor sum_of_levels(const at::Tensor& parts, const at::Tensor& b) {
   return out;
 }
 
-at::Tensor become_errors(at::Tensor& parts, const at::Tensor& b, const at::Tensor& x) {
+at::Tensor become_errors(at::Tensor& parts, const at::Tensor& b, const at::Tensor& x,
+                         const at::Tensor& s, const std::vector<double>& w) {
   const std::int64_t m = parts.size(1), d = parts.size(2);
   const at::Tensor first = b - x;  // the error of nothing
   at::Tensor squares = at::empty({parts.size(0)}, parts.options().dtype(at::kDouble));
@@ -77,20 +78,24 @@ at::Tensor become_errors(at::Tensor& parts, const at::Tensor& b, const at::Tenso
       for (std::int64_t j = 0; j < m; ++j) {
         scalar_t* const level = e + (r * m + j) * d;
         const double square = add_to_error(d, j == 0 ? before + r * d : level - d, level);
-        if (j + 1 < m) sums[r] += square;
+        if (j + 1 < m) sums[r] += w[static_cast<std::size_t>(j)] * square;
       }
     });
   });
+  if (s.defined()) squares = squares * s.flatten().square();
   return squares.mean().to(parts.scalar_type());
 }
 
-void become_gradients(at::Tensor& errors, double scale, const at::Tensor& g) {
+void become_gradients(at::Tensor& errors, const std::vector<double>& w, const at::Tensor& s,
+                      const at::Tensor& g) {
   const std::int64_t m = errors.size(1), d = errors.size(2);
   const at::Tensor outer = g.defined() ? g.contiguous() : g;
+  const at::Tensor squares = s.defined() ? s.flatten().square().contiguous() : s;
   AT_DISPATCH_FLOATING_TYPES(errors.scalar_type(), "become_gradients", [&] {
     auto* const all = errors.mutable_data_ptr<scalar_t>();
-    const auto weight = static_cast<scalar_t>(scale);
+    const auto* const of_rows = squares.defined() ? squares.const_data_ptr<scalar_t>() : nullptr;
     for_rows(errors.size(0), [&](std::int64_t r) {
+      const scalar_t of_row = of_rows != nullptr ? of_rows[r] : scalar_t(1);
       scalar_t* const last = all + (r * m + m - 1) * d;
       if (outer.defined()) {
         std::copy_n(outer.const_data_ptr<scalar_t>() + r * d, d, last);
@@ -99,6 +104,7 @@ void become_gradients(at::Tensor& errors, double scale, const at::Tensor& g) {
       }
       for (std::int64_t j = m - 2; j >= 0; --j) {  // a part is in all levels from its own on
         scalar_t* const level = all + (r * m + j) * d;
+        const scalar_t weight = of_row * static_cast<scalar_t>(w[static_cast<std::size_t>(j)]);
         for (std::int64_t i = 0; i < d; ++i) level[i] = level[i] * weight + level[i + d];
       }
     });

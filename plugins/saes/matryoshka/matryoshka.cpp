@@ -32,12 +32,29 @@ Codes cut_rows(const Codes& codes, const std::vector<std::int64_t>& widths) {
   return Codes::csr(codes.values(), codes.indices(), offsets, codes.overflow(), codes.latents());
 }
 
+// F/16, F/8, .., F, as far as they differ.
+std::vector<std::int64_t> default_groups(std::int64_t width) {
+  std::vector<std::int64_t> out;
+  for (std::int64_t parts = 16; parts >= 1; parts /= 2) {
+    const std::int64_t group = width / parts;
+    if (group >= 1 && (out.empty() || group > out.back())) out.push_back(group);
+  }
+  return out;
+}
+
 }  // namespace
 
 Schema<Matryoshka::Options> Matryoshka::schema() {
   return Schema<Options>{}
       .include(&Options::dictionary, DictionaryOptions::schema())
+      .choice("activation", &Options::activation,
+              "how codes are chosen: the k B largest of a batch, or all that are above 0, for a "
+              "sparsity penalty beside the SAE",
+              {{"batch_topk", Activation::batch_topk}, {"relu", Activation::relu}})
       .include(&Options::selection, BatchTopKOptions::schema())
+      .param("by_contribution", &Options::by_contribution,
+             "compare a ||W_dec|| of latents, what they contribute, instead of a (SAELens: "
+             "rescale_acts_by_decoder_norm); the same where decoder rows have norm 1")
       .param("groups", &Options::groups,
              "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, "
              "F/4, "
@@ -50,6 +67,11 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
       .param("zero_level", &Options::zero_level, "b_dec alone is a level too")
       .param("level_weight", &Options::level_weight,
              "weight of each inner level's squared error beside the whole's", non_negative())
+      .param(
+          "level_weights", &Options::level_weights,
+          "fixed: weights of the levels below F, in their order, instead of level_weight; empty: "
+          "level_weight for all",
+          non_negative())
       .include(&Options::dead, DeadLatentOptions::schema())
       .check([](const Options& o) { return k_problem(o.selection.k, o.dictionary.width); })
       .check([](const Options& o) -> std::string {
@@ -63,6 +85,17 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
           }
         }
         return {};
+      })
+      .check([](const Options& o) -> std::string {
+        if (o.level_weights.empty()) return {};
+        if (o.prefix == Prefix::random)
+          return "level_weights are of fixed levels: prefix is random";
+        const std::size_t groups =
+            o.groups.empty() ? default_groups(o.dictionary.width).size() : o.groups.size();
+        const std::size_t below = groups - 1 + (o.zero_level ? 1 : 0);
+        if (o.level_weights.size() == below) return {};
+        return cat("level_weights has ", o.level_weights.size(), " numbers for ", below,
+                   " levels below the whole");
       });
 }
 
@@ -70,13 +103,28 @@ Matryoshka::Matryoshka(const Options& options)
     : DictionarySae(options.dictionary, options.dead),
       options_(options),
       selection_(options.selection) {
-  if (!options_.groups.empty()) return;
-  for (std::int64_t parts = 16; parts >= 1; parts /= 2) {
-    const std::int64_t width = latents() / parts;
-    if (width >= 1 && (options_.groups.empty() || width > options_.groups.back())) {
-      options_.groups.push_back(width);
-    }
+  if (options_.groups.empty()) options_.groups = default_groups(latents());
+}
+
+void Matryoshka::declare_own(SaeSpec& spec) const {
+  if (selects()) {
+    selection_.declare(spec);
+  } else {
+    spec.layout = Codes::Layout::csr;
   }
+}
+
+void Matryoshka::bind_own(const Tensors&, const Tensors& buffers) {
+  if (selects()) selection_.bind(buffers);
+}
+
+Codes Matryoshka::codes_of(const at::Tensor& rows) const {
+  return selects() ? selection_.codes_of(rows, W_enc(), b_enc(), scale())
+                   : ops::encode_above(rows, W_enc(), b_enc(), {});
+}
+
+void Matryoshka::own_after_step(const SaeInput&, const Codes&) {
+  if (selects()) selection_.after_step();
 }
 
 std::vector<std::int64_t> Matryoshka::widths(const SaeInput& input) const {
@@ -100,13 +148,14 @@ std::vector<std::int64_t> Matryoshka::widths(const SaeInput& input) const {
   return out;
 }
 
-// The terms are squared errors: of the size that they have beside the objective.
-double Matryoshka::inner_weight(const SaeInput& input) const {
-  return options_.level_weight / input.objective_scale;
+std::vector<double> Matryoshka::weights() const {
+  if (!options_.level_weights.empty()) return options_.level_weights;
+  return std::vector<double>(widths_.size() - 1, options_.level_weight);
 }
 
 Codes Matryoshka::step_codes(const at::Tensor& rows, const SaeInput& input) {
-  const Codes codes = selection_.step_codes(rows, W_enc(), b_enc(), input);
+  const Codes codes =
+      selects() ? selection_.step_codes(rows, W_enc(), b_enc(), input, scale()) : codes_of(rows);
   widths_ = widths(input);
   by_level_ = cut_rows(codes, widths_);
   return codes;
@@ -119,13 +168,20 @@ at::Tensor Matryoshka::step_decode(const Codes& codes) {
 }
 
 void Matryoshka::own_terms(const SaeInput& input, Forward& forward) {
-  const at::Tensor inner = become_errors(levels_, b_dec(), step_target());
-  if (widths_.size() > 1) forward.terms.push_back({"inner_levels", inner, inner_weight(input)});
+  const at::Tensor inner =
+      become_errors(levels_, b_dec(), step_target(), step_row_scale(), weights());
+  // Squared errors: of the size that they have beside the objective.
+  if (widths_.size() > 1)
+    forward.terms.push_back({"inner_levels", inner, 1 / input.objective_scale});
 }
 
 at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& codes,
                                         const at::Tensor& g, Gradients& gradients) {
-  become_gradients(levels_, 2 * inner_weight(input) / static_cast<double>(codes.rows()), g);
+  std::vector<double> scales = weights();
+  for (double& scale : scales) {
+    scale *= 2 / (input.objective_scale * static_cast<double>(codes.rows()));
+  }
+  become_gradients(levels_, scales, step_row_scale(), g);
   const at::Tensor rows = levels_.view({by_level_.rows(), -1});
   gradients["W_dec"].factored.push_back({by_level_, rows});
   if (dictionary().decoder_bias) {  // in every level from the first on
@@ -135,7 +191,11 @@ at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& code
 }
 
 void Matryoshka::canonical_own(CanonicalSae& out) const {
-  selection_.canonical(out);
+  if (selects()) {
+    selection_.canonical(out, scale());
+  } else {
+    out.activation = "relu";
+  }
   if (options_.prefix == Prefix::fixed) {
     Value::List widths;
     for (std::int64_t width : options_.groups) widths.push_back(Value(width));

@@ -15,7 +15,7 @@ class Relu final : public DictionarySae {
  public:
   struct Options {
     DictionaryOptions dictionary;
-    DeadLatentOptions dead;
+    DeadLatentOptions dead = {};
   };
   static Schema<Options> schema();
 

@@ -1,5 +1,7 @@
 #include "topk.h"
 
+#include <saffron/weighted_penalty.h>
+
 #include <ATen/TensorOperators.h>
 
 #include <algorithm>
@@ -14,6 +16,9 @@ Schema<TopK::Options> TopK::schema() {
           "keep", &Options::keep,
           "the largest values, negative ones as 0, or those largest in magnitude, with their sign",
           {{"rectified", Keep::rectified}, {"magnitude", Keep::magnitude}})
+      .param("by_contribution", &Options::by_contribution,
+             "compare a ||W_dec|| of latents, what they contribute, instead of a (SAELens: "
+             "rescale_acts_by_decoder_norm); the same where decoder rows have norm 1")
       .param("multi_k_coef", &Options::multi_k_coef,
              "weight of the error with more active latents (Multi-TopK); 0: none", non_negative())
       .param("multi_k_factor", &Options::multi_k_factor, "Multi-TopK: so many times k", at_least(2))
@@ -27,9 +32,12 @@ void TopK::declare_own(SaeSpec& spec) const {
 }
 
 Codes TopK::largest(const at::Tensor& rows, std::int64_t k) const {
-  return ops::encode_topk(
-      rows, W_enc(), b_enc(), k,
-      options_.keep == Keep::rectified ? ops::Keep::rectified : ops::Keep::magnitude);
+  const ops::Keep keep =
+      options_.keep == Keep::rectified ? ops::Keep::rectified : ops::Keep::magnitude;
+  if (options_.by_contribution) {
+    return weighted_topk(rows, W_enc(), b_enc(), k, keep, contribution_scale());
+  }
+  return ops::encode_topk(rows, W_enc(), b_enc(), k, keep);
 }
 
 Codes TopK::codes_of(const at::Tensor& rows) const { return largest(rows, options_.k.k); }
@@ -46,10 +54,10 @@ Codes TopK::step_codes(const at::Tensor& rows, const SaeInput& input) {
 
 void TopK::own_terms(const SaeInput& input, Forward& forward) {
   if (!more_.defined()) return;
-  const at::Tensor miss = step_decode(more_) - step_target();
   const double weight = options_.multi_k_coef / input.objective_scale;
-  forward.terms.push_back({"multi_k", miss.square().sum(1).mean(), weight});
-  more_upstream_ = miss * (2 * weight / static_cast<double>(miss.size(0)));
+  const OwnError error = own_error(step_decode(more_), weight);
+  forward.terms.push_back({"multi_k", error.value, weight});
+  more_upstream_ = error.upstream;
 }
 
 // ReLU passes nothing where the kept pre-activation was not positive.
@@ -74,6 +82,12 @@ at::Tensor TopK::encoder_backward(const SaeInput&, const Codes& codes, const at:
 void TopK::canonical_own(CanonicalSae& out) const {
   out.activation = options_.keep == Keep::rectified ? "topk" : "abs_topk";
   out.k = options_.k.k;
+  if (!options_.by_contribution) return;
+  // Codes that compete as they are: the norms go from the decoder into the encoder.
+  out.code_scale = contribution_scale();
+  out.W_enc = out.W_enc * out.code_scale;
+  out.b_enc = out.b_enc * out.code_scale;
+  out.W_dec = out.W_dec / out.code_scale.unsqueeze(1);
 }
 
 }  // namespace saffron::plugins

@@ -14,6 +14,8 @@ namespace saffron::plugins {
 //   keep = rectified   f = ReLU(a) where a is one of the k largest of its row
 //          magnitude   f = a where |a| is one of the k largest (AbsTopK; Zhu et al. 2025)
 //
+//   by_contribution    the k largest a_i ||W_dec[i]|| are kept instead (SAELens); f stays a
+//
 //   multi_k_coef       + multi_k_coef mean_b ||x - xhat'||^2, xhat' from the multi_k_factor k largest
 //                      (Multi-TopK; published: 1/8 and 4), so that codes stay useful at other k
 //
@@ -27,6 +29,7 @@ class TopK final : public DictionarySae {
     DeadLatentOptions dead{.dead = DeadLatentOptions::Method::auxk};
     KOptions k;
     Keep keep = Keep::rectified;
+    bool by_contribution = false;
     double multi_k_coef = 0;
     std::int64_t multi_k_factor = 4;
   };

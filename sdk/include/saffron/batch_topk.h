@@ -44,7 +44,8 @@ class SAFFRON_EXPORT BatchTopKSelection {
   [[nodiscard]] std::vector<Codes> step_codes(const std::vector<Encoder>& encoders,
                                               const SaeInput& input);
   void after_step();
-  void canonical(CanonicalSae& out) const;
+  // `scale` as in codes_of: each latent's threshold is theta / scale.
+  void canonical(CanonicalSae& out, const at::Tensor& scale = {}) const;
 
  private:
   [[nodiscard]] double threshold() const;  // 0 before the first step

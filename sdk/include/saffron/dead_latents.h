@@ -19,15 +19,20 @@
 //               s = Var(target) / Var(e)  "relative": what two variance-normalised losses amount to
 //               s = 1                     "raw"
 //               s = 1 / Var(e)            "residual_variance": as dictionary_learning
+//               aux_in_proportion: times min(1, dead latents / aux_k) besides (SAELens, sparsify)
+//               aux_rectified = false: ehat decodes the aux_k largest a as they are (SAELens)
 //             where Var(y) = mean_b ||y_b - mean y||^2, held fixed. It is the dead latents alone
 //             that ehat trains, in the decoder and in the encoder.
 //   resample  Bricken et al. 2023: each time that `resample_every` rows have passed, every dead
 //             latent gets a row of the batch drawn with probability ~ (||e_b||^2)^2:  its decoder
-//             becomes that row / its norm, its encoder the same direction with resample_scale times
-//             the mean norm of the living encoders, its b_enc 0; its optimiser moments start afresh.
+//             becomes that row's target / its norm, its encoder the direction of the row itself with
+//             resample_scale times the mean norm of the living encoders (of all where none lives), its
+//             b_enc 0; its optimiser moments start afresh. At most resample_times times; 0: no limit.
+//             (Row and target are one where the SAE predicts what it reads.)
 //   ghost     Jermyn, Templeton 2024 ("ghost grads"): g = exp(a_dead) W_dec_dead, scaled row by row to
 //             half the norm of e;  term = mean_b ||e - g||^2, scaled to the size of the squared error.
-//             e and both scales are held fixed.
+//             e and both scales are held fixed. (A row's largest a is taken off all of them first, which
+//             the scale undoes.)
 
 namespace saffron::inline sdk_v1 {
 
@@ -38,8 +43,11 @@ struct DeadLatentOptions {
   double aux_coef = 1.0 / 32;
   std::int64_t aux_k = 256;
   std::string aux_scale = "relative";
+  bool aux_in_proportion = false;
+  bool aux_rectified = true;
   std::int64_t resample_every = 10'000'000;
   double resample_scale = 0.2;
+  std::int64_t resample_times = 0;
 
   [[nodiscard]] static SAFFRON_EXPORT Schema<DeadLatentOptions> schema();
 };
@@ -69,27 +77,29 @@ class SAFFRON_EXPORT DeadLatents {
   // bool [F]
   [[nodiscard]] at::Tensor dead(std::int64_t rows_seen) const;
 
-  // The term of this step, if there is one, appended to forward.terms.  rows [B, d_in] are what W_enc
-  // multiplies; target and e [B, d_out], the error that is to be explained, are in the decoder's space.
-  void forward(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-               const at::Tensor& target, const at::Tensor& e, Forward& forward);
+  // What a step shows:  rows [B, d_in] are what W_enc multiplies; target [B, d_out] and its error e, which
+  // is to be explained, are in the space of the loss, in which f W_dec counts times row_scale [B, 1]
+  // (undefined: 1).
+  struct Step {
+    at::Tensor rows, target, e, row_scale;
+  };
+  // The term of this step, if there is one, appended to forward.terms.
+  void forward(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
   // Its gradients. Returns d term / d b_enc [F] for the caller's bias paths; undefined without one.
   [[nodiscard]] at::Tensor backward(const Weights& weights, const at::Tensor& rows,
                                     Gradients& gradients) const;
   // Counts what fired; with `resample` draws dead latents anew and returns them (int64 [n]), to be
   // forgotten by the optimiser; else undefined.
   at::Tensor after_step(const SaeInput& input, const Codes& codes, const Weights& weights,
-                        const at::Tensor& rows, const at::Tensor& e, Random random);
+                        const Step& step, Random random);
   // These latents (all when undefined) count as having fired now.
   void forget(const at::Tensor& latents);
 
  private:
-  void auxk(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-            const at::Tensor& target, const at::Tensor& e, Forward& forward);
-  void ghost(const SaeInput& input, const Weights& weights, const at::Tensor& rows,
-             const at::Tensor& e, Forward& forward);
-  at::Tensor resample(const at::Tensor& latents, const Weights& weights, const at::Tensor& rows,
-                      const at::Tensor& e, Random random);
+  void auxk(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
+  void ghost(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
+  at::Tensor resample(const at::Tensor& latents, const Weights& weights, const Step& step,
+                      Random random);
 
   DeadLatentOptions options_;
   at::Tensor last_fired_;

@@ -131,11 +131,18 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
   [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }
   [[nodiscard]] const at::Tensor& b_dec() const { return b_dec_; }
-  // d xhat / d (f W_dec + b_dec) is diagonal and the same for all columns of a row: error and
-  // gradients between the two spaces, of this step.
-  [[nodiscard]] at::Tensor in_decoder_space(const at::Tensor& error) const;
   [[nodiscard]] const at::Tensor& step_target() const { return target_; }  // in decoder space
   [[nodiscard]] const at::Tensor& step_rows() const { return step_.rows; }
+  // [B, 1] by which what is decoded counts in the loss, whose rows are as they were read; undefined: 1.
+  [[nodiscard]] const at::Tensor& step_row_scale() const { return step_.scale; }
+  // The squared error of another reconstruction [B, d_out], in decoder space, in the space of the loss.
+  struct OwnError {
+    at::Tensor value;     // mean_b || . ||^2
+    at::Tensor upstream;  // d (weight value) / d decoded
+  };
+  [[nodiscard]] OwnError own_error(const at::Tensor& decoded, double weight) const;
+  // ||W_dec[i]||, held above 0: what a_i is multiplied by where latents compete by what they contribute.
+  [[nodiscard]] at::Tensor contribution_scale() const;
   // The gradients that d loss / d a on a support causes in W_enc, b_enc and b_dec.
   void linear_backward(const Codes& support, const at::Tensor& da, Gradients& gradients) const;
   // The same for all rows of some latents (int64 [n]): da [B, n].
@@ -146,8 +153,13 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
     at::Tensor rows, scale, shift;
   };
   [[nodiscard]] Prepared prepare(const at::Tensor& x) const;
+  // d xhat / d (f W_dec + b_dec) is the same for all columns of a row: errors and gradients from one
+  // space to the other, of this step.
+  [[nodiscard]] at::Tensor in_decoder_space(const at::Tensor& error) const;
+  [[nodiscard]] at::Tensor in_loss_space(const at::Tensor& decoded) const;
   [[nodiscard]] DeadLatents::Weights weights() const;
   void draw_decoder(const Random& random, at::Tensor W) const;
+  void size_parts(at::Tensor W) const;
   [[nodiscard]] at::Tensor fresh_decoder(const Random& random) const;
   void bias_backward(const at::Tensor& by_latent, Gradients& gradients) const;
   [[nodiscard]] bool softly_frozen() const { return dictionary_.frozen == "soft_decoder"; }
@@ -163,7 +175,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   at::Tensor W_enc_, b_enc_, W_dec_, b_dec_, W_skip_, W_dec_start_;
   // From forward to after_step of one step.
   Prepared step_;
-  at::Tensor target_, error_, resampled_;
+  DeadLatents::Step shown_;
+  at::Tensor target_, resampled_;
 };
 
 // Widths are numbered by int32 codes.

@@ -3,6 +3,7 @@
 #include <saffron/regularizer.h>
 
 #include <optional>
+#include <vector>
 
 namespace saffron::inline sdk_v1 {
 
@@ -30,6 +31,16 @@ class SAFFRON_EXPORT CanonicalObjective {
   virtual ~CanonicalObjective();
   // s with  squared error = s * loss;  nothing where no one s does it (targets of other widths).
   [[nodiscard]] virtual std::optional<double> canonical_scale(const TrainedSae& sae) const = 0;
+};
+
+// Capability: such a multiple, which is another one in each batch: an objective that is divided by the
+// variance of its targets.
+class SAFFRON_EXPORT BatchScaledObjective {
+ public:
+  virtual ~BatchScaledObjective();
+  // s of a batch with these targets [B, d]; nothing where canonical_scale says it.
+  [[nodiscard]] virtual std::optional<double> batch_scale(
+      const std::vector<at::Tensor>& targets) const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

@@ -273,6 +273,7 @@ struct CanonicalSae {
   std::string activation;
   std::optional<std::int64_t> k;
   bool subtract_b_dec = true;  // apply; needs d_in = d_out
+  at::Tensor code_scale;       // [F]: f here is the SAE's own codes times this; undefined: 1
   // How the SAE's rows came from raw activations, x = (a - input_mean) * input_scale; set by the host,
   // undefined where the source does not normalise. The rows that it predicts came in the same way
   // from their own activations with output_mean and output_scale: undefined, with the input's.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/ops.h>
 #include <saffron/sae.h>
 
 #include <ATen/core/Tensor.h>
@@ -23,10 +24,10 @@ enum class DecoderNorm : std::uint8_t { concatenated, sum, none };
 // The same, held above 0: what values are multiplied by before the largest of them are chosen.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor selection_scale(DecoderNorm norm, const at::Tensor& W_dec,
                                                         const std::vector<std::int64_t>& widths);
-// ReLU(a) where scale_i a_i is one of the k largest of its row, else 0; `scale` may be undefined: 1.
+// encode_topk by scale_i a_i, whose codes are not multiplied; `scale` may be undefined: 1.
 [[nodiscard]] SAFFRON_EXPORT Codes weighted_topk(const at::Tensor& rows, const at::Tensor& W_enc,
                                                  const at::Tensor& b_enc, std::int64_t k,
-                                                 const at::Tensor& scale);
+                                                 ops::Keep keep, const at::Tensor& scale);
 
 // A sparsity penalty of an SAE's own on codes f >= 0, weighted by decoder norms so that shrinking codes
 // while growing decoders gains nothing:

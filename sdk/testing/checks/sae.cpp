@@ -290,7 +290,9 @@ Verdict canonical_agrees(const Subject& subject) {
   if (!f) skip(cat("no formula for activation '", weights.activation, "'"));
   const std::vector<Codes> codes = training.sae().encode(
       training.batch(subject.nth(2), kRows).inputs);  // of its own: it may write to it
-  double apart = distance(codes[0].to_dense(), *f);
+  at::Tensor own = codes[0].to_dense();
+  if (weights.code_scale.defined()) own = own * weights.code_scale;
+  double apart = distance(own, *f);
   if (apart > kTolerance) fail(cat("encode and the canonical weights differ by ", apart));
   at::Tensor xhat = f->mm(weights.W_dec) + shift;
   if (weights.W_skip.defined()) xhat = xhat + x.mm(weights.W_skip);

@@ -28,6 +28,20 @@ struct SquaredError final : Objective {
   }
 };
 
+// A fraction of the rows' variance.
+struct OverVariance final : Objective, BatchScaledObjective {
+  static double variance(const at::Tensor& x) {
+    return (x - x.mean(0)).square().sum(1).mean().item<double>();
+  }
+  at::Tensor loss(const TrainStep& step) override {
+    return (step.target(0) - step.reconstruction(0)).square().sum(1).mean() /
+           variance(step.target(0));
+  }
+  std::optional<double> batch_scale(const std::vector<at::Tensor>& targets) const override {
+    return variance(targets.at(0));
+  }
+};
+
 // lambda * mean of |W_dec W_dec'|: differentiable in parameters of two SAEs.
 struct Coupling final : Regularizer {
   at::Tensor penalty(const TrainStep& step) override {
@@ -144,6 +158,24 @@ TEST_P(OtherOptimizers, KeepWhatTheySay) {
   const bool small = GetParam().options.moments == MomentsDtype::bfloat16;
   EXPECT_EQ(tensors["sae/a/first/W_dec"].scalar_type(), small ? at::kBFloat16 : at::kDouble);
   EXPECT_EQ(tensors.contains("sae/a/second/W_dec"), GetParam().options.use == OptimizerKind::adam);
+}
+
+// An SAE's own squared errors are divided by what the objective is divided by.
+TEST(Trainer, OwnTermsFollowAnObjectiveThatIsScaledByTheBatch) {
+  const auto multi = [] {
+    TopK::Options options{.dictionary = {.width = 16}, .dead = {}, .k = {.k = 3}};
+    options.multi_k_coef = 0.5;
+    return std::make_shared<TopK>(options);
+  };
+  TrainMember plain = member("plain", multi(), 1), scaled = member("scaled", multi(), 1);
+  scaled.objective = std::make_shared<OverVariance>();
+  Trainer trainer = trainer_of({std::move(plain), std::move(scaled)});
+  trainer.initialise();
+  const auto metrics = trainer.advance(true);
+  const double factor = metrics[0].objective / metrics[1].objective;
+  EXPECT_GT(std::abs(factor - 1), 0.01);
+  EXPECT_GT(metrics[0].loss, metrics[0].objective);
+  EXPECT_NEAR(metrics[0].loss / metrics[1].loss, factor, 1e-9 * factor);
 }
 
 TEST(Trainer, AGroupOfMembersEqualsEachTrainedAlone) {

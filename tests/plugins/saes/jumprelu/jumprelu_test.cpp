@@ -102,10 +102,14 @@ INSTANTIATE_TEST_SUITE_P(All, JumpReluLoss,
                                                           Sparsity::target_l0, Sparsity::tanh),
                                           testing::Bool(), testing::Bool()));
 
-TEST(JumpRelu, PreActivationLossIsThatOfDeadLatents) {
-  for (const bool unit : {true, false}) {
+// SAELens: of those that are dead; Anthropic: of all.
+TEST(JumpRelu, PreActivationLossIsThatOfDeadLatentsOrOfAll) {
+  for (const auto& [unit, all] :
+       {std::pair(true, false), std::pair(false, false), std::pair(true, true)}) {
     JumpRelu::Options options = options_of(Sparsity::none, false, unit);
     options.preact_coef = 0.2;
+    if (all) options.preact_over = JumpRelu::PreactOver::all;
+    const std::int64_t counted = all ? options.dictionary.width : 6;
     options.dead.dead_after = 10;
     JumpRelu sae(options);
     SaeFixture fixture(sae, kD, 7);
@@ -115,18 +119,19 @@ TEST(JumpRelu, PreActivationLossIsThatOfDeadLatents) {
     input.rows_seen = 1000;
     const auto with = fixture.gradients(sae, input);
     ASSERT_EQ(sae.forward(input).terms.size(), 1u);
-    input.rows_seen = 0;  // nothing is dead
-    const auto without = fixture.gradients(sae, input);
+    JumpRelu plain(options_of(Sparsity::none, false, unit));
+    SaeFixture beside(plain, kD, 7);
+    const auto without = beside.gradients(plain, input);
 
     const c10::AutoGradMode with_grad(true);
     Reference want(fixture);
-    const at::Tensor a = want.pre(input.inputs[0]).slice(1, 0, 6);
-    at::Tensor W = want.leaf["W_dec"].slice(0, 0, 6);
+    const at::Tensor a = want.pre(input.inputs[0]).slice(1, 0, counted);
+    at::Tensor W = want.leaf["W_dec"].slice(0, 0, counted);
     if (unit) W = W.detach();
-    const at::Tensor term =
-        ((want.leaf["threshold"].slice(0, 0, 6) - a).clamp_min(0) * W.norm(2, at::IntArrayRef{1}))
-            .sum(1)
-            .mean();
+    const at::Tensor term = ((want.leaf["threshold"].slice(0, 0, counted) - a).clamp_min(0) *
+                             W.norm(2, at::IntArrayRef{1}))
+                                .sum(1)
+                                .mean();
     (0.2 * term).backward();
     for (const auto& [name, leaf] : want.leaf) {
       const at::Tensor difference = with.at(name) - without.at(name);

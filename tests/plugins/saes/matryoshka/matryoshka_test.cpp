@@ -28,14 +28,16 @@ Matryoshka::Options options_of() {
 
 // The sum over levels in plain autograd.
 at::Tensor loss_of(Reference& want, const at::Tensor& x, const std::vector<std::int64_t>& widths,
-                   double inner) {
+                   const std::vector<double>& weights, bool selects = true) {
   const at::Tensor a = want.pre(x);
-  const at::Tensor f = at::relu(a) * largest_of_batch(a, kK * x.size(0));
+  at::Tensor f = at::relu(a);
+  if (selects) f = f * largest_of_batch(a, kK * x.size(0));
   at::Tensor total;
-  for (const std::int64_t width : widths) {
+  for (std::size_t j = 0; j < widths.size(); ++j) {
     const at::Tensor xhat =
-        at::mm(f.slice(1, 0, width), want.leaf["W_dec"].slice(0, 0, width)) + want.leaf["b_dec"];
-    const at::Tensor term = mean_square(x - xhat) * (width == widths.back() ? 1.0 : inner);
+        at::mm(f.slice(1, 0, widths[j]), want.leaf["W_dec"].slice(0, 0, widths[j])) +
+        want.leaf["b_dec"];
+    const at::Tensor term = mean_square(x - xhat) * (j < weights.size() ? weights[j] : 1.0);
     total = total.defined() ? total + term : term;
   }
   return total;
@@ -56,7 +58,8 @@ TEST(Matryoshka, GradientsEqualAutograd) {
     const std::vector<std::int64_t> widths = zero_level
                                                  ? std::vector<std::int64_t>{0, 3, 10, kWidth}
                                                  : std::vector<std::int64_t>{3, 10, kWidth};
-    const at::Tensor loss = loss_of(want, input.inputs[0], widths, 0.7);
+    const at::Tensor loss =
+        loss_of(want, input.inputs[0], widths, std::vector<double>(widths.size() - 1, 0.7));
     loss.backward();
     expect_gradients(got, want);
     const double whole = mean_square(input.inputs[0] - forward.reconstructions[0]).item<double>();
@@ -64,6 +67,40 @@ TEST(Matryoshka, GradientsEqualAutograd) {
     EXPECT_NEAR(whole + forward.terms[0].weight * forward.terms[0].value.item<double>(),
                 loss.item<double>(), 1e-10);
   }
+}
+
+// dictionary_learning's group_weights; matryoshka-saes and saev select nothing, L1 stands beside them.
+TEST(Matryoshka, LevelsOfOtherWeightsAndWithoutSelection) {
+  for (const bool relu : {false, true}) {
+    Matryoshka::Options options = options_of();
+    options.level_weights = {0.3, 1.7};
+    if (relu) options.activation = Matryoshka::Activation::relu;
+    Matryoshka sae(options);
+    SaeFixture fixture(sae, kD, 5);
+    const SaeInput input = rows_of(6, kD);
+    const auto got = fixture.gradients(sae, input);
+    const Forward forward = sae.forward(input);
+    const c10::AutoGradMode with_grad(true);
+    Reference want(fixture);
+    loss_of(want, input.inputs[0], {3, 10, kWidth}, {0.3, 1.7}, !relu).backward();
+    expect_gradients(got, want);
+    const auto most = forward.codes[0].l0().max().item<std::int64_t>();
+    EXPECT_TRUE(!relu || most > 2 * kK) << most;
+    EXPECT_EQ(sae.canonical().activation, relu ? "relu" : "jumprelu");
+  }
+}
+
+TEST(Matryoshka, RefusesWeightsOfOtherLevels) {
+  const auto taken = [](const char* json) {
+    Matryoshka::Options options;
+    Decoded decoded;
+    Matryoshka::schema().decode(from_json(json, "test"), &options, decoded);
+    return decoded.ok();
+  };
+  EXPECT_TRUE(taken(R"({"width": 24, "k": 4, "groups": [3, 24], "level_weights": [0.5]})"));
+  EXPECT_FALSE(taken(R"({"width": 24, "k": 4, "groups": [3, 24], "level_weights": [1.0, 1.0]})"));
+  EXPECT_FALSE(taken(R"({"width": 24, "k": 4, "level_weights": [1.0], "prefix": "random"})"));
+  EXPECT_FALSE(taken(R"({"width": 24, "k": 4, "groups": [3, 24], "level_weights": [-1.0]})"));
 }
 
 TEST(Matryoshka, RandomPrefixesFollowTheParetoLawOfTheStep) {
@@ -90,7 +127,7 @@ TEST(Matryoshka, RandomPrefixesFollowTheParetoLawOfTheStep) {
   const auto got = fixture.gradients(sae, input);
   const c10::AutoGradMode with_grad(true);
   Reference want(fixture);
-  loss_of(want, input.inputs[0], widths, 1).backward();
+  loss_of(want, input.inputs[0], widths, {}).backward();
   expect_gradients(got, want);
 }
 
