@@ -11,6 +11,10 @@ namespace saffron::ops_cuda {
 
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
                   ops::Keep keep, const at::Tensor& allowed, const at::Tensor& scale);
+Codes encode_above(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
+                   const at::Tensor& bounds, const at::Tensor& scale);
+ops::BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
+                                 std::int64_t k, const at::Tensor& scale, double hint);
 // Throws for what the kernels do not offer: Error plugin, or what else is wrong with the tensors.
 [[noreturn]] void refuse(const char* what, const at::Tensor& of,
                          const std::vector<at::Tensor>& others);
@@ -31,5 +35,6 @@ struct GradientParts {
 double squared_norm(const GradientParts& gradient);
 void adam(const GradientParts& gradient, at::Tensor& m, at::Tensor& v,
           const ops_cpu::AdamScalars& scalars);
+void signum(const GradientParts& gradient, at::Tensor& m, const ops_cpu::SignumScalars& scalars);
 
 }  // namespace saffron::ops_cuda
