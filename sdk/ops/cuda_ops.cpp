@@ -98,12 +98,6 @@ void check_moments(const Call& call, const GradientParts& parts,
 
 }  // namespace
 
-void refuse(const char* what, const at::Tensor& of, const std::vector<at::Tensor>& others) {
-  const Call call(what, of, others);
-  throw Error(ErrorKind::plugin, cat(what, " is not among the CUDA kernels"))
-      .with_help("keep the tensors of this SAE on the CPU");
-}
-
 at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b) {
   const Call call("decode", W, tensors_of(codes, b));
   const Entries entries(codes);

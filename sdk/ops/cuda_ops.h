@@ -15,9 +15,6 @@ Codes encode_above(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b
                    const at::Tensor& bounds, const at::Tensor& scale);
 ops::BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
                                  std::int64_t k, const at::Tensor& scale, double hint);
-// Throws for what the kernels do not offer: Error plugin, or what else is wrong with the tensors.
-[[noreturn]] void refuse(const char* what, const at::Tensor& of,
-                         const std::vector<at::Tensor>& others);
 at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b);
 at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tensor& g);
 ops::LatentGroups group_by_latent(const Codes& support);
