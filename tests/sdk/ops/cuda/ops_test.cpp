@@ -243,6 +243,7 @@ void check_products() {
     check(near(ops::decode(gpu, there(W), {}), ops::decode(cpu, W, {})), "decode");
     check(near(ops::code_gradient(gpu, there(W), there(g)), ops::code_gradient(cpu, W, g)),
           "code_gradient");
+    check(near(ops::sum_by_latent(gpu), ops::sum_by_latent(cpu)), "sum_by_latent");
     check(near(ops::form_gradient({gpu, there(g)}), ops::form_gradient({cpu, g})), "form_gradient");
     for (const Constraint constraint :
          {Constraint::none, Constraint::unit_rows, Constraint::non_negative}) {
@@ -273,6 +274,8 @@ void check_repeats() {
   const auto twice = [](const char* name, auto&& run) { check(same(run(), run()), name); };
   twice("encode_topk twice", [&] { return ops::encode_topk(x, W, {}, 32, Keep::magnitude); });
   twice("encode_above twice", [&] { return ops::encode_above(x, W, {}, {}); });
+  twice("sum_by_latent twice",
+        [&] { return ops::sum_by_latent(ops::encode_topk(x, W, {}, 32, Keep::rectified)); });
   twice("encode_batch_topk twice", [&] { return ops::encode_batch_topk(x, W, {}, 32).codes; });
 }
 
