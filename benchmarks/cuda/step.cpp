@@ -3,9 +3,9 @@
 //   ratio = step / (encoder product in bfloat16 + the optimiser's traffic / bandwidth)
 //
 // The step is float32: encode, select, decode, squared error, its gradients, their norms, Adam and
-// unit rows of W_dec; rows are on the device already. It runs as calls and as a captured CUDA graph.
-// The traffic is that of parameters and moments, each read and written once; the bandwidth is that of
-// a copy of 1 GiB, measured here. Milliseconds are medians of --rounds=20.
+// unit rows of W_dec; rows are on the device already. It runs as calls and as a captured CUDA
+// graph. The traffic is that of parameters and moments, each read and written once; the bandwidth
+// is that of a copy of 1 GiB, measured here. Milliseconds are medians of --rounds=20.
 
 #include "kernels.h"
 

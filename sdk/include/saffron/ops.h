@@ -17,10 +17,10 @@
 // invalid).
 //
 // On CUDA (all but assign_maximum; Error plugin where the kernels or a GPU are missing): k of
-// encode_topk is at most 4096, a gradient sums at most 8 factored ones, and LatentGroups of a csr are
-// as long as its capacity. Encoders wait for the device, to look for NaN and to count the entries of
-// a csr. While a CUDA graph is captured encode_topk does not: there a NaN shows in the values; the
-// two that make a csr refuse (Error plugin).
+// encode_topk is at most 4096, a gradient sums at most 8 factored ones, and LatentGroups of a csr
+// are as long as its capacity. Encoders wait for the device, to look for NaN and to count the
+// entries of a csr. While a CUDA graph is captured encode_topk does not: there a NaN shows in the
+// values; the two that make a csr refuse (Error plugin).
 
 namespace saffron::inline sdk_v1::ops {
 

@@ -1,8 +1,8 @@
 #include "compaction.cuh"
 
-// Entries above a bound as csr: each row's are counted, the counts become offsets, and then they are
-// written. One block a row. The products are read twice, which costs less than to form them twice or
-// to gather entries whose number is not known.
+// Entries above a bound as csr: each row's are counted, the counts become offsets, and then they
+// are written. One block a row. The products are read twice, which costs less than to form them
+// twice or to gather entries whose number is not known.
 
 namespace saffron::ops_cuda {
 namespace {

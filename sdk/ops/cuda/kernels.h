@@ -72,8 +72,8 @@ struct SelectTile {
   std::int64_t* status;
 };
 
-// Some consecutive rows' part of  csr = every a[r, i] > bounds[i].  The caller forms the products of
-// all latents with these rows and calls count_above, then write_above, each with the same struct;
+// Some consecutive rows' part of  csr = every a[r, i] > bounds[i].  The caller forms the products
+// of all latents with these rows and calls count_above, then write_above, each with the same struct;
 // blocks of rows by ascending row. Offsets stop at `capacity`: what does not fit is left out.
 //
 // status [3]: the caller sets it to INT64_MAX, INT64_MAX, 0 before the first block.

@@ -4,8 +4,8 @@
 
 // The largest entries of a csr. The rank of the last one kept is found by radix selection: values
 // as keys in numeric order, a histogram of eight bits at a time, the highest first, of the entries
-// that agree with the bits known so far. Then a pass over chunks counts what is above it and what is
-// equal, and another one writes what is kept.
+// that agree with the bits known so far. Then a pass over chunks counts what is above it and what
+// is equal, and another one writes what is kept.
 
 namespace saffron::ops_cuda {
 namespace {

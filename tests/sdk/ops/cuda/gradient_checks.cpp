@@ -222,8 +222,8 @@ void check_adam(Checks& checks, Random& random, Setting<T>& s) {
   checks.check(same, "adam " + s.name + " twice", "two runs differ");
 }
 
-// Two steps of Bernstein et al. 2018 with weight decay. Where a gradient is all but 0 rounding decides
-// the sign, so that the moment starts from numbers of another size.
+// Two steps of Bernstein et al. 2018 with weight decay. Where a gradient is all but 0 rounding
+// decides the sign, so that the moment starts from numbers of another size.
 template <class T>
 void check_signum(Checks& checks, Random& random, Setting<T>& s) {
   const std::vector<T> start = unit_rows(s, random.numbers<T>(s.size));
