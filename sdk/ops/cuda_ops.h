@@ -11,9 +11,10 @@ namespace saffron::ops_cuda {
 
 Codes encode_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b, std::int64_t k,
                   ops::Keep keep, const at::Tensor& allowed, const at::Tensor& scale);
-// Throws for what the kernels do not offer: Error plugin, or what else is wrong with the tensors.
-[[noreturn]] void refuse(const char* what, const at::Tensor& of,
-                         const std::vector<at::Tensor>& others);
+Codes encode_above(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
+                   const at::Tensor& bounds, const at::Tensor& scale);
+ops::BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b,
+                                 std::int64_t k, const at::Tensor& scale, double hint);
 at::Tensor decode(const Codes& codes, const at::Tensor& W, const at::Tensor& b);
 at::Tensor code_gradient(const Codes& codes, const at::Tensor& W, const at::Tensor& g);
 ops::LatentGroups group_by_latent(const Codes& support);
@@ -31,5 +32,6 @@ struct GradientParts {
 double squared_norm(const GradientParts& gradient);
 void adam(const GradientParts& gradient, at::Tensor& m, at::Tensor& v,
           const ops_cpu::AdamScalars& scalars);
+void signum(const GradientParts& gradient, at::Tensor& m, const ops_cpu::SignumScalars& scalars);
 
 }  // namespace saffron::ops_cuda

@@ -16,11 +16,11 @@
 // depend on the number of threads. Parallel through LibTorch's pool. Shapes are checked (Error
 // invalid).
 //
-// On CUDA (all but encode_above, encode_batch_topk, Keep::magnitude and assign_maximum; Error
-// plugin for these, and where the kernels or a GPU are missing): k of encode_topk is at most 4096, a
-// gradient sums at most 8 factored ones, and LatentGroups of a csr are as long as its capacity.
-// encode_topk waits for the device to look for NaN, but not while a CUDA graph is captured: there a
-// NaN shows in the values. A scale there costs a scaled copy of W.
+// On CUDA (all but assign_maximum; Error plugin where the kernels or a GPU are missing): k of
+// encode_topk is at most 4096, a gradient sums at most 8 factored ones, and LatentGroups of a csr
+// are as long as its capacity. Encoders wait for the device, to look for NaN and to count the
+// entries of a csr. While a CUDA graph is captured encode_topk does not: there a NaN shows in the
+// values; the two that make a csr refuse (Error plugin).
 
 namespace saffron::inline sdk_v1::ops {
 
@@ -94,7 +94,7 @@ class SAFFRON_EXPORT SupportGroups {
   std::list<Made> made_;
 };
 
-// [F] sums of the values of each latent; on the CPU in the order of entries.
+// [F] sums of the values of each latent, in the order of entries where codes are sparse.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor sum_by_latent(const Codes& codes);
 
 // dW [F, d] of one factored gradient, formed in full (tests, dense consumers).
@@ -131,7 +131,7 @@ class SAFFRON_EXPORT GradientRows {
   // rounded stochastically (unbiased: Zamirai et al. 2020, "Revisiting BFloat16 Training"), by draws that
   // depend on `noise` and the element alone. bfloat16: CPU only (Error plugin).
   void adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options);
-  // The same with Signum. CPU only (Error plugin).
+  // The same with Signum.
   void signum(at::Tensor& m, const SignumOptions& options);
 
  private:

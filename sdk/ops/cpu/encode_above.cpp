@@ -138,7 +138,7 @@ Codes encode_above(const at::Tensor& x, const at::Tensor& W, const at::Tensor& b
                    const at::Tensor& bounds, const at::Tensor& scale) {
   ops_cpu::check_encode("encode_above", x, W, b, scale);
   ops_cpu::check_per_latent("encode_above", "bounds", bounds, x, W);
-  if (x.is_cuda() || W.is_cuda()) ops_cuda::refuse("encode_above", x, {W, b, bounds, scale});
+  if (x.is_cuda() || W.is_cuda()) return ops_cuda::encode_above(x, W, b, bounds, scale);
   const c10::AutoGradMode no_grad(false);
   const ops_cpu::EncodeArguments arguments = ops_cpu::encode_arguments(x, W, b, scale);
   const at::Tensor lower =

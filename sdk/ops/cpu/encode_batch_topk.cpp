@@ -183,7 +183,7 @@ BatchTopk encode_batch_topk(const at::Tensor& x, const at::Tensor& W, const at::
     throw Error(cat("encode_batch_topk: ", k, " entries for each of ", x.size(0),
                     " rows are more than int32 can number"));
   }
-  if (x.is_cuda() || W.is_cuda()) ops_cuda::refuse("encode_batch_topk", x, {W, b, scale});
+  if (x.is_cuda() || W.is_cuda()) return ops_cuda::encode_batch_topk(x, W, b, k, scale, hint);
   const c10::AutoGradMode no_grad(false);
   const ops_cpu::EncodeArguments arguments = ops_cpu::encode_arguments(x, W, b, scale);
   return ops_cpu::by_type("encode_batch_topk", x,

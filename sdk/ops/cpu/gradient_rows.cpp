@@ -205,11 +205,11 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
                                      std::sqrt(correction2),
                                      options.lr * options.weight_decay,
                                      options.gradient_scale};
+  check_moments(parameter_, {&m, &v});
   if (parameter_.is_cuda()) {
     return ops_cuda::adam({parameter_, dense_, constraint_, factored_, groups_, rows_, width_}, m,
                           v, scalars);
   }
-  check_moments(parameter_, {&m, &v});
   const auto run = [&]<class T>(T) {
     if (m.scalar_type() == at::kBFloat16) {
       std::uint16_t *first = halves(m), *second = halves(v);
@@ -233,10 +233,13 @@ void GradientRows::adam(at::Tensor& m, at::Tensor& v, const AdamOptions& options
 
 void GradientRows::signum(at::Tensor& m, const SignumOptions& options) {
   const c10::AutoGradMode no_grad(false);
-  if (parameter_.is_cuda()) ops_cuda::refuse("Signum", parameter_, {m});
   const ops_cpu::SignumScalars scalars{options.lr, options.beta, options.lr * options.weight_decay,
                                        options.gradient_scale};
   check_moments(parameter_, {&m});
+  if (parameter_.is_cuda()) {
+    return ops_cuda::signum({parameter_, dense_, constraint_, factored_, groups_, rows_, width_}, m,
+                            scalars);
+  }
   const auto run = [&]<class T>(T) {
     if (m.scalar_type() == at::kBFloat16) {
       std::uint16_t* moment = halves(m);

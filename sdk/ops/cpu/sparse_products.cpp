@@ -6,9 +6,9 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -159,17 +159,11 @@ LatentGroups group_by_latent(const Codes& support) {
 at::Tensor sum_by_latent(const Codes& codes) {
   const c10::AutoGradMode no_grad(false);
   if (codes.layout() == Codes::Layout::dense) return codes.values().detach().sum(0);
-  at::Tensor out = at::zeros({codes.latents()}, codes.values().options().requires_grad(false));
-  if (out.is_cuda()) {
-    at::Tensor value = codes.values().detach().flatten(), latent = codes.gather_index().flatten();
-    if (codes.layout() == Codes::Layout::csr) {
-      const at::Tensor used =
-          at::arange(value.size(0), codes.offsets().options()).lt(codes.offsets()[codes.rows()]);
-      value = value.where(used, at::zeros({}, value.options()));
-      latent = latent.where(used, at::zeros({}, latent.options()));
-    }
-    return out.index_add_(0, latent, value);
+  if (codes.values().is_cuda()) {  // not index_add_, whose sums depend on timing
+    const at::Tensor ones = at::ones({codes.rows(), 1}, codes.values().options());
+    return ops_cuda::form_gradient({codes, ones}).squeeze(1);
   }
+  at::Tensor out = at::zeros({codes.latents()}, codes.values().options().requires_grad(false));
   const at::Tensor values = codes.values().detach().contiguous();
   const at::Tensor indices = codes.indices().contiguous();
   const std::int64_t count = EntryRange(codes).begin(codes.rows());

@@ -15,6 +15,8 @@ constexpr int kThreads = 256;  // of every block
 constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 constexpr std::int64_t kMaxGridY = 65535;
+constexpr int kUnroll = 4;
+constexpr int kStep = kThreads * kUnroll;  // elements that a block looks at between two barriers
 
 // N values that are loaded and stored at once; 16 bytes where N = kPack.
 template <class T, int N>
@@ -41,6 +43,31 @@ bool packs(std::int64_t width, std::initializer_list<const void*> pointers) {
     fits = fits && reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0;
   }
   return fits;
+}
+
+// A pre-activation of latent j from its product:  a = scale (product + bias).
+template <class T>
+struct Affine {
+  const T* bias;
+  const T* scale;
+
+  Affine(const void* b, const void* s)
+      : bias(static_cast<const T*>(b)), scale(static_cast<const T*>(s)) {}
+  __device__ T operator()(T product, std::int64_t j) const {
+    if (bias != nullptr) product += bias[j];
+    return scale != nullptr ? scale[j] * product : product;
+  }
+};
+
+// In numeric order but for NaN, which ranks as +infinity.
+template <class T>
+__device__ T rank_of(T value) {
+  return value != value ? static_cast<T>(INFINITY) : value;
+}
+
+// Row and latent as one number, for the least of all.
+__device__ inline unsigned long long place_of(std::int64_t row, std::int64_t latent) {
+  return static_cast<unsigned long long>(row) << 32 | static_cast<unsigned long long>(latent);
 }
 
 // The block's dynamic shared memory.
@@ -91,6 +118,10 @@ int by_scalar(Scalar scalar, Body&& body) {
 }
 
 int select_topk(const Place& place, const SelectTile& tile);
+int count_above(const Place& place, const AboveRows& rows);
+int write_above(const Place& place, const AboveRows& rows);
+int largest_workspace(std::int64_t capacity, std::size_t* bytes);
+int keep_largest(const Place& place, const Largest& work);
 int decode(const Place& place, const Decode& work);
 int code_gradient(const Place& place, const CodeGradient& work);
 int group_workspace(const Place& place, std::int64_t capacity, std::int64_t F, std::size_t* bytes);
@@ -100,5 +131,6 @@ int squared_norm(const Place& place, const RowGradient& gradient, const void* w,
                  double* out);
 int adam(const Place& place, const RowGradient& gradient, const Adam& adam, void* w, void* m,
          void* v);
+int signum(const Place& place, const RowGradient& gradient, const Signum& signum, void* w, void* m);
 
 }  // namespace saffron::ops_cuda

@@ -103,11 +103,13 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) *out = total;
 }
 
+// The rules of a step: the parameter's new value; the moments change in place.
 template <class T>
-struct AdamScalars {
+struct AdamRule {
+  static constexpr bool kSecondMoment = true;
   T beta1, rest1, beta2, rest2, step, root, eps, keep, scale;
 
-  explicit AdamScalars(const Adam& s)
+  explicit AdamRule(const Adam& s)
       : beta1(static_cast<T>(s.beta1)),
         rest1(static_cast<T>(1 - s.beta1)),
         beta2(static_cast<T>(s.beta2)),
@@ -118,7 +120,6 @@ struct AdamScalars {
         keep(static_cast<T>(1 - s.decay)),
         scale(static_cast<T>(s.scale)) {}
 
-  // The parameter's new value; the moments change in place.
   __device__ T operator()(T gradient, T w, T& m, T& v) const {
     gradient *= scale;
     m = beta1 * m + rest1 * gradient;
@@ -127,30 +128,48 @@ struct AdamScalars {
   }
 };
 
-template <class T, int N>
+template <class T>
+struct SignumRule {
+  static constexpr bool kSecondMoment = false;
+  T beta, rest, step, keep;
+
+  explicit SignumRule(const Signum& s)
+      : beta(static_cast<T>(s.beta)),
+        rest(static_cast<T>((1 - s.beta) * s.scale)),
+        step(static_cast<T>(s.step_size)),
+        keep(static_cast<T>(1 - s.decay)) {}
+
+  __device__ T operator()(T gradient, T w, T& m, T&) const {
+    m = beta * m + rest * gradient;
+    return keep * w - (m > T(0) ? step : (m < T(0) ? -step : T(0)));
+  }
+};
+
+template <class T, int N, class Rule>
 __global__ void __launch_bounds__(kThreads)
-    adam_kernel(const Rows<T> rows, const AdamScalars<T> scalars, T* w, T* m, T* v) {
+    step_kernel(const Rows<T> rows, const Rule rule, T* w, T* m, T* v) {
   T* const sums = reinterpret_cast<T*>(dynamic_shared());
   const std::int64_t i = blockIdx.x, start = i * rows.width, length = rows.length(i);
   const bool unit = rows.hold == Hold::unit_rows, fits = length <= kColumns<T>;
   w += start;
   m += start;
-  v += start;
+  if (Rule::kSecondMoment) v += start;
   const T part = unit ? along<N>(rows, i, w, sums) : T(0);
   T* const updated = unit && fits ? sums : w;  // a row that is scaled yet stays in shared memory
   double squares = 0;
   each_pack<N>(rows, i, unit && fits, sums, [&](std::int64_t offset, int j) {
     const Pack<T, N> g = load<N>(sums + j);
-    Pack<T, N> x = load<N>(w + offset), first = load<N>(m + offset), second = load<N>(v + offset);
+    Pack<T, N> x = load<N>(w + offset), first = load<N>(m + offset), second{};
+    if constexpr (Rule::kSecondMoment) second = load<N>(v + offset);
 #pragma unroll
     for (int n = 0; n < N; ++n) {
       const T old = x.at[n];
-      x.at[n] = scalars(unit ? g.at[n] - part * old : g.at[n], old, first.at[n], second.at[n]);
+      x.at[n] = rule(unit ? g.at[n] - part * old : g.at[n], old, first.at[n], second.at[n]);
       if (rows.hold == Hold::non_negative && x.at[n] < T(0)) x.at[n] = 0;
       squares += static_cast<double>(x.at[n]) * static_cast<double>(x.at[n]);
     }
     store<N>(m + offset, first);
-    store<N>(v + offset, second);
+    if constexpr (Rule::kSecondMoment) store<N>(v + offset, second);
     store<N>(updated + offset, x);
   });
   if (!unit) return;
@@ -243,8 +262,18 @@ int adam(const Place& place, const RowGradient& gradient, const Adam& adam, void
   return by_width(place, gradient, {w, m, v}, [&](auto t, auto n) -> int {
     using T = decltype(t);
     constexpr int N = decltype(n)::value;
-    return launch(place, adam_kernel<T, N>, gradient.rows, 1, shared_of<T>(gradient),
-                  rows_of<T>(gradient), AdamScalars<T>(adam), w, m, v);
+    return launch(place, step_kernel<T, N, AdamRule<T>>, gradient.rows, 1, shared_of<T>(gradient),
+                  rows_of<T>(gradient), AdamRule<T>(adam), w, m, v);
+  });
+}
+
+int signum(const Place& place, const RowGradient& gradient, const Signum& signum, void* w,
+           void* m) {
+  return by_width(place, gradient, {w, m}, [&](auto t, auto n) -> int {
+    using T = decltype(t);
+    constexpr int N = decltype(n)::value;
+    return launch(place, step_kernel<T, N, SignumRule<T>>, gradient.rows, 1, shared_of<T>(gradient),
+                  rows_of<T>(gradient), SignumRule<T>(signum), w, m, nullptr);
   });
 }
 

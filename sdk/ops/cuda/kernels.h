@@ -21,13 +21,14 @@
 
 namespace saffron::ops_cuda {
 
-inline constexpr std::uint32_t kKernelsVersion = 1;
+inline constexpr std::uint32_t kKernelsVersion = 2;
 inline constexpr std::int64_t kMaxTopk = 4096;  // k of select_topk; its list lies in shared memory
 inline constexpr std::int64_t kMaxTerms = 8;    // factored terms of one gradient
 inline constexpr std::int64_t kMaxIndex = 2147483647;  // rows, latents and entries are int32
 
 enum class Scalar : std::int32_t { float32, float64 };
-enum class Hold : std::int32_t { none, unit_rows, non_negative };  // saffron::Constraint
+enum class Hold : std::int32_t { none, unit_rows, non_negative };        // saffron::Constraint
+enum class Keep : std::int32_t { signed_values, rectified, magnitude };  // saffron::ops::Keep
 
 struct Place {
   std::int32_t device;  // made the calling thread's current device
@@ -42,11 +43,12 @@ struct Support {
   std::int64_t rows, k, capacity;
 };
 
-// One step of  values, indices = the k largest of each row of  a = x W^T + b.  The caller forms the
-// products of some consecutive latents at a time, by a matrix product in full precision, and calls
-// once a tile, by ascending latent, first_latent = 0 first. Between calls `values` and `indices`
-// hold what the tiles so far have shown; after the tile with `last` they are the result:
-// descending, ties go to the lower latent, values below 0 are 0 under `rectify`.
+// One step of  values, indices = the k largest of each row of  a = scale (x W^T + b).  The caller
+// forms the products of some consecutive latents at a time, by a matrix product in full precision,
+// and calls once a tile, by ascending latent, first_latent = 0 first. Between calls `values` and
+// `indices` hold what the tiles so far have shown; after the tile with `last` they are the result:
+// descending, ties go to the lower latent, values below 0 are 0 if `rectified`. Under `magnitude`
+// they are the k largest |a|, with their signs.
 //
 // status [2]: the caller sets both numbers to INT64_MAX before the first tile.
 //   status[0]  row * 2^32 + latent of the first NaN in a (smallest row, then smallest latent;
@@ -58,14 +60,58 @@ struct SelectTile {
   Scalar scalar;
   const void* products;         // [rows, width]
   const void* bias;             // [width] of this tile's latents, or null
+  const void* scale;            // as bias
   const std::uint8_t* allowed;  // [width] of this tile's latents, 0 forbids; or null
   std::int64_t rows, width;
   std::int64_t first_row, first_latent;  // of products[0, 0]; first_row only for status
   std::int64_t k;                        // in [1, kMaxTopk]
-  bool rectify, last;
+  Keep keep;
+  bool last;
   void* values;           // [rows, k]
   std::int32_t* indices;  // [rows, k]
   std::int64_t* status;
+};
+
+// Some consecutive rows' part of  csr = every a[r, i] > bounds[i].  The caller forms the products
+// of all latents with these rows and calls count_above, then write_above, each with the same struct;
+// blocks of rows by ascending row. Offsets stop at `capacity`: what does not fit is left out.
+//
+// status [3]: the caller sets it to INT64_MAX, INT64_MAX, 0 before the first block.
+//   status[0]  the first NaN in a, as SelectTile's. A NaN is above every bound, so that it shows in
+//              `values`.
+//   status[1]  the first latent whose bound is NaN; every a is above it.
+//   status[2]  how many entries the blocks so far want, whatever the capacity.
+struct AboveRows {
+  Scalar scalar;
+  const void* products;  // [rows, F]
+  const void* bias;      // [F], or null
+  const void* scale;     // [F], or null
+  const void* bounds;    // [F], or null: 0
+  std::int64_t rows, F;
+  std::int64_t first_row;  // only for status
+  std::int64_t capacity;   // of `values` and `indices`, all blocks together
+  std::int32_t* offsets;   // [rows + 1] of these rows; the first is the last of the block before
+  void* values;            // [capacity]; count_above does not look at these two
+  std::int32_t* indices;
+  std::int32_t* overflow;  // 1 is written where the capacity is too small; or null
+  std::int64_t* status;
+};
+
+// The `wanted` largest entries of a csr, all if there are fewer, in their order and as a csr of the
+// same rows. Ties go to the earlier entry; NaN ranks as +infinity. Nothing of the result may lie in
+// the arrays of the csr.
+struct Largest {
+  Scalar scalar;
+  const void* values;           // [capacity]
+  const std::int32_t* indices;  // [capacity]
+  const std::int32_t* offsets;  // [rows + 1]
+  std::int64_t rows, capacity, wanted;
+  void* out_values;           // [min(wanted, capacity)]
+  std::int32_t* out_indices;  // [min(wanted, capacity)]
+  std::int32_t* out_offsets;  // [rows + 1]
+  double* smallest;           // value kept; 0 where none is
+  void* workspace;            // largest_workspace() bytes, aligned to 256
+  std::size_t workspace_size;
 };
 
 // out[r, :] = bias + sum over row r's entries e, ascending, of values[e] * W[latents[e], :]
@@ -132,6 +178,12 @@ struct Adam {
   double step_size, beta1, beta2, eps, root_correction, decay, scale;
 };
 
+// gradient <- gradient * scale;   m <- beta m + (1 - beta) gradient
+// w <- (1 - decay) w - step_size sign(m);   then as Adam
+struct Signum {
+  double step_size, beta, decay, scale;
+};
+
 struct Kernels {
   std::uint32_t size;     // of this struct, as the library was built
   std::uint32_t version;  // kKernelsVersion
@@ -144,6 +196,11 @@ struct Kernels {
   int (*capturing)(const Place& place, bool* capturing);
 
   int (*select_topk)(const Place& place, const SelectTile& tile);
+  int (*count_above)(const Place& place, const AboveRows& rows);
+  int (*write_above)(const Place& place, const AboveRows& rows);
+  // Sets *bytes: the workspace for a csr of this capacity.
+  int (*largest_workspace)(std::int64_t capacity, std::size_t* bytes);
+  int (*keep_largest)(const Place& place, const Largest& work);
   int (*decode)(const Place& place, const Decode& work);
   int (*code_gradient)(const Place& place, const CodeGradient& work);
   // Sets *bytes: the workspace for this many entries over F latents.
@@ -158,6 +215,8 @@ struct Kernels {
   // Projection, scale, Adam and constraint in one pass; w, m, v [size] change in place.
   int (*adam)(const Place& place, const RowGradient& gradient, const Adam& adam, void* w, void* m,
               void* v);
+  int (*signum)(const Place& place, const RowGradient& gradient, const Signum& signum, void* w,
+                void* m);
 };
 
 }  // namespace saffron::ops_cuda

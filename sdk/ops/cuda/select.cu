@@ -10,14 +10,12 @@
 namespace saffron::ops_cuda {
 namespace {
 
-constexpr int kUnroll = 4;
-constexpr int kStep = kThreads * kUnroll;  // values that a block looks at between two barriers
 constexpr std::size_t kPlainShared = 48 * 1024;  // more must be asked for
 
 template <class T>
 struct Selection {
   const T* products;
-  const T* bias;
+  Affine<T> affine;
   const std::uint8_t* allowed;
   std::int64_t width, first_row, first_latent;
   int k, capacity;  // capacity: a power of two, at least k + kStep
@@ -27,22 +25,23 @@ struct Selection {
   unsigned long long* status;
 };
 
-template <class T>
-__device__ T rank_of(T value) {
-  return value != value ? static_cast<T>(INFINITY) : value;
+// What an entry is chosen by.
+template <bool kMagnitude, class T>
+__device__ T weight(T value) {
+  return rank_of(kMagnitude && value < T(0) ? -value : value);
 }
 
-// Larger values first, NaN as +infinity; among equal ones the lower latent.
-template <class T>
+// Heavier values first; among equal ones the lower latent.
+template <bool kMagnitude, class T>
 __device__ bool before(T a, std::int32_t i, T b, std::int32_t j) {
-  a = rank_of(a);
-  b = rank_of(b);
+  a = weight<kMagnitude>(a);
+  b = weight<kMagnitude>(b);
   return a > b || (a == b && i < j);
 }
 
 // Bitonic sort (Batcher 1968) of n entries, a power of two. Called and left by all threads
 // together.
-template <class T>
+template <bool kMagnitude, class T>
 __device__ void sort(T* value, std::int32_t* latent, int n) {
   for (int size = 2; size <= n; size *= 2) {
     for (int step = size / 2; step > 0; step /= 2) {
@@ -50,7 +49,7 @@ __device__ void sort(T* value, std::int32_t* latent, int n) {
         const int i = 2 * pair - (pair & (step - 1)), j = i + step;
         const T a = value[i], b = value[j];
         const std::int32_t p = latent[i], q = latent[j];
-        if (before(b, q, a, p) == ((i & size) == 0)) {
+        if (before<kMagnitude>(b, q, a, p) == ((i & size) == 0)) {
           value[i] = b;
           value[j] = a;
           latent[i] = q;
@@ -64,21 +63,22 @@ __device__ void sort(T* value, std::int32_t* latent, int n) {
 
 // Sorts the first `held` entries, which all threads see, and cuts them to the best k. The last
 // barrier is behind the writes.
-template <class T>
+template <bool kMagnitude, class T>
 __device__ void keep_best(T* value, std::int32_t* latent, int held, int k, int* count) {
   int n = 1;
   while (n < held) n *= 2;
   for (int i = held + static_cast<int>(threadIdx.x); i < n; i += kThreads) {
-    value[i] = static_cast<T>(-INFINITY);  // behind every entry, whose latent is lower
+    value[i] =
+        kMagnitude ? T(0) : static_cast<T>(-INFINITY);  // behind all: their latents are lower
     latent[i] = INT32_MAX;
   }
   __syncthreads();
-  sort(value, latent, n);
+  sort<kMagnitude>(value, latent, n);
   if (threadIdx.x == 0) *count = min(held, k);
   __syncthreads();
 }
 
-template <class T>
+template <class T, bool kMagnitude>
 __global__ void __launch_bounds__(kThreads) select_kernel(Selection<T> s) {
   T* const value = reinterpret_cast<T*>(dynamic_shared());
   std::int32_t* const latent = reinterpret_cast<std::int32_t*>(value + s.capacity);
@@ -103,7 +103,8 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection<T> s) {
   __syncthreads();
   int held = count;
   bool full = held == s.k, changed = first;
-  T bound = full ? rank_of(value[s.k - 1]) : T(0);  // this or less cannot enter a full list
+  T bound =
+      full ? weight<kMagnitude>(value[s.k - 1]) : T(0);  // this or less cannot enter a full list
   __syncthreads();
 
   for (std::int64_t base = 0; base < s.width; base += kStep) {
@@ -111,8 +112,7 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection<T> s) {
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       const std::int64_t j = base + u * kThreads + me;
-      a[u] = j < s.width ? products[j] : T(0);
-      if (s.bias != nullptr && j < s.width) a[u] += s.bias[j];
+      a[u] = j < s.width ? s.affine(products[j], j) : T(0);
     }
     bool appended = false;
 #pragma unroll
@@ -120,10 +120,9 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection<T> s) {
       const std::int64_t j = base + u * kThreads + me;
       if (j >= s.width) continue;
       if (a[u] != a[u]) {
-        atomicMin(s.status, static_cast<unsigned long long>(s.first_row + row) << 32 |
-                                static_cast<unsigned long long>(s.first_latent + j));
+        atomicMin(s.status, place_of(s.first_row + row, s.first_latent + j));
       }
-      if (full && a[u] <= bound) continue;
+      if (full && weight<kMagnitude>(a[u]) <= bound) continue;
       if (s.allowed != nullptr && s.allowed[j] == 0) continue;
       const int place = atomicAdd(&count, 1);
       value[place] = a[u];
@@ -135,17 +134,17 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection<T> s) {
     changed = true;
     held = count;
     if (held + kStep > s.capacity || (!full && held >= s.k)) {
-      keep_best(value, latent, held, s.k, &count);
+      keep_best<kMagnitude>(value, latent, held, s.k, &count);
       held = min(held, s.k);
       full = held == s.k;
-      if (full) bound = rank_of(value[s.k - 1]);
+      if (full) bound = weight<kMagnitude>(value[s.k - 1]);
     } else {
       __syncthreads();
     }
   }
 
   if (!changed && !s.last) return;
-  if (changed) keep_best(value, latent, held, s.k, &count);
+  if (changed) keep_best<kMagnitude>(value, latent, held, s.k, &count);
   held = min(held, s.k);
   for (int i = me; i < s.k; i += kThreads) {
     const bool used = i < held;
@@ -164,31 +163,32 @@ bool valid(const SelectTile& tile) {
          tile.first_latent + tile.width <= kMaxIndex;
 }
 
-template <class T>
+template <class T, bool kMagnitude>
 int run(const Place& place, const SelectTile& tile) {
   int capacity = 2 * kStep;
   while (capacity < tile.k + kStep) capacity *= 2;
   const std::size_t shared =
       static_cast<std::size_t>(capacity) * (sizeof(T) + sizeof(std::int32_t));
   if (shared > kPlainShared) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        select_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    const cudaError_t error =
+        cudaFuncSetAttribute(select_kernel<T, kMagnitude>,
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
     if (error != cudaSuccess) return error;
   }
   const Selection<T> selection{static_cast<const T*>(tile.products),
-                               static_cast<const T*>(tile.bias),
+                               {tile.bias, tile.scale},
                                tile.allowed,
                                tile.width,
                                tile.first_row,
                                tile.first_latent,
                                static_cast<int>(tile.k),
                                capacity,
-                               tile.rectify,
+                               tile.keep == Keep::rectified,
                                tile.last,
                                static_cast<T*>(tile.values),
                                tile.indices,
                                reinterpret_cast<unsigned long long*>(tile.status)};
-  return launch(place, select_kernel<T>, tile.rows, 1, shared, selection);
+  return launch(place, select_kernel<T, kMagnitude>, tile.rows, 1, shared, selection);
 }
 
 }  // namespace
@@ -196,7 +196,10 @@ int run(const Place& place, const SelectTile& tile) {
 int select_topk(const Place& place, const SelectTile& tile) {
   if (!valid(tile)) return cudaErrorInvalidValue;
   if (const int error = enter(place)) return error;
-  return by_scalar(tile.scalar, [&](auto t) { return run<decltype(t)>(place, tile); });
+  return by_scalar(tile.scalar, [&](auto t) {
+    using T = decltype(t);
+    return tile.keep == Keep::magnitude ? run<T, true>(place, tile) : run<T, false>(place, tile);
+  });
 }
 
 }  // namespace saffron::ops_cuda

@@ -28,8 +28,9 @@ int capturing(const Place& place, bool* capturing) {
 }
 
 constexpr Kernels kKernels{
-    sizeof(Kernels), kKernelsVersion, message, probe,         capturing,    select_topk, decode,
-    code_gradient,   group_workspace, group,   form_gradient, squared_norm, adam};
+    sizeof(Kernels), kKernelsVersion, message,           probe,        capturing, select_topk,
+    count_above,     write_above,     largest_workspace, keep_largest, decode,    code_gradient,
+    group_workspace, group,           form_gradient,     squared_norm, adam,      signum};
 
 }  // namespace
 }  // namespace saffron::ops_cuda

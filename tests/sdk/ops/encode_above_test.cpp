@@ -8,32 +8,13 @@ using namespace saffron::test;
 
 namespace {
 
-std::vector<Chosen> above(const EncodeCase& c, const std::vector<double>& bounds) {
-  std::vector<Chosen> chosen;
-  for (std::int64_t r = 0; r < c.B(); ++r) {
-    for (std::int64_t i = 0; i < c.F(); ++i) {
-      const double a = c.a[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-      if (a > bounds[static_cast<std::size_t>(i)]) chosen.push_back({r, i, a});
-    }
-  }
-  return chosen;
-}
-
 TEST(EncodeAbove, EqualsANaiveLoopOnRandomShapes) {
   for (std::uint64_t trial = 0; trial < 1000; ++trial) {
     SCOPED_TRACE(trial);
     const EncodeCase c = random_case(trial);
-    at::Tensor bounds;
-    std::vector<double> lower(static_cast<std::size_t>(c.F()), 0.0);
-    if (trial % 4 != 3) {  // of the size of pre-activations, so that some are equal to theirs
-      const std::uint64_t most = trial % 2 == 0 ? 6 : 300000;
-      bounds = whole_numbers(Random(2).fork(trial), 1, c.F(), most)[0];
-      for (std::int64_t i = 0; i < c.F(); ++i) {
-        lower[static_cast<std::size_t>(i)] = bounds[i].item<double>();
-      }
-      bounds = bounds.to(c.x.scalar_type());
-    }
-    expect_entries(ops::encode_above(c.x, c.W, c.b, bounds, c.scale), above(c, lower), c.B());
+    const Bounds bounds = random_bounds(c, trial);
+    expect_entries(ops::encode_above(c.x, c.W, c.b, bounds.given, c.scale),
+                   above(c, bounds.numbers), c.B());
     if (HasFatalFailure()) return;
   }
 }

@@ -1,36 +1,9 @@
 #include "tests/sdk/ops/encode_cases.h"
 
-#include <algorithm>
-
 using namespace saffron;
 using namespace saffron::test;
 
 namespace {
-
-// By a sort of the whole batch; in the order of rows and latents.
-std::vector<Chosen> best_of_batch(const EncodeCase& c) {
-  std::vector<Chosen> all;
-  for (std::int64_t r = 0; r < c.B(); ++r) {
-    for (std::int64_t i = 0; i < c.F(); ++i) {
-      const double a = c.a[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-      if (a > 0) all.push_back({r, i, a});
-    }
-  }
-  const auto in_place = [](const Chosen& a, const Chosen& b) {
-    return a.row != b.row ? a.row < b.row : a.latent < b.latent;
-  };
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Chosen& a, const Chosen& b) { return a.value > b.value; });
-  all.resize(std::min(all.size(), static_cast<std::size_t>(c.k * c.B())));
-  std::sort(all.begin(), all.end(), in_place);
-  return all;
-}
-
-double smallest_of(const std::vector<Chosen>& chosen) {
-  double smallest = chosen.empty() ? 0 : chosen.front().value;
-  for (const Chosen& entry : chosen) smallest = std::min(smallest, entry.value);
-  return smallest;
-}
 
 TEST(EncodeBatchTopk, EqualsASortOfTheBatchWhateverTheHint) {
   for (std::uint64_t trial = 0; trial < 1000; ++trial) {

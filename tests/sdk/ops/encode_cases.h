@@ -1,15 +1,12 @@
 #pragma once
 
 #include <saffron/error.h>
-#include <saffron/ops.h>
-#include <saffron/random.h>
+
+#include "tests/sdk/ops/encode_reference.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 
 #include <gtest/gtest.h>
 
@@ -17,92 +14,9 @@
 #include <limits>
 #include <vector>
 
-// Inputs of the encoders whose pre-activations are exact in float32, so that results can be
-// compared bit by bit with a naive reference in double precision: whole numbers, scales that are
-// powers of two.
+// What the encoders' tests expect of a result.
 
 namespace saffron::test {
-
-struct EncodeCase {
-  at::Tensor x, W, b, scale;           // b and scale may be undefined
-  std::vector<std::vector<double>> a;  // the reference's pre-activations
-  std::int64_t k = 1;
-  [[nodiscard]] std::int64_t B() const { return x.size(0); }
-  [[nodiscard]] std::int64_t F() const { return W.size(0); }
-};
-
-// Whole numbers in [-most, most].
-inline at::Tensor whole_numbers(const Random& random, std::int64_t rows, std::int64_t columns,
-                                std::uint64_t most) {
-  at::Tensor made = at::empty({rows, columns}, at::kDouble);
-  auto* const at = made.mutable_data_ptr<double>();
-  for (std::int64_t i = 0; i < made.numel(); ++i) {
-    at[i] = static_cast<double>(random.below(2 * most + 1, static_cast<std::uint64_t>(i), 0)) -
-            static_cast<double>(most);
-  }
-  return made;
-}
-
-// The same matrix, laid out in memory as the number says.
-inline at::Tensor laid_out(const at::Tensor& matrix, std::uint64_t how) {
-  const std::int64_t rows = matrix.size(0), columns = matrix.size(1);
-  at::Tensor view;
-  if (how == 1) {  // part of wider rows, from an odd place on
-    view = at::zeros({rows, columns + 3}, matrix.options()).slice(1, 1, columns + 1);
-  } else if (how == 2) {  // column by column
-    view = at::zeros({columns, rows}, matrix.options()).t();
-  } else if (how == 3) {  // without gaps, but not aligned
-    view = at::zeros({rows * columns + 1}, matrix.options()).slice(0, 1).view({rows, columns});
-  } else {
-    return matrix;
-  }
-  view.copy_(matrix);
-  return view;
-}
-
-inline std::vector<std::vector<double>> naive_products(const EncodeCase& c) {
-  const at::Tensor x = c.x.to(at::kDouble).contiguous(), W = c.W.to(at::kDouble).contiguous();
-  const std::int64_t d = x.size(1);
-  std::vector<std::vector<double>> a;
-  for (std::int64_t r = 0; r < c.B(); ++r) {
-    std::vector<double> row;
-    for (std::int64_t i = 0; i < c.F(); ++i) {
-      double sum = c.b.defined() ? c.b[i].item<double>() : 0;
-      const double* const w = W.const_data_ptr<double>() + i * d;
-      const double* const v = x.const_data_ptr<double>() + r * d;
-      for (std::int64_t j = 0; j < d; ++j) sum += v[j] * w[j];
-      row.push_back(c.scale.defined() ? sum * c.scale[i].item<double>() : sum);
-    }
-    a.push_back(std::move(row));
-  }
-  return a;
-}
-
-// Shapes small enough for a thousand; a few go over the edge of a tile or of a chunk of rows.
-inline EncodeCase random_case(std::uint64_t trial) {
-  const Random random = Random(11).fork(trial);
-  const auto pick = [&](std::uint64_t draw, std::uint64_t bound) {
-    return static_cast<std::int64_t>(1 + random.below(bound, 0, draw));
-  };
-  const std::int64_t d = pick(0, 33);
-  std::int64_t B = pick(1, 4), F = pick(2, 130);
-  if (trial % 50 == 7) F = pick(2, 2500);
-  if (trial % 50 == 8) B = pick(1, 600), F = pick(2, 20);
-  const std::uint64_t most = trial % 2 == 0 ? 2 : 500;  // many ties, or few
-  const auto type = trial % 4 < 2 ? at::kFloat : at::kDouble;
-  EncodeCase c;
-  c.x = laid_out(whole_numbers(random.fork("x"), B, d, most).to(type), random.below(4, 0, 3));
-  c.W = laid_out(whole_numbers(random.fork("W"), F, d, most).to(type), random.below(4, 0, 4));
-  if (trial % 3 != 0) {
-    c.b = laid_out(whole_numbers(random.fork("b"), 1, F, most).to(type), random.below(4, 0, 5))[0];
-  }
-  if (trial % 5 == 0) {
-    c.scale = whole_numbers(random.fork("s"), 1, F, 2).exp2().to(type)[0];
-  }
-  c.k = trial % 10 == 0 ? F : trial % 10 == 1 ? 1 : pick(6, static_cast<std::uint64_t>(F));
-  c.a = naive_products(c);
-  return c;
-}
 
 template <class Call>
 void expect_nan_at(std::int64_t row, std::int64_t latent, Call&& call) {
@@ -161,12 +75,6 @@ inline void expect_same(const Codes& one, const Codes& two) {
     EXPECT_TRUE(at::equal(one.offsets(), two.offsets()));
   }
 }
-
-// An entry of the reference's selection.
-struct Chosen {
-  std::int64_t row, latent;
-  double value;
-};
 
 // csr codes hold exactly these entries, which are in the order of rows and latents.
 inline void expect_entries(const Codes& codes, const std::vector<Chosen>& want, std::int64_t B) {

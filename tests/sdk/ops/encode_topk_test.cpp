@@ -16,20 +16,6 @@ using ops::Keep;
 
 namespace {
 
-double rank_of(double a, Keep keep) { return keep == Keep::magnitude ? std::abs(a) : a; }
-
-// The k of a row that a full sort puts first; ties to the lower latent.
-std::vector<std::int64_t> first_of(const std::vector<double>& row, std::int64_t k, Keep keep) {
-  std::vector<std::int64_t> order(row.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t i, std::int64_t j) {
-    return rank_of(row[static_cast<std::size_t>(i)], keep) >
-           rank_of(row[static_cast<std::size_t>(j)], keep);
-  });
-  order.resize(static_cast<std::size_t>(k));
-  return order;
-}
-
 void expect_selection(const Codes& codes, const EncodeCase& c, Keep keep) {
   const at::Tensor values = codes.values().to(at::kDouble);
   const auto* value = values.const_data_ptr<double>();

@@ -37,6 +37,7 @@ TEST(NoCuda, EveryFunctionSaysWhatIsMissing) {
   const Codes codes = Codes::topk(claims_cuda({4, 2}, real),
                                   claims_cuda({4, 2}, caffe2::TypeMeta::Make<std::int32_t>()), 10);
   expect_refused([&] { (void)ops::encode_topk(x, W, {}, 2, ops::Keep::rectified); });
+  expect_refused([&] { (void)ops::encode_topk(x, W, {}, 2, ops::Keep::magnitude); });
   expect_refused([&] { (void)ops::encode_above(x, W, {}, {}); });
   expect_refused([&] { (void)ops::encode_batch_topk(x, W, {}, 2); });
   expect_refused([&] { (void)ops::decode(codes, W, {}); });
@@ -44,6 +45,8 @@ TEST(NoCuda, EveryFunctionSaysWhatIsMissing) {
   expect_refused([&] { (void)ops::group_by_latent(codes); });
   expect_refused([&] { (void)ops::form_gradient({codes, x}); });
   expect_refused([&] { (void)ops::GradientRows(W, Constraint::none, Gradient{}).squared_norm(); });
+  at::Tensor m = claims_cuda({10, 3}, real);
+  expect_refused([&] { ops::GradientRows(W, Constraint::none, Gradient{}).signum(m, {}); });
 }
 
 TEST(NoCuda, TensorsOfTwoDevicesAreRefused) {

@@ -222,6 +222,33 @@ void check_adam(Checks& checks, Random& random, Setting<T>& s) {
   checks.check(same, "adam " + s.name + " twice", "two runs differ");
 }
 
+// Two steps of Bernstein et al. 2018 with weight decay. Where a gradient is all but 0 rounding
+// decides the sign, so that the moment starts from numbers of another size.
+template <class T>
+void check_signum(Checks& checks, Random& random, Setting<T>& s) {
+  const std::vector<T> start = unit_rows(s, random.numbers<T>(s.size));
+  std::vector<T> moment = random.numbers<T>(s.size);
+  for (T& m : moment) m = m < 0 ? T(-1000) : T(1000);
+  if (!moment.empty() && s.dense.empty() && s.factored.empty()) moment[0] = 0;  // has no sign
+  std::vector<double> w(start.begin(), start.end()), m(moment.begin(), moment.end());
+  Device<T> got_w(start), got_m(moment);
+  const Signum signum{0.01, 0.75, 0.001, 0.5};
+  for (int step = 0; step < 2; ++step) {
+    require(
+        checks.kernels().signum(checks.place(), s.gradient(), signum, got_w.data(), got_m.data()),
+        "signum");
+    const std::vector<double> g = projected(s, dense_gradient(s), w);
+    for (std::size_t j = 0; j < w.size(); ++j) {
+      m[j] = 0.75 * m[j] + 0.25 * 0.5 * g[j];
+      w[j] = 0.999 * w[j] - 0.01 * static_cast<double>((m[j] > 0) - (m[j] < 0));
+      if (s.hold == Hold::non_negative) w[j] = std::max(w[j], 0.0);
+    }
+    if (s.hold == Hold::unit_rows) w = unit_rows(s, w);
+  }
+  checks.near(got_w.get(), w, 100 * kEps<T>, "signum " + s.name + " parameter");
+  checks.near(got_m.get(), m, 2000 * kEps<T>, "signum " + s.name + " moment");
+}
+
 template <class T>
 void check_settings(Checks& checks) {
   Random random(30 + sizeof(T));
@@ -241,6 +268,7 @@ void check_settings(Checks& checks) {
       if (hold == Hold::none) check_form(checks, s);
       check_norm(checks, random, s);
       check_adam(checks, random, s);
+      check_signum(checks, random, s);
     }
   }
 }

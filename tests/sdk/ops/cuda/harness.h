@@ -174,7 +174,9 @@ class Checks {
 };
 
 void check_select(Checks& checks);
+void check_csr(Checks& checks);
 void check_products(Checks& checks);
 void check_gradients(Checks& checks);
+void check_step(Checks& checks);
 
 }  // namespace saffron::ops_cuda::test

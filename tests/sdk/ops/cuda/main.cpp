@@ -74,8 +74,10 @@ int main() {
   require(cudaSetDevice(0), "cudaSetDevice");
   Checks checks;
   check_select(checks);
+  check_csr(checks);
   check_products(checks);
   check_gradients(checks);
+  check_step(checks);
   std::printf("%d checks, %d failed\n", checks.count(), checks.failed());
   return checks.failed() == 0 ? 0 : 1;
 }

@@ -12,9 +12,9 @@ constexpr std::int64_t kNothing = std::numeric_limits<std::int64_t>::max();
 template <class T>
 struct Case {
   std::int64_t rows, F, k, tile;
-  bool rectify;
+  Keep keep;
   std::vector<T> a;                   // x W^T, [rows, F]
-  std::vector<T> bias;                // [F] or empty
+  std::vector<T> bias, scale;         // [F] or empty
   std::vector<std::uint8_t> allowed;  // [F] or empty
 };
 
@@ -29,7 +29,7 @@ struct Result {
 // it.
 template <class T>
 Result<T> select(Checks& checks, const Case<T>& c, std::int64_t first_row = 0) {
-  Device<T> values(static_cast<std::size_t>(c.rows * c.k)), bias(c.bias);
+  Device<T> values(static_cast<std::size_t>(c.rows * c.k)), bias(c.bias), scale(c.scale);
   Device<std::int32_t> indices(static_cast<std::size_t>(c.rows * c.k));
   Device<std::uint8_t> allowed(c.allowed);
   Device<std::int64_t> status(std::vector<std::int64_t>{kNothing, kNothing});
@@ -44,13 +44,14 @@ Result<T> select(Checks& checks, const Case<T>& c, std::int64_t first_row = 0) {
     const SelectTile work{.scalar = kScalar<T>,
                           .products = products.data(),
                           .bias = c.bias.empty() ? nullptr : bias.data() + first,
+                          .scale = c.scale.empty() ? nullptr : scale.data() + first,
                           .allowed = c.allowed.empty() ? nullptr : allowed.data() + first,
                           .rows = c.rows,
                           .width = width,
                           .first_row = first_row,
                           .first_latent = first,
                           .k = c.k,
-                          .rectify = c.rectify,
+                          .keep = c.keep,
                           .last = first + width == c.F,
                           .values = values.data(),
                           .indices = indices.data(),
@@ -71,11 +72,13 @@ Result<T> reference(const Case<T>& c) {
     for (std::int64_t i = 0; i < c.F; ++i) {
       const auto at = static_cast<std::size_t>(i);
       if (!c.bias.empty()) row[at] += c.bias[at];
+      if (!c.scale.empty()) row[at] *= c.scale[at];
       if (c.allowed.empty() || c.allowed[at] != 0) order.push_back(static_cast<std::int32_t>(i));
     }
     const auto rank = [&](std::int32_t i) {
       const T value = row[static_cast<std::size_t>(i)];
-      return std::isnan(value) ? std::numeric_limits<T>::infinity() : value;
+      if (std::isnan(value)) return std::numeric_limits<T>::infinity();
+      return c.keep == Keep::magnitude ? std::abs(value) : value;
     };
     std::stable_sort(order.begin(), order.end(), [&](auto i, auto j) { return rank(i) > rank(j); });
     for (std::int64_t i = 0; i < c.k; ++i) {
@@ -83,7 +86,7 @@ Result<T> reference(const Case<T>& c) {
       const std::int32_t latent = used ? order[static_cast<std::size_t>(i)] : 0;
       const T value = used ? row[static_cast<std::size_t>(latent)] : T(0);
       want.indices.push_back(latent);
-      want.values.push_back(c.rectify && value < 0 ? T(0) : value);
+      want.values.push_back(c.keep == Keep::rectified && value < 0 ? T(0) : value);
     }
   }
   return want;
@@ -91,8 +94,15 @@ Result<T> reference(const Case<T>& c) {
 
 template <class T>
 Case<T> make(Random& random, std::int64_t rows, std::int64_t F, std::int64_t k, std::int64_t tile) {
-  Case<T> c{rows, F, k, tile, false, random.numbers<T>(rows * F), random.numbers<T>(F), {}};
-  return c;
+  return {.rows = rows,
+          .F = F,
+          .k = k,
+          .tile = tile,
+          .keep = Keep::signed_values,
+          .a = random.numbers<T>(rows * F),
+          .bias = random.numbers<T>(F),
+          .scale = {},
+          .allowed = {}};
 }
 
 template <class T>
@@ -120,10 +130,17 @@ void check_shapes(Checks& checks) {
         Shape{2, 6000, 1025, 4096}, Shape{2, 4096, 4096, 1000}, Shape{1, 9000, 4096, 4096},
         Shape{2, 3000, 2999, 3000}}) {
     Case<T> c = make<T>(random, s.rows, s.F, s.k, s.tile);
-    c.rectify = s.F % 2 == 1;
+    if (s.F % 2 == 1) c.keep = Keep::rectified;
     compare(checks, c, "random");
-    for (T& value : c.a) value = std::round(value * 4) / 4;
+    c.scale = random.numbers<T>(s.F);
+    compare(checks, c, "scaled");
+    c.keep = Keep::magnitude;
+    compare(checks, c, "scaled by magnitude");
+    c.scale.clear();
     c.bias.clear();
+    for (T& value : c.a) value = std::round(value * 4) / 4;
+    compare(checks, c, "by magnitude with ties");
+    c.keep = s.F % 2 == 1 ? Keep::rectified : Keep::signed_values;
     compare(checks, c, "with ties");
     std::fill(c.a.begin(), c.a.end(), T(-0.5));
     compare(checks, c, "all equal");
@@ -142,6 +159,10 @@ void check_orders(Checks& checks) {
   std::fill(c.a.begin(), c.a.end(), -std::numeric_limits<T>::infinity());
   c.a[6999] = std::numeric_limits<T>::infinity();
   compare(checks, c, "infinities");
+  c.keep = Keep::magnitude;
+  compare(checks, c, "infinities by magnitude");
+  std::fill(c.a.begin(), c.a.end(), T(0));
+  compare(checks, c, "zeros by magnitude");
 }
 
 template <class T>
@@ -177,7 +198,10 @@ void check_nan(Checks& checks) {
                    !std::isnan(got.values[2 * 8 + 2]),
                text("select ", kName<T>, " keeps NaN in the values"));
   for (std::int64_t i = 0; i < 3000; ++i) c.a[static_cast<std::size_t>(i)] = nan;
-  c.rectify = true;
+  c.keep = Keep::magnitude;
+  checks.check(select(checks, c).indices == reference(c).indices,
+               text("select ", kName<T>, " ranks NaN first by magnitude"));
+  c.keep = Keep::rectified;
   const Result<T> all = select(checks, c);
   checks.check(
       all.status[0] == 0 && all.indices == reference(c).indices && std::isnan(all.values[7]),
