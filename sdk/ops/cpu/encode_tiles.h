@@ -3,6 +3,7 @@
 #include <saffron/error.h>
 
 #include "ops/cpu/encode_scan.h"
+#include "ops/cpu/row_sums.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -114,6 +115,10 @@ struct Tile {
   }
 };
 
+// How a tile is formed: by LibTorch's product, or as one inner product an entry, which a single entry by
+// itself gets too, bit for bit.
+enum class Products : std::uint8_t { matrix, single };
+
 template <class T>
 class EncodeTiles {
  public:
@@ -122,7 +127,8 @@ class EncodeTiles {
   static constexpr std::int64_t kTileRows = 512;
   static constexpr std::int64_t kTileWidth = 1024;
 
-  explicit EncodeTiles(EncodeArguments arguments) : arguments_(std::move(arguments)) {}
+  explicit EncodeTiles(EncodeArguments arguments, Products products = Products::matrix)
+      : arguments_(std::move(arguments)), products_(products) {}
 
   [[nodiscard]] std::int64_t rows() const { return arguments_.x.size(0); }
   [[nodiscard]] std::int64_t latents() const { return arguments_.W.size(0); }
@@ -156,9 +162,13 @@ class EncodeTiles {
     const std::int64_t rows = std::min(kTileRows, x.size(0) - first_row);
     const std::int64_t width = std::min(kTileWidth, W.size(0) - first);
     T* const buffer = Workspace::of_thread().room<T>(Workspace::products, kTileRows * kTileWidth);
-    at::Tensor products = at::from_blob(buffer, {rows, width}, x.options());
-    at::mm_out(products, x.slice(0, first_row, first_row + rows),
-               W.slice(0, first, first + width).t());
+    if (products_ == Products::single) {
+      form_single(first_row, rows, first, width, buffer);
+    } else {
+      at::Tensor products = at::from_blob(buffer, {rows, width}, x.options());
+      at::mm_out(products, x.slice(0, first_row, first_row + rows),
+                 W.slice(0, first, first + width).t());
+    }
     return {index,
             first_row,
             rows,
@@ -170,7 +180,21 @@ class EncodeTiles {
             scale.const_data_ptr<T>() + first};
   }
 
+  void form_single(std::int64_t first_row, std::int64_t rows, std::int64_t first,
+                   std::int64_t width, T* products) const {
+    const auto& [x, W, b, scale] = arguments_;
+    const auto** const W_rows = Workspace::of_thread().room<const T*>(Workspace::addresses, width);
+    for (std::int64_t i = 0; i < width; ++i) {
+      W_rows[i] = W.const_data_ptr<T>() + (first + i) * W.stride(0);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      inner_products(x.size(1), {width, nullptr, W_rows},
+                     x.const_data_ptr<T>() + (first_row + r) * x.stride(0), products + r * width);
+    }
+  }
+
   EncodeArguments arguments_;
+  Products products_;
 };
 
 }  // namespace saffron::ops_cpu

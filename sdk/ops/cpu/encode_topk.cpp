@@ -30,8 +30,8 @@ class TopkEncoder {
  public:
   // `latents` names those that W has, where these are not all.
   TopkEncoder(const ops_cpu::EncodeArguments& arguments, std::int64_t k, Keep keep,
-              const at::Tensor& latents)
-      : tiles_(arguments), k_(k), keep_(keep), latents_(latents) {}
+              const at::Tensor& latents, ops_cpu::Products products = ops_cpu::Products::matrix)
+      : tiles_(arguments, products), k_(k), keep_(keep), latents_(latents) {}
 
   // Values and indices [B, k] of the arguments' rows; the first is named first_row.
   void run(T* values, std::int32_t* indices, std::int64_t first_row) {
@@ -108,14 +108,17 @@ class TopkEncoder {
   ops_cpu::NanPlace nan_;
 };
 
-// The rows `some` of the arguments by themselves, into the values and indices [B, k] of all.
+// The rows `some` of the arguments by themselves, into the values and indices [B, k] of all. Which rows
+// these are depends on the order in which threads came by their tiles, so that the values must not depend
+// on it: they are those that screening would have formed.
 void encode_rows(const ops_cpu::EncodeArguments& all, const std::vector<std::int64_t>& some,
                  std::int64_t k, Keep keep, at::Tensor& values, at::Tensor& indices) {
   const at::Tensor rows = at::tensor(some, at::kLong);
   const auto count = static_cast<std::int64_t>(some.size());
   at::Tensor own_values = at::empty({count, k}, values.options());
   at::Tensor own_indices = at::empty({count, k}, indices.options());
-  TopkEncoder<float>({all.x.index_select(0, rows), all.W, all.b, all.scale}, k, keep, {})
+  TopkEncoder<float>({all.x.index_select(0, rows), all.W, all.b, all.scale}, k, keep, {},
+                     ops_cpu::Products::single)
       .run(own_values.mutable_data_ptr<float>(), own_indices.mutable_data_ptr<std::int32_t>(), 0);
   values.index_copy_(0, rows, own_values);
   indices.index_copy_(0, rows, own_indices);
