@@ -224,7 +224,7 @@ RandomGradient random_gradient(std::uint64_t trial, at::ScalarType dtype) {
 }
 
 TEST(GradientRows, OfRandomShapesEqualTheDenseOnes) {
-  for (std::uint64_t trial = 0; trial < 200; ++trial) {
+  for (std::uint64_t trial = 0; trial < 1000; ++trial) {
     for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
       const RandomGradient c = random_gradient(trial, dtype);
       const double tolerance = dtype == at::kDouble ? 1e-11 : 2e-5;

@@ -29,8 +29,10 @@ Case random_case(std::uint64_t trial, bool csr) {
   const auto pick = [&](std::uint64_t draw, std::uint64_t bound) {
     return static_cast<std::int64_t>(1 + random.below(bound, 0, draw));
   };
-  const std::int64_t B = pick(0, 20), d = pick(1, 300), F = pick(2, 90);
-  const std::int64_t k = pick(3, static_cast<std::uint64_t>(F));
+  const std::int64_t B = trial % 9 == 0 ? 1 : pick(0, 20), d = pick(1, 300), F = pick(2, 90);
+  const std::int64_t k = trial % 10 == 0   ? F
+                         : trial % 10 == 1 ? 1
+                                           : pick(3, static_cast<std::uint64_t>(F));
   const at::Tensor x = random.fork("x").normal_rows(0, B, d, at::kDouble);
   const at::Tensor W = random.fork("W").normal_rows(0, F, d, at::kDouble);
   Case made;
@@ -42,10 +44,12 @@ Case random_case(std::uint64_t trial, bool csr) {
   return made;
 }
 
+constexpr std::uint64_t kTrials = 500;  // of each of two layouts
+
 class Products : public testing::TestWithParam<bool> {};
 
 TEST_P(Products, DecodeEqualsTheDenseProduct) {
-  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
     const Case c = random_case(trial, GetParam());
     const at::Tensor b = c.g[0];
     EXPECT_TRUE(at::allclose(ops::decode(c.codes, c.W, b), at::mm(c.dense, c.W) + b, 1e-12, 1e-12));
@@ -53,7 +57,7 @@ TEST_P(Products, DecodeEqualsTheDenseProduct) {
 }
 
 TEST_P(Products, CodeGradientEqualsTheDenseProductOnTheSupport) {
-  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
     const Case c = random_case(trial, GetParam());
     const at::Tensor support = c.codes.with_values(c.codes.values() * 0 + 1).to_dense();
     const at::Tensor sparse = c.codes.with_values(ops::code_gradient(c.codes, c.W, c.g)).to_dense();
@@ -62,7 +66,7 @@ TEST_P(Products, CodeGradientEqualsTheDenseProductOnTheSupport) {
 }
 
 TEST_P(Products, FormedGradientEqualsTheDenseProduct) {
-  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
     const Case c = random_case(trial, GetParam());
     EXPECT_TRUE(
         at::allclose(ops::form_gradient({c.codes, c.g}), at::mm(c.dense.t(), c.g), 1e-12, 1e-12));
@@ -70,14 +74,14 @@ TEST_P(Products, FormedGradientEqualsTheDenseProduct) {
 }
 
 TEST_P(Products, SumsByLatentAreColumnSums) {
-  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
     const Case c = random_case(trial, GetParam());
     EXPECT_TRUE(at::allclose(ops::sum_by_latent(c.codes), c.dense.sum(0), 1e-12, 1e-12));
   }
 }
 
 TEST_P(Products, AgreeInSinglePrecisionAndOnStridedTensors) {
-  for (std::uint64_t trial = 0; trial < 100; ++trial) {
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
     const Case c = random_case(trial, GetParam());
     const Codes single = c.codes.with_values(c.codes.values().to(at::kFloat));
     const at::Tensor W = c.W.to(at::kFloat).t().contiguous().t();
