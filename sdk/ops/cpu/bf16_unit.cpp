@@ -87,8 +87,8 @@ SAFFRON_BF16 void pack_half(Side side, std::int64_t rows, std::int64_t d, const 
     for (std::int64_t r = 0; r < kHalf; ++r) _mm512_store_si512(packed + r * kColumns, tile[r]);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
-    bounds[r] = {norm_above(_mm512_reduce_add_ps(squares[r].of_row), d),
-                 norm_above(_mm512_reduce_add_ps(squares[r].of_error), d)};
+    const float norm = norm_above(_mm512_reduce_add_ps(squares[r].of_row), d);
+    bounds[r] = {norm, norm, norm_above(_mm512_reduce_add_ps(squares[r].of_error), d)};
   }
 }
 
@@ -152,7 +152,8 @@ void plain_pack(Side side, std::int64_t rows, std::int64_t d, const float* from,
       of_row += number * number;
       of_error += off * off;
     }
-    bounds[r] = {norm_above(of_row, d), norm_above(of_error, d)};
+    const float norm = norm_above(of_row, d);
+    bounds[r] = {norm, norm, norm_above(of_error, d)};
   }
 }
 
@@ -191,13 +192,17 @@ class Bf16Unit final : public ScreeningUnit {
     return kRows * packed_columns(d) * static_cast<std::int64_t>(sizeof(std::uint16_t));
   }
 
-  void pack(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
-            std::byte* packed, RowBounds* bounds) const override {
+  // Each number is rounded by itself.
+  std::int64_t most_apart() const override { return 0; }
+
+  void pack(Side side, const RowsToRound& rows, std::byte* packed,
+            RowBounds* bounds) const override {
+    const auto& [count, d, from, stride, apart] = rows;
     auto* numbers = reinterpret_cast<std::uint16_t*>(packed);
-    if (plain_) return plain_pack(side, rows, d, from, stride, numbers, bounds);
-    const std::int64_t whole = (rows + kRows - 1) / kRows * kRows;
+    if (plain_) return plain_pack(side, count, d, from, stride, numbers, bounds);
+    const std::int64_t whole = (count + kRows - 1) / kRows * kRows;
     for (std::int64_t r = 0; r < whole; r += kHalf, numbers += kHalf * packed_columns(d)) {
-      const std::int64_t here = rows - r < 0 ? 0 : rows - r < kHalf ? rows - r : kHalf;
+      const std::int64_t here = std::clamp<std::int64_t>(count - r, 0, kHalf);
       pack_half(side, here, d, from + r * stride, stride, numbers, bounds + r);
     }
   }

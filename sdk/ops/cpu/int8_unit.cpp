@@ -11,10 +11,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
+#include <vector>
 
-// Rows as int8 with a scale each:  x' = s q,  s = max |x_i| / 127,  q_i = x_i / s to the nearest. Then
-// <x', w'> = s t <q, p>, where the sum is exact in int32 for the d that screening takes, and only it and the
-// two factors round: by 3 2^-24 of the product together, plus 2^-126 where a factor leaves the range.
+// Rows as int8 with a scale each:  x' = s q,  s = max |x_i| / 127,  q_i = x_i / s to the nearest. Columns that
+// are kept apart stay float32 and are 0 in q, so that none of them stretches s. Then
+//
+//   <x', w'> = s t <q, p> + sum over the columns apart of x_c w_c
+//
+// where <q, p> is exact in int32 for the d that screening takes. Its conversion, the two factors, and a sum
+// of at most 16 more terms round by less than 20 2^-24 |x'| |w'| together, plus 2^-126 each where a number
+// leaves the range.
 
 namespace saffron::ops_cpu {
 namespace {
@@ -28,21 +35,42 @@ constexpr std::int64_t kStep = 4;      // columns that one instruction sums
 
 std::int64_t packed_columns(std::int64_t d) { return (d + kColumns - 1) / kColumns * kColumns; }
 
+constexpr std::int64_t kMostApart = 16;
+
 // Before the numbers of a group. The instruction takes numbers below 0 on one side only: on the right they
 // are 128 higher, and every sum starts from what that adds to it.
-struct Header {
+struct alignas(64) Header {
   float scales[kRows];
   std::int32_t starts[kRows];  // -128 times the sum of the row
+  float apart[kMostApart][kRows];
+  std::int64_t apart_count;
 };
 constexpr auto kHeader = static_cast<std::int64_t>(sizeof(Header));
-static_assert(kHeader % 64 == 0);
 
 // 0 leaves all of the row to the bound, where numbers are too small to divide by, or too large.
 float scale_of(float most) { return most >= 0x1p-100F && most <= 0x1p100F ? most / 127 : 0; }
 float inverse_of(float most) { return most >= 0x1p-100F && most <= 0x1p100F ? 127 / most : 0; }
 
-__mmask16 lanes(std::int64_t left) {
-  return static_cast<__mmask16>(left >= kHalf ? 0xffff : left <= 0 ? 0 : (1U << left) - 1);
+// A bit for each column that there is and that is not apart, in packed_columns.
+std::vector<__mmask16> rounded_columns(const RowsToRound& rows) {
+  std::vector<__mmask16> in(static_cast<std::size_t>(packed_columns(rows.d) / kHalf));
+  const auto flip = [&](std::int64_t c) {
+    in[static_cast<std::size_t>(c / kHalf)] ^= static_cast<__mmask16>(1U << c % kHalf);
+  };
+  for (std::int64_t c = 0; c < rows.d; ++c) flip(c);
+  for (const std::int32_t c : rows.apart) flip(c);
+  return in;
+}
+
+// Of row r of a group; returns the sum of their squares.
+float put_apart(const RowsToRound& rows, const float* row, std::int64_t r, Header& header) {
+  header.apart_count = static_cast<std::int64_t>(rows.apart.size());
+  float squares = 0;
+  for (std::size_t i = 0; i < rows.apart.size(); ++i) {
+    const float x = header.apart[i][r] = row[rows.apart[i]];
+    squares += x * x;
+  }
+  return squares;
 }
 
 struct Row {
@@ -50,10 +78,11 @@ struct Row {
   __m512i sum;
 };
 
-SAFFRON_VNNI inline Row row_of(std::int64_t d, const float* from, float& scale) {
+SAFFRON_VNNI inline Row row_of(std::span<const __mmask16> in, const float* from, float& scale) {
   __m512 most = _mm512_setzero_ps();
-  for (std::int64_t i = 0; i < d; i += kHalf) {
-    most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(lanes(d - i), from + i)));
+  for (const __mmask16 mask : in) {
+    most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(mask, from)));
+    from += kHalf;
   }
   const float m = _mm512_reduce_max_ps(most);
   scale = scale_of(m);
@@ -61,12 +90,12 @@ SAFFRON_VNNI inline Row row_of(std::int64_t d, const float* from, float& scale) 
           _mm512_setzero_ps(), _mm512_setzero_si512()};
 }
 
-// kColumns of the row's numbers, `left` of which are there.
-SAFFRON_VNNI inline __m512i quantised(const float* from, std::int64_t left, Row& row) {
+// kColumns of the row's numbers.
+SAFFRON_VNNI inline __m512i quantised(const float* from, const __mmask16* in, Row& row) {
   __m512i q[4];
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const __m512 x = _mm512_maskz_loadu_ps(lanes(left - i * kHalf), from + i * kHalf);
+    const __m512 x = _mm512_maskz_loadu_ps(in[i], from + i * kHalf);
     q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(x, row.inverse));
     const __m512 off = _mm512_fnmadd_ps(row.scale, _mm512_cvtepi32_ps(q[i]), x);
     row.squares = _mm512_fmadd_ps(x, x, row.squares);
@@ -80,24 +109,26 @@ SAFFRON_VNNI inline __m512i quantised(const float* from, std::int64_t left, Row&
   return bytes;
 }
 
-// Half a group, `rows` rows of which are there. On the left: row after row. On the right, for every kStep
-// columns: these of the 32 rows of the group, one row after another.
-SAFFRON_VNNI void pack_half(Side side, std::int64_t rows, std::int64_t d, const float* from,
-                            std::int64_t stride, std::int64_t half, std::byte* group,
-                            RowBounds* bounds) {
-  auto* const header = reinterpret_cast<Header*>(group);
+// Half a group. On the left: row after row. On the right, for every kStep columns: these of the 32 rows of
+// the group, one row after another.
+SAFFRON_VNNI void pack_half(Side side, const RowsToRound& rows, std::span<const __mmask16> in,
+                            std::int64_t half, std::byte* group, RowBounds* bounds) {
+  auto& header = *reinterpret_cast<Header*>(group);
   std::byte* const numbers = group + kHeader;
-  const std::int64_t columns = packed_columns(d), first = half * kHalf;
+  const std::int64_t columns = packed_columns(rows.d), first = half * kHalf;
   Row state[kHalf];
-  for (std::int64_t r = 0; r < kHalf; ++r) {
-    header->scales[first + r] = 0;
-    state[r] = row_of(r < rows ? d : 0, from + r * stride, header->scales[first + r]);
+  float apart[kHalf] = {};
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    const float* const row = rows.from + r * rows.stride;
+    state[r] = row_of(in, row, header.scales[first + r]);
+    apart[r] = put_apart(rows, row, first + r, header);
   }
   for (std::int64_t c = 0; c < columns; c += kColumns) {
     __m512i tile[kHalf];
     for (std::int64_t r = 0; r < kHalf; ++r) {
-      tile[r] =
-          r < rows ? quantised(from + r * stride + c, d - c, state[r]) : _mm512_setzero_si512();
+      tile[r] = r < rows.count
+                    ? quantised(rows.from + r * rows.stride + c, &in[c / kHalf], state[r])
+                    : _mm512_setzero_si512();
     }
     if (side == Side::left) {
       for (std::int64_t r = 0; r < kHalf; ++r) {
@@ -111,11 +142,11 @@ SAFFRON_VNNI void pack_half(Side side, std::int64_t rows, std::int64_t d, const 
                          _mm512_xor_si512(tile[i], _mm512_set1_epi8(-128)));
     }
   }
-  for (std::int64_t r = 0; r < kHalf; ++r) {
-    header->starts[first + r] = -128 * _mm512_reduce_add_epi32(state[r].sum);
-    if (r >= rows) continue;
-    bounds[r] = {norm_above(_mm512_reduce_add_ps(state[r].squares), d),
-                 norm_above(_mm512_reduce_add_ps(state[r].error_squares), d)};
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    header.starts[first + r] = -128 * _mm512_reduce_add_epi32(state[r].sum);
+    const float squares = _mm512_reduce_add_ps(state[r].squares);
+    bounds[r] = {norm_above(squares + apart[r], rows.d), norm_above(squares, rows.d),
+                 norm_above(_mm512_reduce_add_ps(state[r].error_squares), rows.d)};
   }
 }
 
@@ -151,9 +182,13 @@ SAFFRON_VNNI void multiply_rows(std::int64_t columns, const std::byte* left, std
     const __m512 scale = _mm512_set1_ps(x.scales[first + r]);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-      const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][half]), scale);
-      _mm512_storeu_ps(out + (first + r) * stride + half * kHalf,
-                       _mm512_mul_ps(scaled, _mm512_load_ps(W.scales + half * kHalf)));
+      __m512 product = _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][half]), scale),
+                                     _mm512_load_ps(W.scales + half * kHalf));
+      for (std::int64_t i = 0; i < x.apart_count; ++i) {
+        product = _mm512_fmadd_ps(_mm512_set1_ps(x.apart[i][first + r]),
+                                  _mm512_load_ps(W.apart[i] + half * kHalf), product);
+      }
+      _mm512_storeu_ps(out + (first + r) * stride + half * kHalf, product);
     }
   }
 }
@@ -163,29 +198,32 @@ std::int64_t place_of(Side side, std::int64_t columns, std::int64_t r, std::int6
   return side == Side::left ? r * columns + c : c / kStep * kStep * kRows + r * kStep + c % kStep;
 }
 
-void plain_pack(Side side, std::int64_t rows, std::int64_t d, const float* from,
-                std::int64_t stride, std::byte* group, RowBounds* bounds) {
-  auto* const header = reinterpret_cast<Header*>(group);
+void plain_pack(Side side, const RowsToRound& rows, std::span<const __mmask16> in, std::byte* group,
+                RowBounds* bounds) {
+  auto& header = *reinterpret_cast<Header*>(group);
   auto* const numbers = reinterpret_cast<std::uint8_t*>(group + kHeader);
   const std::uint8_t zero = side == Side::left ? 0 : 128;
-  *header = {};
-  std::fill_n(numbers, kRows * packed_columns(d), zero);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* const row = from + r * stride;
+  std::fill_n(numbers, kRows * packed_columns(rows.d), zero);
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    const float* const row = rows.from + r * rows.stride;
+    const auto rounded = [&](std::int64_t c) {
+      return (in[static_cast<std::size_t>(c / kHalf)] >> c % kHalf & 1) != 0 ? row[c] : 0.0F;
+    };
     float most = 0, squares = 0, error_squares = 0;
-    for (std::int64_t c = 0; c < d; ++c) most = std::max(most, std::abs(row[c]));
-    const float scale = header->scales[r] = scale_of(most), inverse = inverse_of(most);
-    for (std::int64_t c = 0; c < d; ++c) {
-      const int q = scale > 0 && std::isfinite(row[c])
-                        ? static_cast<int>(std::nearbyint(row[c] * inverse))
-                        : 0;
-      numbers[place_of(side, packed_columns(d), r, c)] = static_cast<std::uint8_t>(q + zero);
-      header->starts[r] -= 128 * q;
-      const float off = std::fma(-scale, static_cast<float>(q), row[c]);
-      squares += row[c] * row[c];
+    for (std::int64_t c = 0; c < rows.d; ++c) most = std::max(most, std::abs(rounded(c)));
+    const float scale = header.scales[r] = scale_of(most), inverse = inverse_of(most);
+    for (std::int64_t c = 0; c < rows.d; ++c) {
+      const float x = rounded(c);
+      const int q =
+          scale > 0 && std::isfinite(x) ? static_cast<int>(std::nearbyint(x * inverse)) : 0;
+      numbers[place_of(side, packed_columns(rows.d), r, c)] = static_cast<std::uint8_t>(q + zero);
+      header.starts[r] -= 128 * q;
+      const float off = std::fma(-scale, static_cast<float>(q), x);
+      squares += x * x;
       error_squares += off * off;
     }
-    bounds[r] = {norm_above(squares, d), norm_above(error_squares, d)};
+    bounds[r] = {norm_above(squares + put_apart(rows, row, r, header), rows.d),
+                 norm_above(squares, rows.d), norm_above(error_squares, rows.d)};
   }
 }
 
@@ -202,7 +240,11 @@ void plain_multiply(std::int64_t columns, const std::byte* left, const std::byte
         sum += rows[place_of(Side::left, columns, r, c)] *
                latents[place_of(Side::right, columns, i, c)];
       }
-      out[r * stride + i] = static_cast<float>(sum) * x.scales[r] * W.scales[i];
+      float product = static_cast<float>(sum) * x.scales[r] * W.scales[i];
+      for (std::int64_t a = 0; a < x.apart_count; ++a) {
+        product = std::fma(x.apart[a][r], W.apart[a][i], product);
+      }
+      out[r * stride + i] = product;
     }
   }
 }
@@ -215,19 +257,25 @@ class Int8Unit final : public ScreeningUnit {
     return kHeader + kRows * packed_columns(d);
   }
 
-  void pack(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
-            std::byte* packed, RowBounds* bounds) const override {
-    for (std::int64_t r = 0; r < rows; r += kRows, packed += group_bytes(d)) {
-      const std::int64_t here = std::min(kRows, rows - r);
-      const float* const first = from + r * stride;
+  std::int64_t most_apart() const override { return kMostApart; }
+
+  void pack(Side side, const RowsToRound& rows, std::byte* packed,
+            RowBounds* bounds) const override {
+    const std::vector<__mmask16> in = rounded_columns(rows);
+    const auto some = [&](std::int64_t first, std::int64_t most) {
+      RowsToRound part = rows;
+      part.count = std::clamp<std::int64_t>(rows.count - first, 0, most);
+      part.from += first * rows.stride;
+      return part;
+    };
+    for (std::int64_t r = 0; r < rows.count; r += kRows, packed += group_bytes(rows.d)) {
+      *reinterpret_cast<Header*>(packed) = {};
       if (plain_) {
-        plain_pack(side, here, d, first, stride, packed, bounds + r);
+        plain_pack(side, some(r, kRows), in, packed, bounds + r);
         continue;
       }
-      for (std::int64_t half = 0; half < 2; ++half) {
-        pack_half(side, std::clamp<std::int64_t>(here - half * kHalf, 0, kHalf), d,
-                  first + half * kHalf * stride, stride, half, packed, bounds + r + half * kHalf);
-      }
+      pack_half(side, some(r, kHalf), in, 0, packed, bounds + r);
+      pack_half(side, some(r + kHalf, kHalf), in, 1, packed, bounds + r + kHalf);
     }
   }
 

@@ -19,14 +19,38 @@ constexpr double kMost = 0x1p100;  // sums below it do not overflow
 
 // What a latent, or the worst of some, adds to a bound.
 struct Latents {
-  double norm = 0, off = 0, bias = 0, scale = 0;
+  double norm = 0, rounded = 0, off = 0, bias = 0, scale = 0;
 };
+
+// Up to `most` columns of x whose mean square, of some of its rows, is many times that of the median column.
+std::vector<std::int32_t> columns_apart(const at::Tensor& x, std::int64_t most) {
+  constexpr std::int64_t kRowsSeen = 128;
+  constexpr float kManyTimes = 16;
+  if (most == 0) return {};
+  const std::int64_t d = x.size(1), step = std::max<std::int64_t>(x.size(0) / kRowsSeen, 1);
+  std::vector<float> squares(static_cast<std::size_t>(d));
+  for (std::int64_t r = 0; r < x.size(0); r += step) {
+    const float* const row = x.const_data_ptr<float>() + r * x.stride(0);
+    for (std::int64_t c = 0; c < d; ++c) squares[static_cast<std::size_t>(c)] += row[c] * row[c];
+  }
+  for (float& sum : squares) sum = std::isfinite(sum) ? sum : 0;
+  std::vector<float> sorted = squares;
+  std::sort(sorted.begin(), sorted.end());
+  const auto at_most = static_cast<std::size_t>(std::min(most, d / 2));
+  const float least =
+      std::max(kManyTimes * sorted[sorted.size() / 2], sorted[sorted.size() - at_most - 1]);
+  std::vector<std::int32_t> columns;
+  for (std::size_t c = 0; c < squares.size(); ++c) {
+    if (squares[c] > least) columns.push_back(static_cast<std::int32_t>(c));
+  }
+  return columns;
+}
 
 // Not below kMost where there is no bound.
 double slack_between(const RowBounds& row, const Latents& w, double d) {
   const double x_norm = row.norm, x_off = row.rounded_off;
   const double product = (x_norm + x_off) * (w.norm + w.off);
-  const double rounding = x_off * w.norm + (x_norm + x_off) * w.off;
+  const double rounding = x_off * w.rounded + (row.rounded + x_off) * w.off;
   // Both sums; adding the bias and scaling, twice; and numbers too small for float32.
   const double sums = (d + 32) * 0x1p-23 * product + 0x1p-21 * (product + w.bias);
   const double a = (rounding + sums + d * 0x1p-120) * w.scale;
@@ -117,13 +141,15 @@ std::byte* ScreenedTiles::pack_rows() {
   const std::int64_t d = x.size(1), groups = groups_of(rows()), bytes = unit_.group_bytes(d);
   Workspace& workspace = Workspace::of_thread();
   auto* const packed = workspace.room<std::byte>(Workspace::packed_rows, groups * bytes);
+  apart_ = columns_apart(x, unit_.most_apart());
   row_bounds_ = workspace.room<RowBounds>(Workspace::row_bounds, rows());
   latent_bounds_ = workspace.room<RowBounds>(Workspace::latent_bounds, latents());
   at::parallel_for(0, groups, 1, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t first = begin * kRows;
-    unit_.pack(Side::left, std::min(end * kRows, rows()) - first, d,
-               x.const_data_ptr<float>() + first * x.stride(0), x.stride(0), packed + begin * bytes,
-               row_bounds_ + first);
+    unit_.pack(Side::left,
+               {std::min(end * kRows, rows()) - first, d,
+                x.const_data_ptr<float>() + first * x.stride(0), x.stride(0), apart_},
+               packed + begin * bytes, row_bounds_ + first);
   });
   return packed;
 }
@@ -133,8 +159,10 @@ std::byte* ScreenedTiles::pack_latents(std::int64_t tile) const {
   const std::int64_t d = W.size(1), first = tile * kTileWidth;
   auto* const packed = Workspace::of_thread().room<std::byte>(
       Workspace::packed_latents, groups_of(kTileWidth) * unit_.group_bytes(d));
-  unit_.pack(Side::right, width_of(tile), d, W.const_data_ptr<float>() + first * W.stride(0),
-             W.stride(0), packed, latent_bounds_ + first);
+  unit_.pack(
+      Side::right,
+      {width_of(tile), d, W.const_data_ptr<float>() + first * W.stride(0), W.stride(0), apart_},
+      packed, latent_bounds_ + first);
   return packed;
 }
 
@@ -147,6 +175,7 @@ bool ScreenedTiles::find_slack(std::int64_t tile, float* slack) const {
   bool sound = true;
   for (std::int64_t i = 0; i < width_of(tile); ++i) {
     worst.norm = std::max<double>(worst.norm, bounds[i].norm);
+    worst.rounded = std::max<double>(worst.rounded, bounds[i].rounded);
     worst.off = std::max<double>(worst.off, bounds[i].rounded_off);
     worst.bias = std::max<double>(worst.bias, std::abs(bias[i]));
     worst.scale = std::max<double>(worst.scale, scale[i]);
@@ -163,7 +192,7 @@ bool ScreenedTiles::find_slack(std::int64_t tile, float* slack) const {
 
 float ScreenedTiles::slack_of(std::int64_t row, std::int64_t latent) const {
   const RowBounds& bounds = latent_bounds_[latent];
-  const Latents one = {bounds.norm, bounds.rounded_off,
+  const Latents one = {bounds.norm, bounds.rounded, bounds.rounded_off,
                        std::abs(arguments_.b.const_data_ptr<float>()[latent]),
                        arguments_.scale.const_data_ptr<float>()[latent]};
   const auto d = static_cast<double>(arguments_.x.size(1));

@@ -5,13 +5,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 // The encoders' product where few of its entries are wanted: formed of rows rounded to few bits, many
 // times as fast, with a bound on how far each entry is off. What may be wanted is formed again in
 // float32, so that no result depends on the rounding.
 //
 // With x = x' + e and w = w' + g, x' and w' rounded,  <x, w> - <x', w'> = <e, w> + <x', g>, at most
-// |e| |w| + |x'| |g|; to that come the roundings of both sums, at most d 2^-24 |x| |w| each.
+// |e| |w| + |x'| |g|, where |w| and |x'| leave out the columns that both keep as they are: e and g are 0
+// there. To that come the roundings of both sums, at most d 2^-24 |x| |w| each.
 
 namespace saffron::ops_cpu {
 
@@ -109,6 +111,7 @@ class ScreenedTiles {
 
   EncodeArguments arguments_;
   const ScreeningUnit& unit_;
+  std::vector<std::int32_t> apart_;                             // RowsToRound's
   RowBounds *row_bounds_ = nullptr, *latent_bounds_ = nullptr;  // in the caller's workspace
 };
 

@@ -31,6 +31,8 @@ class Shortlist {
       : entries_(entries), k_(k), capacity_(capacity) {}
 
   [[nodiscard]] float bound() const { return bound_.load(std::memory_order_relaxed); }
+  // Nothing that comes is of use any more.
+  [[nodiscard]] bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
   // k entries have at least this rank, each off by at most the slack.
   void at_least(float rank, float slack) {
     constexpr float kLikelyOff = 0.25F;
@@ -94,7 +96,7 @@ class Shortlist {
   Likely* entries_;
   std::int64_t k_, capacity_, held_ = 0, pruned_ = 0;
   float slack_ = 0;  // the largest
-  bool crowded_ = false;
+  std::atomic<bool> crowded_ = false;
   std::atomic<float> bound_ = -std::numeric_limits<float>::infinity();
 };
 
@@ -138,6 +140,7 @@ class ScreenedTopk {
     const std::int64_t row = tile.first_row + r;
     const bool magnitude = keep_ == Keep::magnitude;
     Shortlist& list = lists_[row];
+    if (list.crowded()) return;
     if (!std::isfinite(list.bound())) seed(tile, r, values, list);
     const std::int64_t count =
         compress(tile.width, tile.row(r), tile.bias, tile.scale, list.bound() - tile.slack[r],

@@ -5,15 +5,26 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 // Products of rows rounded to few bits, on instructions that form them many times as fast as float32
 // ones. Such a product is no result: it says which exact ones are worth forming (screened_tiles.h).
 
 namespace saffron::ops_cpu {
 
-// Bounds of a row from above, in float32: its norm, and that of what rounding took from it.
+// Bounds of a row from above, in float32: its norm, that of the part of it that is rounded, and that of what
+// rounding took.
 struct RowBounds {
-  float norm, rounded_off;
+  float norm, rounded, rounded_off;
+};
+
+// Rows of d numbers, `stride` apart. `apart` names columns, ascending, so much larger than the others that
+// these would lose by being rounded together with them.
+struct RowsToRound {
+  std::int64_t count, d;
+  const float* from;
+  std::int64_t stride;
+  std::span<const std::int32_t> apart;
 };
 
 enum class Side : std::uint8_t { left, right };
@@ -30,12 +41,14 @@ class SAFFRON_EXPORT ScreeningUnit {
 
   // Of a packed group of rows of d numbers; a multiple of 64.
   [[nodiscard]] virtual std::int64_t group_bytes(std::int64_t d) const = 0;
-  // Rounds `rows` rows of d numbers, `stride` apart, into whole groups at an address divisible by 64, for
-  // their side of a product. A bound is not finite where a number of its row is not.
-  virtual void pack(Side side, std::int64_t rows, std::int64_t d, const float* from,
-                    std::int64_t stride, std::byte* packed, RowBounds* bounds) const = 0;
+  // How many columns the unit can keep apart.
+  [[nodiscard]] virtual std::int64_t most_apart() const = 0;
+  // Into whole groups at an address divisible by 64, for the rows' side of a product. A bound is not finite
+  // where a number of its row is not.
+  virtual void pack(Side side, const RowsToRound& rows, std::byte* packed,
+                    RowBounds* bounds) const = 0;
   // out[r * stride + i] = <row r of the left group, row i of the `groups` on the right>, each off from the
-  // product of the rounded rows x' and w' by at most d 2^-24 |x'| |w'| + d 2^-120.
+  // product of the rounded rows x' and w' by at most d 2^-24 |x'| |w'| + d 2^-120, for d of 32 and more.
   virtual void multiply(std::int64_t d, const std::byte* left, const std::byte* right,
                         std::int64_t groups, float* out, std::int64_t stride) const = 0;
   // How many entries may lie too close to a row's k largest for this rounding to leave them out before
