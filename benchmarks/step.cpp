@@ -9,10 +9,12 @@
 //     peak_mb    most memory held during steps, over that after the first product
 //     state_mb   parameters and optimiser state
 //
-// --rounds=9 sets how many rounds there are. --parts adds the least milliseconds of processor time that
+// --rounds=9 sets how many rounds there are. --unit=amx, vnni or none screens the encoders on that instead of the
+// best that the processor has. --parts adds the least milliseconds of processor time that
 // the product takes, a step, its pieces by themselves (of top-k codes), and what is left for the rest.
 
 #include "benchmarks/step_bench.h"
+#include "sdk/ops/cpu/screening_unit.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -25,6 +27,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -146,6 +149,18 @@ void add(const Architecture& architecture, const Shape& shape) {
       ->Iterations(rounds);
 }
 
+// Null for none; leaves the program where the processor lacks it.
+const ops_cpu::ScreeningUnit* unit_named(std::string_view name) {
+  const ops_cpu::ScreeningUnit* const unit = name == "amx"    ? ops_cpu::amx_unit()
+                                             : name == "vnni" ? ops_cpu::vnni_unit()
+                                                              : nullptr;
+  if (unit == nullptr && name != "none") {
+    std::cerr << "--unit: " << name << " is not on this processor\n";
+    std::exit(1);
+  }
+  return unit;
+}
+
 // Takes our own options out of the command line.
 void read_options(int& count, char** arguments) {
   int kept = 1;
@@ -153,6 +168,8 @@ void read_options(int& count, char** arguments) {
     const std::string_view argument = arguments[i];
     if (argument.starts_with("--rounds=")) {
       rounds = std::max(5, std::atoi(arguments[i] + std::string_view("--rounds=").size()));
+    } else if (argument.starts_with("--unit=")) {
+      ops_cpu::use_screening_unit(unit_named(argument.substr(std::string_view("--unit=").size())));
     } else if (argument == "--parts") {
       with_parts = true;
     } else {

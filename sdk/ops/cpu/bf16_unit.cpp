@@ -1,8 +1,10 @@
-#include "ops/cpu/bf16_unit.h"
+#include "ops/cpu/screening_unit.h"
 
 // GCC 12's intrinsics start from registers that they leave undefined on purpose.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include "ops/cpu/transpose.h"
+
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +19,13 @@ namespace {
 #define SAFFRON_AMX __attribute__((target("amx-tile,amx-bf16")))
 #define SAFFRON_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
-constexpr std::int64_t kHalf = 16;  // rows of a tile register
-constexpr std::int64_t kTile = kHalf * kBf16Columns;
+constexpr std::int64_t kRows = ScreeningUnit::kRows;
+constexpr std::int64_t kHalf = 16;     // rows of a tile register
+constexpr std::int64_t kColumns = 32;  // numbers in its rows
+constexpr std::int64_t kTile = kHalf * kColumns;
+
+// Columns are packed in whole tiles; what is missing is 0.
+std::int64_t packed_columns(std::int64_t d) { return (d + kColumns - 1) / kColumns * kColumns; }
 
 // Tiles of 16 rows of 64 bytes. Static, as GCC's intrinsic does not say that it reads all of it.
 struct alignas(64) TileShapes {
@@ -53,7 +60,7 @@ SAFFRON_BF16 inline __m512 widened(__m256i numbers) {
 }
 
 SAFFRON_BF16 inline __m512i rounded(const float* from, std::int64_t left, Squares& squares) {
-  const auto in = left >= kBf16Columns ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
+  const auto in = left >= kColumns ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
   const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(in), from);
   const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(in >> 16), from + 16);
   const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
@@ -65,61 +72,23 @@ SAFFRON_BF16 inline __m512i rounded(const float* from, std::int64_t left, Square
   return both;
 }
 
-// A norm from above: sums of d squares are off by less than d 2^-23 of themselves, and what squares
-// below the smallest number lose is less than 2^-126 each.
-float norm_above(float squares, std::int64_t d) {
-  const double n = static_cast<double>(d);
-  return static_cast<float>(std::sqrt(squares * (1 + n * 0x1p-22) + n * 0x1p-125) * (1 + 0x1p-20));
-}
-
-// Transposes 16 x 16 numbers of 32 bits.
-SAFFRON_BF16 inline void transpose(__m512i* r) {
-  __m512i t[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-    t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-    r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-    r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-    r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
-    t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
-    t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
-    t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
-    r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
-    r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
-    r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
-  }
-}
-
 // One group of 16 rows, `rows` of which are there: tiles of 16 rows by 32 columns, one after another.
 // On the right a tile has the pairs of columns in its rows: [pair][row][2].
 SAFFRON_BF16 void pack_half(Side side, std::int64_t rows, std::int64_t d, const float* from,
                             std::int64_t stride, std::uint16_t* packed, RowBounds* bounds) {
   Squares squares[kHalf] = {};
-  for (std::int64_t column = 0; column < d; column += kBf16Columns, packed += kTile) {
+  for (std::int64_t column = 0; column < d; column += kColumns, packed += kTile) {
     __m512i tile[kHalf];
     for (std::int64_t r = 0; r < kHalf; ++r) {
       tile[r] = r < rows ? rounded(from + r * stride + column, d - column, squares[r])
                          : _mm512_setzero_si512();
     }
     if (side == Side::right) transpose(tile);
-    for (std::int64_t r = 0; r < kHalf; ++r) _mm512_store_si512(packed + r * kBf16Columns, tile[r]);
+    for (std::int64_t r = 0; r < kHalf; ++r) _mm512_store_si512(packed + r * kColumns, tile[r]);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
-    bounds[r] = {norm_above(_mm512_reduce_add_ps(squares[r].of_row), d),
-                 norm_above(_mm512_reduce_add_ps(squares[r].of_error), d)};
+    const float norm = norm_above(_mm512_reduce_add_ps(squares[r].of_row), d);
+    bounds[r] = {norm, norm, norm_above(_mm512_reduce_add_ps(squares[r].of_error), d)};
   }
 }
 
@@ -148,14 +117,12 @@ SAFFRON_AMX void unit_multiply(std::int64_t columns, const std::uint16_t* left,
   _tile_stored(3, out + kHalf * stride + kHalf, bytes);
 }
 
-// ---- the same without a unit: slow, for processors on which nothing but tests asks for it ---------
-
-// The place of column c of row r in a packed group of kBf16Rows rows.
+// The place of column c of row r in a packed group of kRows rows.
 std::int64_t place_of(Side side, std::int64_t columns, std::int64_t r, std::int64_t c) {
   const std::int64_t half = r / kHalf * kHalf * columns, row = r % kHalf;
-  const std::int64_t tile = half + c / kBf16Columns * kTile, column = c % kBf16Columns;
-  return side == Side::left ? tile + row * kBf16Columns + column
-                            : tile + column / 2 * kBf16Columns + row * 2 + column % 2;
+  const std::int64_t tile = half + c / kColumns * kTile, column = c % kColumns;
+  return side == Side::left ? tile + row * kColumns + column
+                            : tile + column / 2 * kColumns + row * 2 + column % 2;
 }
 
 // To the nearest, ties to even.
@@ -172,69 +139,99 @@ float plain_widened(std::uint16_t number) {
 void plain_pack(Side side, std::int64_t rows, std::int64_t d, const float* from,
                 std::int64_t stride, std::uint16_t* packed, RowBounds* bounds) {
   const std::int64_t columns = packed_columns(d);
-  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
+  const std::int64_t whole = (rows + kRows - 1) / kRows * kRows;
   std::fill_n(packed, whole * columns, std::uint16_t{0});
   for (std::int64_t r = 0; r < rows; ++r) {
-    std::uint16_t* const group = packed + r / kBf16Rows * kBf16Rows * columns;
+    std::uint16_t* const group = packed + r / kRows * kRows * columns;
     float of_row = 0, of_error = 0;
     for (std::int64_t c = 0; c < d; ++c) {
       const float number = from[r * stride + c];
       const std::uint16_t rounded = plain_rounded(number);
-      group[place_of(side, columns, r % kBf16Rows, c)] = rounded;
+      group[place_of(side, columns, r % kRows, c)] = rounded;
       const float off = number - plain_widened(rounded);
       of_row += number * number;
       of_error += off * off;
     }
-    bounds[r] = {norm_above(of_row, d), norm_above(of_error, d)};
+    const float norm = norm_above(of_row, d);
+    bounds[r] = {norm, norm, norm_above(of_error, d)};
   }
 }
 
-void plain_multiply(std::int64_t columns, const std::uint16_t* left, const std::uint16_t* right,
-                    float* out, std::int64_t stride) {
-  for (std::int64_t r = 0; r < kBf16Rows; ++r) {
-    for (std::int64_t i = 0; i < kBf16Rows; ++i) {
+void plain_multiply_groups(std::int64_t columns, const std::uint16_t* left,
+                           const std::uint16_t* right, std::int64_t groups, float* out,
+                           std::int64_t stride) {
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    for (std::int64_t i = 0; i < groups * kRows; ++i) {
+      const std::uint16_t* const group = right + i / kRows * kRows * columns;
       float sum = 0;
       for (std::int64_t c = 0; c < columns; ++c) {
         sum += plain_widened(left[place_of(Side::left, columns, r, c)]) *
-               plain_widened(right[place_of(Side::right, columns, i, c)]);
+               plain_widened(group[place_of(Side::right, columns, i % kRows, c)]);
       }
       out[r * stride + i] = sum;
     }
   }
 }
 
-// Not in the constructor itself: GCC compiles its copies without the attribute.
-SAFFRON_AMX void switch_on() { _tile_loadconfig(&tile_shapes); }
-SAFFRON_AMX void switch_off() { _tile_release(); }
+SAFFRON_AMX void unit_multiply_groups(std::int64_t columns, const std::uint16_t* left,
+                                      const std::uint16_t* right, std::int64_t groups, float* out,
+                                      std::int64_t stride) {
+  _tile_loadconfig(&tile_shapes);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    unit_multiply(columns, left, right + g * kRows * columns, out + g * kRows, stride);
+  }
+  _tile_release();
+}
+
+// Sums are float32, denormal numbers count as 0.
+class Bf16Unit final : public ScreeningUnit {
+ public:
+  explicit Bf16Unit(bool plain) : plain_(plain) {}
+
+  std::int64_t group_bytes(std::int64_t d) const override {
+    return kRows * packed_columns(d) * static_cast<std::int64_t>(sizeof(std::uint16_t));
+  }
+
+  // Each number is rounded by itself.
+  std::int64_t most_apart() const override { return 0; }
+
+  void pack(Side side, const RowsToRound& rows, std::byte* packed,
+            RowBounds* bounds) const override {
+    const auto& [count, d, from, stride, apart] = rows;
+    auto* numbers = reinterpret_cast<std::uint16_t*>(packed);
+    if (plain_) return plain_pack(side, count, d, from, stride, numbers, bounds);
+    const std::int64_t whole = (count + kRows - 1) / kRows * kRows;
+    for (std::int64_t r = 0; r < whole; r += kHalf, numbers += kHalf * packed_columns(d)) {
+      const std::int64_t here = std::clamp<std::int64_t>(count - r, 0, kHalf);
+      pack_half(side, here, d, from + r * stride, stride, numbers, bounds + r);
+    }
+  }
+
+  void multiply(std::int64_t d, const std::byte* left, const std::byte* right, std::int64_t groups,
+                float* out, std::int64_t stride) const override {
+    const auto* const x = reinterpret_cast<const std::uint16_t*>(left);
+    const auto* const W = reinterpret_cast<const std::uint16_t*>(right);
+    const auto form = plain_ ? plain_multiply_groups : unit_multiply_groups;
+    form(packed_columns(d), x, W, groups, out, stride);
+  }
+
+  std::int64_t most_likely(std::int64_t k) const override { return 3 * k + 96; }
+
+ private:
+  bool plain_;
+};
 
 }  // namespace
 
-bool has_bf16_unit() {
+const ScreeningUnit* amx_unit() {
+  static const Bf16Unit unit(false);
   static const bool has = __builtin_cpu_supports("avx512f") && has_tiles() && may_use_tiles();
-  return has;
+  return has ? &unit : nullptr;
 }
 
-void pack_bf16(Side side, std::int64_t rows, std::int64_t d, const float* from, std::int64_t stride,
-               std::uint16_t* packed, RowBounds* bounds) {
-  if (!has_bf16_unit()) return plain_pack(side, rows, d, from, stride, packed, bounds);
-  const std::int64_t whole = (rows + kBf16Rows - 1) / kBf16Rows * kBf16Rows;
-  for (std::int64_t r = 0; r < whole; r += kHalf, packed += kHalf * packed_columns(d)) {
-    const std::int64_t here = rows - r < 0 ? 0 : rows - r < kHalf ? rows - r : kHalf;
-    pack_half(side, here, d, from + r * stride, stride, packed, bounds + r);
-  }
-}
-
-Bf16Unit::Bf16Unit() {
-  if (has_bf16_unit()) switch_on();
-}
-Bf16Unit::~Bf16Unit() {
-  if (has_bf16_unit()) switch_off();
-}
-
-void Bf16Unit::multiply(std::int64_t columns, const std::uint16_t* left, const std::uint16_t* right,
-                        float* out, std::int64_t stride) const {
-  if (!has_bf16_unit()) return plain_multiply(columns, left, right, out, stride);
-  unit_multiply(columns, left, right, out, stride);
+const ScreeningUnit* plain_bf16_unit() {
+  static const Bf16Unit unit(true);
+  return &unit;
 }
 
 }  // namespace saffron::ops_cpu

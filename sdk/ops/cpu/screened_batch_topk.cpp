@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <span>
 
 namespace saffron::ops_cpu {
 namespace {
@@ -34,6 +35,7 @@ class LikelyPool {
     found.clear();
     if (held_.size() >= next_prune_) prune();
   }
+  // The `wanted` entries with the highest lower bounds come first.
   std::vector<Likely>& finish() {
     prune();
     return held_;
@@ -59,23 +61,25 @@ class LikelyPool {
   std::atomic<float> bound_;
 };
 
-void look(const ScreenedTile& tile, std::int64_t r, float bound, std::vector<Likely>& found) {
+void look(const ScreenedTiles& tiles, const ScreenedTile& tile, std::int64_t r, float bound,
+          std::vector<Likely>& found) {
   constexpr std::int64_t kRoom = ScreenedTiles::kTileWidth + kCompressSlack;
   float* const values = Workspace::of_thread().room<float>(Workspace::values, kRoom);
   auto* const places = Workspace::of_thread().room<std::int32_t>(Workspace::places, kRoom);
-  const float slack = tile.slack[r];
   const auto row = static_cast<std::int32_t>(tile.first_row + r);
-  const std::int64_t count = compress(tile.width, tile.row(r), tile.bias, tile.scale, bound - slack,
-                                      false, tile.latent(), values, places)
+  const std::int64_t count = compress(tile.width, tile.row(r), tile.bias, tile.scale,
+                                      bound - tile.slack[r], false, tile.latent(), values, places)
                                  .count;
   for (std::int64_t i = 0; i < count; ++i) {
+    const float slack = tiles.slack_of(row, places[i]);
+    if (values[i] + slack < bound) continue;
     found.push_back({values[i] - slack, values[i] + slack, row, places[i]});
   }
 }
 
-// The exact values, by rows.
+// Entries with their exact values, by rows.
 std::vector<BatchEntry<float>> formed(const EncodeArguments& arguments,
-                                      const std::vector<Likely>& likely) {
+                                      std::span<const Likely> likely) {
   constexpr std::int64_t kRowGrain = 64;
   const auto rows = static_cast<std::size_t>(arguments.x.size(0));
   std::vector<std::int64_t> starts(rows + 1), next(rows);
@@ -100,6 +104,25 @@ std::vector<BatchEntry<float>> formed(const EncodeArguments& arguments,
   return out;
 }
 
+// Those that belong to the best by their exact values: these first of `wanted` entries, whose least is a
+// bound that is off by nothing, then of what it lets through.
+std::vector<BatchEntry<float>> formed_likely(const EncodeArguments& arguments, std::size_t wanted,
+                                             std::vector<Likely>& likely) {
+  const std::span<const Likely> sure = std::span(likely).first(std::min(wanted, likely.size()));
+  std::vector<BatchEntry<float>> entries = formed(arguments, sure);
+  if (sure.size() == likely.size()) return entries;
+  const float least =
+      std::min_element(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+        return a.value < b.value;
+      })->value;
+  const auto rest = likely.begin() + static_cast<std::ptrdiff_t>(wanted);
+  const auto end =
+      std::remove_if(rest, likely.end(), [least](const Likely& e) { return e.upper < least; });
+  const std::vector<BatchEntry<float>> more = formed(arguments, {rest, end});
+  entries.insert(entries.end(), more.begin(), more.end());
+  return entries;
+}
+
 }  // namespace
 
 std::optional<std::vector<BatchEntry<float>>> screened_batch_topk(const EncodeArguments& arguments,
@@ -107,19 +130,19 @@ std::optional<std::vector<BatchEntry<float>>> screened_batch_topk(const EncodeAr
                                                                   float start) {
   constexpr std::size_t kFlush = 4096;  // entries that a thread brings to the pool at once
   LikelyPool pool(wanted, start);
-  const ScreenedTiles tiles(arguments);
+  ScreenedTiles tiles(arguments);
   const bool told = tiles.for_each([&](const ScreenedTile& tile) {
     std::vector<Likely> found;
     for (std::int64_t r = 0; r < tile.rows; ++r) {
-      look(tile, r, pool.bound(), found);
+      look(tiles, tile, r, pool.bound(), found);
       if (found.size() >= kFlush) pool.take(found);
     }
     pool.take(found);
   });
   if (!told) return std::nullopt;
-  std::vector<BatchEntry<float>> entries = formed(arguments, pool.finish());
-  std::erase_if(entries, [start](const BatchEntry<float>& e) { return !(e.value > start); });
   const auto most = static_cast<std::size_t>(wanted);
+  std::vector<BatchEntry<float>> entries = formed_likely(arguments, most, pool.finish());
+  std::erase_if(entries, [start](const BatchEntry<float>& e) { return !(e.value > start); });
   if (entries.size() > most) {
     std::nth_element(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(most) - 1,
                      entries.end(), before<float>);

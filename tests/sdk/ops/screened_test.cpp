@@ -1,5 +1,4 @@
-#include "sdk/ops/cpu/screened_tiles.h"
-#include "tests/sdk/ops/encode_cases.h"
+#include "tests/sdk/ops/screened_cases.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
@@ -7,16 +6,16 @@
 #include <algorithm>
 #include <cmath>
 
-// Encoders over shapes that are screened in bfloat16 where the processor can: what they return must not
-// show it.
+// Encoders over shapes that are screened: what they return must not show it.
 
 using namespace saffron;
 using namespace saffron::test;
 using ops::Keep;
-using ops_cpu::ScreenedTile;
-using ops_cpu::ScreenedTiles;
 
 namespace {
+
+class Screened : public OnUnit {};
+SAFFRON_ON_UNITS(Screened);
 
 // Whole numbers that bfloat16 rounds and float32 sums exactly, in tiles that are full and that are not.
 EncodeCase screened_case(std::uint64_t trial) {
@@ -24,7 +23,8 @@ EncodeCase screened_case(std::uint64_t trial) {
   const auto pick = [&](std::uint64_t draw, std::int64_t least, std::uint64_t range) {
     return least + static_cast<std::int64_t>(random.below(range, 0, draw));
   };
-  const std::int64_t B = pick(0, 32, 50), F = pick(1, 256, 1200), d = pick(2, 32, 20);
+  const std::int64_t B = pick(0, 32, 50), F = pick(1, 256, 1200);
+  const std::int64_t d = trial % 8 == 5 ? 64 : trial % 8 == 6 ? 130 : pick(2, 32, 20);
   const std::uint64_t most = trial % 4 == 0 ? 3 : 390;  // many ties, or few
   EncodeCase c;
   c.x = laid_out(whole_numbers(random.fork("x"), B, d, most).to(at::kFloat), random.below(4, 0, 3));
@@ -53,76 +53,162 @@ std::vector<Chosen> sorted_row(const EncodeCase& c, std::int64_t r, Keep keep) {
   return row;
 }
 
-TEST(Screened, TopkEqualsAFullSort) {
-  for (std::uint64_t trial = 0; trial < 40; ++trial) {
-    const EncodeCase c = screened_case(trial);
-    for (const Keep keep : {Keep::signed_values, Keep::rectified, Keep::magnitude}) {
-      const Codes codes = ops::encode_topk(c.x, c.W, c.b, c.k, keep, {}, c.scale);
-      for (std::int64_t r = 0; r < c.B(); ++r) {
-        const std::vector<Chosen> want = sorted_row(c, r, keep);
-        const auto* latent = codes.indices().const_data_ptr<std::int32_t>() + r * c.k;
-        const auto* value = codes.values().const_data_ptr<float>() + r * c.k;
-        for (std::int64_t i = 0; i < c.k; ++i) {
-          const auto& [row, place, a] = want[static_cast<std::size_t>(i)];
-          ASSERT_EQ(latent[i], place) << trial << ", row " << r << ", " << i;
-          ASSERT_EQ(value[i], keep == Keep::rectified ? std::max(a, 0.0) : a);
-        }
+void expect_topk(const EncodeCase& c) {
+  for (const Keep keep : {Keep::signed_values, Keep::rectified, Keep::magnitude}) {
+    const Codes codes = ops::encode_topk(c.x, c.W, c.b, c.k, keep, {}, c.scale);
+    for (std::int64_t r = 0; r < c.B(); ++r) {
+      const std::vector<Chosen> want = sorted_row(c, r, keep);
+      const auto* latent = codes.indices().const_data_ptr<std::int32_t>() + r * c.k;
+      const auto* value = codes.values().const_data_ptr<float>() + r * c.k;
+      for (std::int64_t i = 0; i < c.k; ++i) {
+        const auto& [row, place, a] = want[static_cast<std::size_t>(i)];
+        ASSERT_EQ(latent[i], place) << "row " << r << ", " << i;
+        ASSERT_EQ(value[i], keep == Keep::rectified ? std::max(a, 0.0) : a);
       }
     }
   }
 }
 
-TEST(Screened, AboveEqualsANaiveLoop) {
-  for (std::uint64_t trial = 0; trial < 40; ++trial) {
-    const EncodeCase c = screened_case(trial);
+// Bounds that `quantile` of the first row's entries do not pass.
+void expect_above(const EncodeCase& c, double quantile) {
+  std::vector<Chosen> first = sorted_row(c, 0, Keep::signed_values);
+  at::Tensor bounds =
+      at::full({c.F()}, first[static_cast<std::size_t>((1 - quantile) * (c.F() - 1))].value);
+  bounds[1].add_(50);
+  const at::Tensor least = bounds.to(at::kDouble);
+  std::vector<Chosen> want;
+  for (std::int64_t r = 0; r < c.B(); ++r) {
+    for (std::int64_t i = 0; i < c.F(); ++i) {
+      const double a = c.a[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
+      if (a > least.const_data_ptr<double>()[i]) want.push_back({r, i, a});
+    }
+  }
+  expect_entries(ops::encode_above(c.x, c.W, c.b, bounds.to(at::kFloat), c.scale), want, c.B());
+}
+
+void expect_batch_topk(const EncodeCase& c) {
+  std::vector<Chosen> all;
+  for (std::int64_t r = 0; r < c.B(); ++r) {
+    for (const Chosen& e : sorted_row(c, r, Keep::signed_values)) {
+      if (e.value > 0) all.push_back(e);
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const Chosen& a, const Chosen& b) {
+    if (a.value != b.value) return a.value > b.value;
+    return a.row != b.row ? a.row < b.row : a.latent < b.latent;
+  });
+  all.resize(std::min(all.size(), static_cast<std::size_t>(c.k * c.B())));
+  const double smallest = all.empty() ? 0 : all.back().value;
+  std::sort(all.begin(), all.end(), [](const Chosen& a, const Chosen& b) {
+    return a.row != b.row ? a.row < b.row : a.latent < b.latent;
+  });
+  for (const double hint : {0.0, smallest, smallest * 0.75, smallest * 1.5}) {
+    const ops::BatchTopk got = ops::encode_batch_topk(c.x, c.W, c.b, c.k, c.scale, hint);
+    expect_entries(got.codes, all, c.B());
+    EXPECT_EQ(got.smallest, smallest) << "hint " << hint;
+  }
+}
+
+TEST_P(Screened, TopkEqualsAFullSort) {
+  for (std::uint64_t trial = 0; trial < trials(); ++trial) {
+    expect_topk(screened_case(trial));
+    if (HasFailure()) FAIL() << "trial " << trial;
+  }
+}
+
+TEST_P(Screened, AboveEqualsANaiveLoop) {
+  for (std::uint64_t trial = 0; trial < trials(); ++trial) {
     // From all entries to few of them; some bounds are equal to an entry.
-    const double quantile = std::array{0.0, 0.5, 0.9, 0.99}[trial % 4];
-    std::vector<Chosen> first = sorted_row(c, 0, Keep::signed_values);
-    at::Tensor bounds =
-        at::full({c.F()}, first[static_cast<std::size_t>((1 - quantile) * (c.F() - 1))].value);
-    bounds[1].add_(50);
-    std::vector<Chosen> want;
-    for (std::int64_t r = 0; r < c.B(); ++r) {
-      for (std::int64_t i = 0; i < c.F(); ++i) {
-        const double a = c.a[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-        if (a > bounds[i].item<double>()) want.push_back({r, i, a});
-      }
-    }
-    expect_entries(ops::encode_above(c.x, c.W, c.b, bounds.to(at::kFloat), c.scale), want, c.B());
-    if (HasFatalFailure()) FAIL() << "trial " << trial;
+    expect_above(screened_case(trial), std::array{0.0, 0.5, 0.9, 0.99}[trial % 4]);
+    if (HasFailure()) FAIL() << "trial " << trial;
   }
 }
 
-TEST(Screened, BatchTopkEqualsASortWhateverTheHint) {
-  for (std::uint64_t trial = 0; trial < 40; ++trial) {
-    const EncodeCase c = screened_case(trial);
-    std::vector<Chosen> all;
-    for (std::int64_t r = 0; r < c.B(); ++r) {
-      for (const Chosen& e : sorted_row(c, r, Keep::signed_values)) {
-        if (e.value > 0) all.push_back(e);
-      }
-    }
-    std::sort(all.begin(), all.end(), [](const Chosen& a, const Chosen& b) {
-      if (a.value != b.value) return a.value > b.value;
-      return a.row != b.row ? a.row < b.row : a.latent < b.latent;
-    });
-    all.resize(std::min(all.size(), static_cast<std::size_t>(c.k * c.B())));
-    const double smallest = all.empty() ? 0 : all.back().value;
-    std::sort(all.begin(), all.end(), [](const Chosen& a, const Chosen& b) {
-      return a.row != b.row ? a.row < b.row : a.latent < b.latent;
-    });
-    for (const double hint : {0.0, smallest, smallest * 0.75, smallest * 1.5}) {
-      const ops::BatchTopk got = ops::encode_batch_topk(c.x, c.W, c.b, c.k, c.scale, hint);
-      expect_entries(got.codes, all, c.B());
-      EXPECT_EQ(got.smallest, smallest);
-      if (HasFailure()) FAIL() << "trial " << trial << ", hint " << hint;
-    }
+TEST_P(Screened, BatchTopkEqualsASortWhateverTheHint) {
+  for (std::uint64_t trial = 0; trial < trials(); ++trial) {
+    expect_batch_topk(screened_case(trial));
+    if (HasFailure()) FAIL() << "trial " << trial;
+  }
+}
+
+// Rows of 8 kinds, of numbers whose products float32 sums exactly.
+EncodeCase adversarial_case(std::int64_t d) {
+  const Random random = Random(19).fork(static_cast<std::uint64_t>(d));
+  EncodeCase c;
+  c.x = whole_numbers(random.fork("x"), 40, d, 3).to(at::kFloat);
+  c.W = whole_numbers(random.fork("W"), 600, d, 3).to(at::kFloat);
+  const auto every_eighth = [&](std::int64_t from) { return c.x.slice(0, from, 40, 8); };
+  every_eighth(0).slice(1, 0, 1).fill_(0x1p20);  // one huge coordinate
+  every_eighth(1).fill_(1);
+  every_eighth(2).zero_();
+  every_eighth(3).mul_(0x1p-140);  // denormal
+  every_eighth(4).sub_(3).clamp_max_(-0.0);
+  every_eighth(4).slice(1, 0, {}, 2).fill_(-0.0);
+  every_eighth(5).sign_();
+  every_eighth(6).mul_(0x1p60);
+  c.W.slice(0, 300).copy_(c.W.slice(0, 0, 300));  // ties
+  c.W[5].zero_();
+  c.W[6].fill_(-0.0);
+  c.W[7][1].fill_(0x1p12);
+  c.W[8].fill_(2);
+  c.k = 20;
+  c.a = naive_products(c);
+  return c;
+}
+
+TEST_P(Screened, RowsOfEveryKind) {
+  for (const std::int64_t d : {33, 63, 64, 100, 192}) {
+    const EncodeCase c = adversarial_case(d);
+    expect_topk(c);
+    for (const double quantile : {0.2, 0.9}) expect_above(c, quantile);
+    expect_batch_topk(c);
+    if (HasFailure()) FAIL() << "d = " << d;
+  }
+}
+
+void expect_all(EncodeCase& c) {
+  c.a = naive_products(c);
+  expect_topk(c);
+  expect_above(c, 0.95);
+  expect_batch_topk(c);
+}
+
+// Int8 takes all of the others: 127 instead of 127 + 47 with most latents, and less than the 159 of a few.
+TEST_P(Screened, ErrorsThatAddUpToTheBound) {
+  EncodeCase c = aligned_case(250 * 0x1p-9);
+  for (const std::int64_t i : {7, 8, 9, 300}) {
+    c.W[i].zero_();
+    c.W[i][0].fill_(1.25);
+  }
+  expect_all(c);
+}
+
+// Int8 makes 223 of 127 + 49 with most latents, and 145 of 192 with the best.
+TEST_P(Screened, ErrorsThatAddUpAgainstTheGuess) {
+  EncodeCase c = aligned_case(261 * 0x1p-9);
+  for (const std::int64_t i : {97, 98, 599}) {
+    c.W[i].neg_();
+    c.W[i][0].fill_(1941 * 0x1p-10);
+  }
+  expect_all(c);
+}
+
+TEST_P(Screened, ColumnsMuchLargerThanTheOthers) {
+  const Random random(29);
+  for (const std::int64_t large : {1, 7, 40}) {
+    EncodeCase c;
+    c.x = whole_numbers(random.fork("x"), 70, 130, 3).to(at::kFloat);
+    c.W = whole_numbers(random.fork("W"), 700, 130, 3).to(at::kFloat);
+    c.x.slice(1, 0, 3 * large, 3).mul_(0x1p12);
+    c.k = 20;
+    expect_all(c);
+    if (HasFailure()) FAIL() << large << " columns";
   }
 }
 
 // Rows that differ by less than bfloat16 can tell, beside some that do not; and numbers near both ends
 // of the range.
-TEST(Screened, RowsThatRoundingCannotTellApart) {
+TEST_P(Screened, RowsThatRoundingCannotTellApart) {
   const Random random(5);
   const at::Tensor x = random.fork("x").normal_rows(0, 70, 64, at::kFloat);
   at::Tensor W = random.fork("W").normal_rows(0, 900, 64, at::kFloat);
@@ -149,75 +235,23 @@ TEST(Screened, RowsThatRoundingCannotTellApart) {
   }
 }
 
-TEST(Screened, NamesThePlaceOfNaN) {
+TEST_P(Screened, NamesThePlaceOfNaN) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double inf = std::numeric_limits<double>::infinity();
   for (const double wrong : {nan, inf}) {  // inf - inf is NaN
     at::Tensor x = at::ones({70, 40}), W = at::ones({700, 40});
+    const auto refused = [&](std::int64_t row, std::int64_t latent) {
+      expect_nan_at(row, latent, [&] { (void)ops::encode_topk(x, W, {}, 5, Keep::rectified); });
+      expect_nan_at(row, latent, [&] { (void)ops::encode_above(x, W, {}, at::full({700}, 1e9)); });
+      expect_nan_at(row, latent, [&] { (void)ops::encode_batch_topk(x, W, {}, 5, {}, 1e9); });
+    };
     W[613][2].fill_(wrong);
     W[613][3].fill_(-wrong);
-    const auto refused = [&](std::int64_t row) {
-      expect_nan_at(row, 613, [&] { (void)ops::encode_topk(x, W, {}, 5, Keep::rectified); });
-      expect_nan_at(row, 613, [&] { (void)ops::encode_above(x, W, {}, at::full({700}, 1e9)); });
-      expect_nan_at(row, 613, [&] { (void)ops::encode_batch_topk(x, W, {}, 5, {}, 1e9); });
-    };
-    refused(0);
-  }
-}
-
-// The bound holds, and is no larger than it has to be: bfloat16 has 8 bits.
-TEST(ScreenedTiles, EveryEntryIsWithinItsSlack) {
-  for (std::uint64_t trial = 0; trial < 12; ++trial) {
-    const Random random = Random(77).fork(trial);
-    const std::int64_t B = 32 + 7 * static_cast<std::int64_t>(trial), F = 700, d = 33 + B;
-    const auto drawn = [&](const char* name, std::int64_t rows) {
-      at::Tensor z = random.fork(name).normal_rows(0, rows, d, at::kFloat);
-      if (trial % 3 == 1) z = z.pow(5);                       // heavy tails
-      if (trial % 3 == 2) z = z * (z.abs() * 8 - 10).exp2();  // of many sizes
-      return z;
-    };
-    const at::Tensor x = drawn("x", B), W = drawn("W", F);
-    const at::Tensor b = random.fork("b").normal_rows(0, 1, F, at::kFloat)[0];
-    const ops_cpu::EncodeArguments arguments = ops_cpu::encode_arguments(x, W, b, {});
-    EXPECT_EQ(ScreenedTiles::suits(arguments), ops_cpu::has_bf16_unit());
-    const at::Tensor a = at::mm(x.to(at::kDouble), W.to(at::kDouble).t()) + b;
-    const at::Tensor sizes = x.norm(2, at::IntArrayRef{1}) * W.norm(2, at::IntArrayRef{1}).max();
-    std::atomic<std::int64_t> seen = 0;
-    std::atomic<double> closest = 1e9;
-    const bool told = ScreenedTiles(arguments).for_each([&](const ScreenedTile& tile) {
-      for (std::int64_t r = 0; r < tile.rows; ++r) {
-        const std::int64_t row = tile.first_row + r;
-        const double* const exact = a.const_data_ptr<double>() + row * F + tile.first;
-        EXPECT_LT(tile.slack[r], sizes[row].item<double>() / 100);
-        for (std::int64_t i = 0; i < tile.width; ++i, ++seen) {
-          const double off = std::abs(tile.row(r)[i] + tile.bias[i] - exact[i]);
-          ASSERT_LE(off, tile.slack[r]) << "row " << row << ", latent " << tile.first + i;
-          closest = std::min(closest.load(), tile.slack[r] / off);
-        }
-      }
-    });
-    EXPECT_TRUE(told);
-    EXPECT_EQ(seen.load(), B * F);
-    EXPECT_LT(closest.load(), 40) << "a bound that is far too high";
-  }
-}
-
-TEST(ScreenedTiles, SayNothingOfWhatIsNotFinite) {
-  const at::Tensor x = at::ones({40, 40}), W = at::ones({700, 40});
-  const auto told = [](const at::Tensor& rows, const at::Tensor& weights, const at::Tensor& b) {
-    return ScreenedTiles(ops_cpu::encode_arguments(rows, weights, b, {}))
-        .for_each([](const ScreenedTile&) {});
-  };
-  EXPECT_TRUE(told(x, W, {}));
-  for (const double wrong : {std::nan(""), double{INFINITY}, 3e38}) {
-    const auto with = [wrong](const at::Tensor& good) {
-      at::Tensor bad = good.clone();
-      bad.view(-1)[good.numel() - 1].fill_(wrong);
-      return bad;
-    };
-    EXPECT_FALSE(told(with(x), W, {}));
-    EXPECT_FALSE(told(x, with(W), {}));
-    EXPECT_FALSE(told(x, W, with(at::ones({700}))));
+    refused(0, 613);
+    x[41][39].fill_(wrong);
+    x[41][38].fill_(-wrong);
+    W[613].fill_(1);
+    refused(41, 0);
   }
 }
 
