@@ -52,7 +52,8 @@ class LikelyPool {
       bound_.store(std::max(bound(), last->lower), std::memory_order_relaxed);
       std::erase_if(held_, [least = bound()](const Likely& e) { return e.upper < least; });
     }
-    next_prune_ = held_.size() + wanted_ + kRoom;
+    // Where little can be left out, looking at all of it again and again would take longer than the rest.
+    next_prune_ = held_.size() + std::max(wanted_ + kRoom, held_.size() / 2);
   }
 
   std::mutex guard_;

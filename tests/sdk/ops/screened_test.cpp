@@ -1,5 +1,7 @@
 #include "tests/sdk/ops/screened_cases.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 
@@ -233,6 +235,31 @@ TEST_P(Screened, RowsThatRoundingCannotTellApart) {
       }
     }
   }
+}
+
+// Which rows are crowded depends on the order in which tiles come: here the first tile has 512 latents that
+// cannot be told apart, and the last one what is larger.
+TEST_P(Screened, CrowdedRowsDoNotDependOnTheOrderOfTiles) {
+  constexpr std::int64_t B = 64, d = 512, F = 2048, k = 32;
+  const auto drawn = [](std::uint64_t seed, std::int64_t rows) {
+    return Random(seed).normal_rows(0, rows, d);
+  };
+  const at::Tensor direction = drawn(1, 1), x = drawn(2, B) * 0.1 + direction;
+  at::Tensor W = drawn(3, F) * 0.01;
+  W.slice(0, 0, 512).copy_(direction * 0.01 + drawn(4, 512) * 1e-5);
+  W.slice(0, F - 64).copy_(direction * 0.02 + drawn(5, 64) * 2e-3);
+  const int threads = at::get_num_threads();
+  const auto encoded = [&](int count) {
+    at::set_num_threads(count);
+    return ops::encode_topk(x, W, {}, k, Keep::rectified);
+  };
+  const Codes one = encoded(1);
+  for (int i = 0; i < static_cast<int>(trials()) / 4; ++i) {
+    const Codes again = encoded(2 + i % 2);
+    EXPECT_TRUE(at::equal(again.indices(), one.indices())) << i;
+    EXPECT_TRUE(!screens() || at::equal(again.values(), one.values())) << i;
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_P(Screened, NamesThePlaceOfNaN) {
