@@ -78,17 +78,38 @@ int print_list(const TestOptions& options) {
   return 0;
 }
 
+// The test, told of on standard output: as text while it runs, as JSON when it has run.
+host::PluginTest told(const TestOptions& options) {
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  const host::PluginFile file = host::read_plugin_file(options.request.file);
+  host::TextReport report(std::cout, options.only_failed);
+  bool begun = options.json;
+  const auto begin = [&] {
+    if (!begun) report.begin(file, options.request.settings);
+    begun = true;
+  };
+  const host::PluginTest result =
+      host::test_plugin(options.request, [&](const host::TestedCheck& check) {
+        if (terminal) std::cerr << "\r\033[K" << std::flush;
+        begin();
+        if (!options.json) report.add(check);
+        if (terminal) show_progress(check);
+      });
+  if (terminal) std::cerr << "\r\033[K" << std::flush;
+  begin();
+  if (options.json) {
+    std::cout << to_json(host::to_value(result, options.only_failed), JsonStyle::pretty) << '\n';
+  } else {
+    report.end(result);
+  }
+  return result;
+}
+
 int test(TestOptions& options) {
   options.request.file = std::filesystem::absolute(options.file);
   read_settings(options);
   host::catch_interrupts();  // the children's temporary folder goes with an orderly end
-  const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  const host::PluginTest result = terminal ? host::test_plugin(options.request, show_progress)
-                                           : host::test_plugin(options.request);
-  if (terminal) std::cerr << "\r\033[K" << std::flush;
-  std::cout << (options.json
-                    ? to_json(host::to_value(result, options.only_failed), JsonStyle::pretty) + "\n"
-                    : host::text_of(result, options.only_failed));
+  const host::PluginTest result = told(options);
   if (result.stopped) throw Error(ErrorKind::cancelled, "stopped on request");
   if (result.passed()) return 0;
   if (!options.json) {

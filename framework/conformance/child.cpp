@@ -94,7 +94,7 @@ const char* way_out(const ChildResult& child) {
   }
 }
 
-constexpr const char* kOrClosed = ", nor to write to descriptors that are not its own";
+constexpr const char* kOrClosed = ", nor write to descriptors that are not its own";
 
 Error stopped_on_request() { return Error(ErrorKind::cancelled, "stopped on request"); }
 

@@ -6,6 +6,7 @@
 #include "framework/loader/validate.h"
 
 #include <saffron/error.h>
+#include <saffron/testing/process_state.h>
 
 #include <algorithm>
 #include <chrono>
@@ -130,6 +131,15 @@ Verdict starts_no_thread(const PluginFile& file) {
   return failed("starts a thread when it is loaded or described");
 }
 
+Verdict loading_changes_nothing(const PluginFile& file) {
+  const testing::ProcessState before;
+  const Verdict verdict = loaded<described<nothing_more>>(file);
+  const std::string changes = testing::ProcessState().changed_since(before);
+  before.restore();
+  if (verdict.outcome != Outcome::passed || changes.empty()) return verdict;
+  return failed(cat("loading it, or asking what it is, ", changes));
+}
+
 // From finding the file to holding its descriptor. LibTorch is in the process already.
 Verdict scan_time(const PluginFile& file) {
   const auto start = std::chrono::steady_clock::now();
@@ -159,6 +169,8 @@ constexpr LibraryCheck kChecks[] = {
      loaded<described<docs_complete>>},
     {"exports-only-entry", "it exports nothing but its entry", 3, false, exports_only_entry},
     {"starts-no-thread", "loading it starts no thread", 3, false, starts_no_thread},
+    {"loading-changes-nothing", "loading it changes nothing of the process", 3, false,
+     loading_changes_nothing},
     {"scan-time", "it is loaded and described within 0.2 s, without CUDA", 5, false, scan_time},
 };
 

@@ -18,14 +18,13 @@ struct LibraryCheck {
 };
 [[nodiscard]] std::span<const LibraryCheck> library_checks();
 
-// The subject of these checks, in reports and in test-plugin.toml.
-inline constexpr const char* kLibrary = "library";
+using testing::kLibrary;
 // The check that no other run of the plugin printed to standard output; the runner decides it.
 inline constexpr const char* kSilentStdout = "silent-stdout";
 inline constexpr const char* kSilentSentence = "nothing of it prints to standard output";
 
 // The check that no check of a component leaves a process behind; the runner decides it.
-inline constexpr const char* kNoProcessLeft = "no-process-left";
+using testing::kNoProcessLeft;
 inline constexpr const char* kNoProcessLeftSentence = "no process outlives a use of it";
 inline constexpr int kNoProcessLeftStrictness = 4;
 

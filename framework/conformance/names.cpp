@@ -8,6 +8,7 @@
 #include <saffron/error.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -26,12 +27,6 @@ bool has(const Words& words, const std::string& word) {
 Words ids_of_the_library() {
   Words out = {kSilentStdout};
   for (const LibraryCheck& check : library_checks()) out.emplace_back(check.id);
-  return out;
-}
-
-Words ids_of(std::string_view kind) {
-  Words out = {kNoProcessLeft, testing::KindTried::kId};
-  for (const testing::Check* check : testing::checks_for(kind)) out.emplace_back(check->id);
   return out;
 }
 
@@ -75,21 +70,22 @@ class Names {
     for (const PluginFile::Component& component : file.components) {
       components_.push_back(name_of(component));
     }
-    subjects_ = components_;
-    subjects_.emplace_back(kLibrary);
   }
 
   Problems problems() {
     const TestSettings& settings = request_.settings;
     const Words ids = all_ids();
-    for (const std::string& id : request_.only) need_check(id, ids, {});
-    for (const std::string& name : request_.components) need_component(name, components_, {});
-    for (std::size_t i = 0; i < settings.options.size(); ++i) {
-      need_component(settings.options[i].component, components_, at(settings.options_at, i));
+    for (const std::string& id : request_.only) add(testing::check_problem(id, ids), {});
+    for (const std::string& name : request_.components) {
+      add(testing::component_problem(name, components_), {});
+    }
+    const auto named = testing::name_problems(settings, components_, ids_of_the_library());
+    for (const testing::NameProblem& problem : named) {
+      if (problem.of_options) add(problem, at(settings.options_at, problem.at));
     }
     if (!settings.options.empty()) add_undecodable();
-    for (std::size_t i = 0; i < settings.off.size(); ++i) {
-      off(settings.off[i].what, ids, at(settings.off_at, i));
+    for (const testing::NameProblem& problem : named) {
+      if (!problem.of_options) add(problem, at(settings.off_at, problem.at));
     }
     return problems_;
   }
@@ -100,38 +96,8 @@ class Names {
     return i < origins.size() ? origins[i] : Origin();
   }
 
-  void need_check(const std::string& id, const Words& ids, const Origin& origin,
-                  const std::string& of = {}) {
-    if (has(ids, id)) return;
-    const std::string near = did_you_mean(id, ids);
-    problems_.error(origin, "", cat("there is no check '", id, '\'', of),
-                    cat(near, near.empty() ? "" : " ", "saffron test-plugin --list FILE has ",
-                        near.empty() ? "them" : "them all"));
-  }
-
-  bool need_component(const std::string& name, const Words& names, const Origin& origin) {
-    if (has(names, name)) return true;
-    std::string near = nearest(name, names.data(), names.size());
-    for (const std::string& whole : names) {  // "l1" for "regularizer/l1"
-      if (whole.ends_with('/' + name)) near = whole;
-    }
-    problems_.error(origin, "", cat("there is no component '", name, '\''),
-                    near.empty() ? cat("the plugin has ", listed(components_))
-                                 : cat("did you mean '", near, "'?"));
-    return false;
-  }
-
-  // "shapes", "library scan-time", "sae/relu shapes".
-  void off(const std::string& what, const Words& ids, const Origin& origin) {
-    const std::size_t space = what.find(' ');
-    const std::string id = what.substr(space == std::string::npos ? 0 : space + 1);
-    if (space == std::string::npos) {
-      need_check(id, ids, origin);
-    } else if (const std::string of = what.substr(0, space);
-               need_component(of, subjects_, origin)) {
-      need_check(id, of == kLibrary ? ids_of_the_library() : ids_of(of.substr(0, of.find('/'))),
-                 origin, cat(" of ", of == kLibrary ? "the " : "", of));
-    }
+  void add(const std::optional<testing::NameProblem>& problem, const Origin& origin) {
+    if (problem) problems_.error(origin, "", problem->message, problem->help);
   }
 
   // What the plugin's own schemas say of [options]. That a parameter is missing skips its checks,
@@ -171,7 +137,7 @@ class Names {
   const TestRequest& request_;
   const PluginFile& file_;
   const Children& children_;
-  Words components_, subjects_;
+  Words components_;
   Problems problems_ = request_.problems;
 };
 

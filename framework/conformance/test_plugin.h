@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,20 @@ struct PluginTest {
 // {plugin, version, file, seed, strictness, stopped, checks: [{subject, id, sentence, outcome,
 // message, seconds}], counts}
 [[nodiscard]] Value to_value(const PluginTest& test, bool only_failed);
-// One line a check, one block a subject; only those that did not pass when `only_failed`.
+// One line a check, one block a subject; only those that did not pass when `only_failed`. As the
+// checks end: whatever becomes of the program, what was found is told.
+class TextReport {
+ public:
+  TextReport(std::ostream& out, bool only_failed) : out_(out), only_failed_(only_failed) {}
+  void begin(const PluginFile& file, const testing::Settings& settings);
+  void add(const TestedCheck& check);
+  void end(const PluginTest& test);
+
+ private:
+  std::ostream& out_;
+  bool only_failed_;
+  std::string subject_;
+};
 [[nodiscard]] std::string text_of(const PluginTest& test, bool only_failed);
 // Every check by group, with its sentence and strictness; those for a file's kinds, if one is given.
 [[nodiscard]] std::string list_of_checks(const PluginFile* file = nullptr);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <ostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,21 +95,33 @@ Value to_value(const PluginTest& test, bool only_failed) {
   return out;
 }
 
+void TextReport::begin(const PluginFile& file, const testing::Settings& settings) {
+  out_ << file.id << ' ' << file.version << "   " << file.path.string() << "\nstrictness "
+       << settings.strictness << ", seed " << settings.seed << std::endl;
+}
+
+void TextReport::add(const TestedCheck& check) {
+  constexpr std::size_t kOutcomeWidth = 9;
+  if (only_failed_ && is_quiet(check)) return;
+  if (check.subject != subject_) out_ << '\n' << (subject_ = check.subject) << '\n';
+  const Outcome outcome = check.verdict.outcome;
+  const std::string& message = outcome == Outcome::passed ? check.sentence : check.verdict.message;
+  out_ << "  " << padded(testing::name_of(outcome), kOutcomeWidth) << padded(check.id, kIdWidth)
+       << ' ' << indented(message, kOutcomeWidth + kIdWidth + 3) << std::endl;
+}
+
+void TextReport::end(const PluginTest& test) { out_ << '\n' << counts(test) << std::endl; }
+
 std::string text_of(const PluginTest& test, bool only_failed) {
-  std::string out = cat(test.file.id, ' ', test.file.version, "   ", test.file.path.string(),
-                        "\nstrictness ", test.strictness, ", seed ", test.seed, '\n');
-  std::string subject;
-  for (const TestedCheck& check : test.checks) {
-    const Outcome outcome = check.verdict.outcome;
-    if (only_failed && is_quiet(check)) continue;
-    if (check.subject != subject) out += cat('\n', subject = check.subject, '\n');
-    const std::string& message =
-        outcome == Outcome::passed ? check.sentence : check.verdict.message;
-    constexpr std::size_t kOutcomeWidth = 9;
-    out += cat("  ", padded(testing::name_of(outcome), kOutcomeWidth), padded(check.id, kIdWidth),
-               ' ', indented(message, kOutcomeWidth + kIdWidth + 3), '\n');
-  }
-  return cat(out, '\n', counts(test), '\n');
+  std::ostringstream out;
+  TextReport report(out, only_failed);
+  testing::Settings settings;
+  settings.strictness = test.strictness;
+  settings.seed = test.seed;
+  report.begin(test.file, settings);
+  for (const TestedCheck& check : test.checks) report.add(check);
+  report.end(test);
+  return out.str();
 }
 
 std::string list_of_checks(const PluginFile* file) {

@@ -4,18 +4,26 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 
 namespace saffron::host {
 namespace {
 
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
+std::atomic<std::int64_t> stop_requested_at{0};  // milliseconds; 0 = not requested
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+
+// `timeout` signals its command and then its group, to which that belongs: one request.
+constexpr std::int64_t kOneRequest = 100;
 
 extern "C" void on_interrupt(int signal) {
-  if (stop_requested.exchange(true)) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t at = 1 + std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  std::int64_t before = 0;
+  if (stop_requested_at.compare_exchange_strong(before, at) || at - before < kOneRequest) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 }  // namespace
@@ -48,11 +56,13 @@ void NodeContext::progress(std::string_view what, std::int64_t done, std::int64_
 void catch_interrupts() {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
+  // Who started it with nohup wants it to go on.
+  if (std::signal(SIGHUP, on_interrupt) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file over the limit of `ulimit -f` is an error like a full disk
 }
 
-bool interrupted() { return stop_requested.load(); }
+bool interrupted() { return stop_requested_at.load() != 0; }
 
 void throw_if_interrupted() {
   if (!interrupted()) return;

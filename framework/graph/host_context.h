@@ -46,7 +46,7 @@ class NodeContext final : public Context {
   std::int64_t seed_;
 };
 
-// Ctrl-C and SIGTERM ask to stop; a second one ends the program at once.
+// Ctrl-C, SIGTERM and SIGHUP ask to stop; a second one ends the program at once.
 void catch_interrupts();
 [[nodiscard]] bool interrupted();
 // Throws Error (cancelled) once the user asked to stop.

@@ -2,6 +2,7 @@
 
 #include "testing/checks/groups.h"
 #include "testing/expect.h"
+#include "testing/uses.h"
 
 #include <c10/util/Exception.h>
 
@@ -39,12 +40,10 @@ Verdict judged(const Check& check, const Subject& subject) {
     return check.run(subject);
   } catch (const Finding& finding) {
     return finding.verdict;
-  } catch (const Error& error) {
-    return {Outcome::failed, cat("threw: ", error.what())};
   } catch (const c10::Error& error) {
-    return {Outcome::failed, cat("threw c10::Error: ", error.what_without_backtrace())};
+    return {Outcome::failed, cat("threw c10::Error: ", words_of(error))};
   } catch (const std::exception& error) {
-    return {Outcome::failed, cat("threw: ", error.what())};
+    return {Outcome::failed, cat("threw: ", words_of(error))};
   } catch (...) {
     return {Outcome::failed, "threw something that is not a std::exception"};
   }
@@ -96,9 +95,13 @@ std::string Settings::off_reason(std::string_view kind, std::string_view name,
 Verdict run(const Check& check, const Subject& subject) {
   Verdict verdict = judged(check, subject);
   const bool found = verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning;
-  if (found && std::string_view(check.id) != kFirst && !made(subject)) {
+  if (!found || std::string_view(check.id) == kFirst) return verdict;
+  if (!made(subject)) {
     return {Outcome::skipped, cat("its options make no component: see ", kFirst)};
   }
+  // One fault is told of once: only what has found something asks what else there is to find.
+  const std::string elsewhere = fault_of_use(check, subject);
+  if (!elsewhere.empty()) return {Outcome::skipped, cat("see ", elsewhere)};
   return verdict;
 }
 

@@ -7,6 +7,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +22,11 @@ namespace saffron::testing {
 void keep(std::shared_ptr<void> component) {
   static auto& kept = *new std::vector<std::shared_ptr<void>>;
   kept.push_back(std::move(component));
+}
+
+std::string words_of(const std::exception& error) {
+  const auto* torch = dynamic_cast<const c10::Error*>(&error);
+  return torch == nullptr ? error.what() : torch->what_without_backtrace();
 }
 
 std::ptrdiff_t threads() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/properties.h>
 #include <saffron/state.h>
 #include <saffron/testing/checks.h>
 
@@ -84,6 +85,8 @@ class Driver {
   [[nodiscard]] virtual Observed use(Inputs& inputs) = 0;
   // nullptr where the component has none.
   [[nodiscard]] virtual const Stateful* stateful() const = 0;
+  // nullptr where all its gradients are derivatives.
+  [[nodiscard]] virtual const PseudoGradients* pseudo() const { return nullptr; }
   // Takes over what the host would restore from a checkpoint of `other`, a driver of the same component.
   virtual void restore(const Driver& other);
 
@@ -129,6 +132,9 @@ class DriverOf : public Driver {
       : component_(subject.make<Kind>(setup)), setup_(setup) {}
   [[nodiscard]] const Stateful* stateful() const override {
     return dynamic_cast<const Stateful*>(component_.get());
+  }
+  [[nodiscard]] const PseudoGradients* pseudo() const override {
+    return dynamic_cast<const PseudoGradients*>(component_.get());
   }
 
  protected:

@@ -81,7 +81,7 @@ std::optional<std::string> elsewhere(const std::function<std::string()>& f) {
     try {
       if (::getppid() == parent) text = f();
     } catch (const std::exception& error) {
-      text = cat("threw: ", error.what());
+      text = cat("threw: ", words_of(error));
     } catch (...) {
       text = "threw something";
     }

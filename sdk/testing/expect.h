@@ -35,6 +35,9 @@ struct Finding final : std::exception {
 // process lives.
 void keep(std::shared_ptr<void> component);
 
+// What was thrown, in words: LibTorch's without their backtraces.
+[[nodiscard]] std::string words_of(const std::exception& error);
+
 // How many threads this process has.
 [[nodiscard]] std::ptrdiff_t threads();
 

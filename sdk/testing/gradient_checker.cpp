@@ -105,6 +105,7 @@ std::string GradientReport::text(const std::vector<std::string>& names) const {
     if (leaf >= names.size()) return place;
     return names[leaf] + place.substr(leaf_number(leaf).size());
   };
+  if (compared == 0) return "nothing was compared";
   std::ostringstream out;
   out.precision(12);
   for (std::size_t i = 0; i < std::min(kShown, mismatches.size()); ++i) {

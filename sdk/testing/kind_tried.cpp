@@ -1,5 +1,7 @@
 #include <saffron/testing/checks.h>
 
+#include "testing/uses.h"
+
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -23,11 +25,11 @@ bool wrong(const Verdict& verdict) {
 }  // namespace
 
 bool comes_first(std::string_view id) {
-  return id == "defaults-valid" || id == "destroy-without-use";
+  return id == "defaults-valid" || id == "destroy-without-use" || id == kCanBeUsed;
 }
 
 void KindTried::add(const Check& check, std::string_view kind, const Verdict& verdict) {
-  if (wrong(verdict) && comes_first(check.id)) made_ = false;
+  if (wrong(verdict) && comes_first(check.id) && unusable_.empty()) unusable_ = check.id;
   const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with(kSee);
   if (told) {
     left_to_.emplace_back(check.id, verdict.message.substr(kSee.size()));
@@ -58,7 +60,7 @@ Verdict KindTried::verdict(const std::string& ended) const {
     }
   }
   if (tried_) return {};
-  if (!made_) return {Outcome::skipped, "see defaults-valid and destroy-without-use"};
+  if (!unusable_.empty()) return {Outcome::skipped, cat("see ", unusable_)};
   if (!ended.empty()) return {Outcome::skipped, cat("not after ", ended)};
   if (not_tried_ == 0) return {Outcome::skipped, "the checks of its kind are switched off"};
   return {Outcome::failed,

@@ -49,7 +49,7 @@ void must_refuse(const std::string& what, const char* kind_name, ErrorKind kind,
     fail(cat(what, " is refused, but not as an Error (", kind_name, "): ", error.what()));
   } catch (const std::exception& error) {
     fail(cat(what, " is refused by something that is no Error (", kind_name,
-             "): ", std::string(error.what()).substr(0, 120)));
+             "): ", words_of(error)));
   }
   fail(cat(what, " is taken; it must be an Error (", kind_name, ")"));
 }

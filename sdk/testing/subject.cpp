@@ -1,5 +1,6 @@
 #include <saffron/testing/checks.h>
 
+#include "testing/drivers/toy_folder.h"
 #include "testing/expect.h"
 
 #include <saffron/plugin.h>
@@ -7,6 +8,8 @@
 #include <saffron/testing/toys.h>
 
 #include <map>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 namespace saffron::testing {
@@ -22,6 +25,20 @@ Value in_list(const saffron_param& param, Value value) {
   list.push(std::move(value));
   return list;
 }
+
+// A folder of its own for what a component writes.
+class ToyContext final : public FakeContext {
+ public:
+  using FakeContext::FakeContext;
+  [[nodiscard]] std::string artifacts() const override {
+    std::call_once(asked_, [this] { folder_.emplace(); });
+    return folder_->path().string();
+  }
+
+ private:
+  mutable std::once_flag asked_;
+  mutable std::optional<ToyFolder> folder_;
+};
 
 // The toy world behind every reference of one component; equal names are one object.
 class ToyServices final : public Services {
@@ -64,7 +81,7 @@ class ToyServices final : public Services {
     return source_;
   }
 
-  FakeContext context_;
+  ToyContext context_;
   std::shared_ptr<Source> source_;
   std::map<std::string, std::shared_ptr<void>> objects_;
 };
@@ -81,6 +98,12 @@ Subject::Subject(const saffron_component& row, const Value& options, std::uint64
       lacking_.emplace_back(param.name);
     }
   }
+}
+
+Subject Subject::with(const Value& options) const {
+  Subject out = *this;
+  out.options_ = options;
+  return out;
 }
 
 Decoded Subject::decode(const Value& options) const {

@@ -5,10 +5,15 @@
 
 #include <saffron/error.h>
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/frexp.h>
 #include <ATen/ops/maximum.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -74,11 +79,25 @@ bool is_noisy(const std::vector<Observed>& seen, std::size_t i, double largest) 
   return noisy > 0 && static_cast<double>(noisy) >= kManyOfMoved * static_cast<double>(moved);
 }
 
+// Whether numbers have as many digits as float32's and no more: what goes in steps by design (codes
+// that are rounded) has fewer, or those of float64 after it.
+bool has_digits_of_float32(const at::Tensor& numbers) {
+  constexpr double kFewDigits = 1 << 20, kDigits = 1 << 24;
+  const auto fits = [&](double digits) {
+    const at::Tensor scaled = std::get<0>(at::frexp(numbers)) * digits;
+    return scaled.eq(scaled.round()).all().item<bool>();
+  };
+  return fits(kDigits) && !fits(kFewDigits);
+}
+
 // The first result that is noisy, of one direction of nudges.
 std::string noisy_result(const Subject& subject, std::uint64_t direction) {
   const std::vector<Observed> seen = nudged(subject, direction, kNudge);
   std::vector<Observed> wide;
   if (seen.empty()) return {};
+  const auto driver = fresh(subject, {.dtype = at::kDouble});
+  const PseudoGradients* pseudo = driver->pseudo();
+  const bool by_design = pseudo != nullptr && !pseudo->pseudo_gradients().empty();
   const double largest = largest_of(seen.front());
   for (std::size_t i = 0; i < seen.front().tensors.size(); ++i) {
     const auto& [name, first] = seen.front().tensors[i];
@@ -87,9 +106,19 @@ std::string noisy_result(const Subject& subject, std::uint64_t direction) {
     const bool still = first.numel() == 1 && !has_moved(seen, i);
     if (still && wide.empty()) wide = nudged(subject, direction, kWideNudge);
     if (still && wide.empty()) continue;
-    if (is_noisy(still ? wide : seen, i, largest)) return name;
+    if (!is_noisy(still ? wide : seen, i, largest)) continue;
+    if (!by_design || has_digits_of_float32(first)) return name;
   }
   return {};
+}
+
+// Whether what it finds may be but a consequence of numbers that are wrong in every use.
+bool compares_numbers(const Check& check) {
+  constexpr std::array<std::string_view, 6> kOthers = {
+      kIgnoresGlobalRng,           kInputNotMutated,       "no-grad-respected",
+      "exception-does-not-escape", "leaves-process-alone", "no-thread-left"};
+  return std::string_view(check.group) != "parameters" &&
+         std::find(kOthers.begin(), kOthers.end(), check.id) == kOthers.end();
 }
 
 }  // namespace
@@ -112,10 +141,42 @@ Observed use_fresh(const Subject& subject, const Variant& variant, const Subject
   return use(subject, *fresh(subject, setup), variant);
 }
 
+GlobalDraws global_draws(const Subject& subject) {
+  const at::Generator& generator = at::globalContext().defaultGenerator(at::kCPU);
+  std::srand(1);
+  const int expected = std::rand();
+  const at::Tensor before = generator.get_state();
+  std::srand(1);
+  static_cast<void>(use_fresh(subject));
+  return {.torch = !identical(before, generator.get_state()), .c = std::rand() != expected};
+}
+
+std::string why_irreproducible(const Subject& subject) {
+  if (difference(use_fresh(subject), use_fresh(subject)).empty()) return {};
+  return global_draws(subject).any() ? kIgnoresGlobalRng : kDeterministicSameSeed;
+}
+
 void need_reproducible(const Subject& subject) {
   need_deterministic(subject);
-  if (!difference(use_fresh(subject), use_fresh(subject)).empty()) {
-    skip("see deterministic-same-seed");
+  const std::string why = why_irreproducible(subject);
+  if (!why.empty()) skip(cat("see ", why));
+}
+
+std::string fault_of_use(const Check& check, const Subject& subject) {
+  const std::string_view id = check.id;
+  if (comes_first(id)) return {};
+  try {
+    Inputs inputs(drawn(subject));
+    static_cast<void>(fresh(subject)->use(inputs));
+    if (!compares_numbers(check)) return {};
+    if (global_draws(subject).any()) return kIgnoresGlobalRng;
+    if (id == kDeterministicSameSeed) return {};
+    if (!inputs.changed().empty()) return kInputNotMutated;
+    return subject.deterministic() ? why_irreproducible(subject) : std::string();
+  } catch (const Finding&) {
+    return {};  // it could not be tried
+  } catch (...) {
+    return kCanBeUsed;
   }
 }
 

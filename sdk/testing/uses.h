@@ -19,8 +19,27 @@ inline constexpr std::uint64_t kOtherData = 2;
 [[nodiscard]] Observed use_fresh(const Subject& subject, const Variant& variant = {},
                                  const Subject::Setup& setup = {});
 
+// The checks of one plain use. What one of these finds is what many others stumble over.
+inline constexpr const char* kCanBeUsed = "can-be-used";
+inline constexpr const char* kIgnoresGlobalRng = "ignores-global-rng";
+inline constexpr const char* kInputNotMutated = "input-not-mutated";
+inline constexpr const char* kDeterministicSameSeed = "deterministic-same-seed";
+
+// Whether a use draws from a global generator of the process, LibTorch's or C's, or seeds it.
+struct GlobalDraws {
+  bool torch = false, c = false;
+  [[nodiscard]] bool any() const { return torch || c; }
+};
+[[nodiscard]] GlobalDraws global_draws(const Subject& subject);
+
+// The check that finds why two uses of one component differ; "" where they agree.
+[[nodiscard]] std::string why_irreproducible(const Subject& subject);
 // Skips the check of a component that differs from itself: what compares its instances says nothing.
 void need_reproducible(const Subject& subject);
+
+// The check that finds what is wrong with a plain use, of what `check` may have stumbled over;
+// "" where there is none.
+[[nodiscard]] std::string fault_of_use(const Check& check, const Subject& subject);
 
 // What of the results is computed in float32 although all inputs are float64; "" where nothing is
 // seen to be. Nudged by some units of float32's last place, such a result moves in steps, which a

@@ -16,26 +16,16 @@ namespace {
 
 constexpr std::int64_t kOtherRows = 7;
 
-// Leaves what was found to the check that says it best, once that one has found it too; says it
-// here otherwise. While one check asks another, that one leaves nothing to a third.
-[[noreturn]] void leave_to(const Subject& subject, const char* id, const std::string& found) {
-  static thread_local bool asking = false;
-  if (asking) skip(cat("see ", id));
-  const std::vector<const Check*> all = checks_for(subject.kind());
-  const auto other = std::find_if(
-      all.begin(), all.end(), [&](const Check* check) { return std::strcmp(check->id, id) == 0; });
-  asking = true;
-  const Outcome outcome = other == all.end() ? Outcome::passed : run(**other, subject).outcome;
-  asking = false;
-  if (outcome == Outcome::failed || outcome == Outcome::warning) skip(cat("see ", id));
-  fail(found);
-}
-
 [[noreturn]] void asked_by(const Subject& subject, const char* id) {
   skip(cat("of a ", subject.kind(), ' ', id, " asks this"));
 }
 
 std::string of_use(const std::string& threw) {
+  if (threw.find("backward through the graph a second time") != std::string::npos) {
+    return "used a second time, it goes backward through the first use's graph again: a tensor "
+           "that "
+           "it keeps carries that graph; keep it detach()ed";
+  }
   return cat("used a second time, it throws: ", threw);
 }
 
@@ -68,7 +58,7 @@ Next after_a_use(const Subject& subject, const Variant& next) {
   } catch (const Finding&) {
     throw;
   } catch (const std::exception& error) {
-    out.threw = error.what();
+    out.threw = words_of(error);
   }
   const auto stopped = fresh(subject);
   static_cast<void>(use(subject, *stopped));
@@ -88,6 +78,24 @@ bool remembers(const Subject& subject, const Variant& next) {
 }
 
 }  // namespace
+
+void leave_to(const Subject& subject, const char* id, const std::string& found,
+              const std::string& from) {
+  static thread_local bool asking = false;
+  if (asking) skip(cat("see ", id));
+  const std::vector<const Check*> all = checks_for(subject.kind());
+  const auto other = std::find_if(
+      all.begin(), all.end(), [&](const Check* check) { return std::strcmp(check->id, id) == 0; });
+  asking = true;
+  const Verdict verdict = other == all.end() ? Verdict() : run(**other, subject);
+  asking = false;
+  const bool left = !from.empty() && verdict.outcome == Outcome::skipped &&
+                    verdict.message.starts_with("see ") && verdict.message != cat("see ", from);
+  if (left || verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning) {
+    skip(cat("see ", id));
+  }
+  fail(found);
+}
 
 Verdict state_roundtrip(const Subject& subject) {
   const KindDriver& kind = driver_of(subject);
@@ -116,8 +124,9 @@ Verdict used_again(const Subject& subject) {
     } catch (const Finding&) {
       throw;
     } catch (const std::exception& error) {
-      leave_to(subject, kStateRoundtrip,
-               cat("after save and load into a new instance the next use throws: ", error.what()));
+      leave_to(
+          subject, kStateRoundtrip,
+          cat("after save and load into a new instance the next use throws: ", words_of(error)));
     }
   };
   const Next other = next_of({.data = kOtherData});
@@ -147,7 +156,7 @@ Verdict results_stay(const Subject& subject) {
   } catch (const Finding&) {
     throw;
   } catch (const std::exception& error) {
-    leave_to(subject, kind.again, of_use(error.what()));
+    leave_to(subject, kind.again, of_use(words_of(error)));
   }
   for (const auto& [name, tensor, copy] : first.handed) {
     if (identical(tensor, copy)) continue;
@@ -185,7 +194,7 @@ Verdict two_instances_independent(const Subject& subject) {
   } catch (const Finding&) {
     throw;
   } catch (const std::exception& error) {
-    leave_to(subject, driver_of(subject).again, of_use(error.what()));
+    leave_to(subject, driver_of(subject).again, of_use(words_of(error)));
   }
   const auto beside = fresh(subject), other = fresh(subject, {.seed = 2});
   const Observed beside_first = use(subject, *beside, first);

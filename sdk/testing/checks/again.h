@@ -2,9 +2,17 @@
 
 #include <saffron/testing/checks.h>
 
+#include <string>
+
 // What one use of a component leaves to a later one, to another instance, or to its results.
 
 namespace saffron::testing {
+
+// Leaves what was found to the check that says it best, once that one has found it too; says it
+// here otherwise. While one check asks another, that one leaves what it finds to a third unasked:
+// where `from`, the one that asks, is given, that counts as found.
+[[noreturn]] void leave_to(const Subject& subject, const char* id, const std::string& found,
+                           const std::string& from = {});
 
 Verdict state_roundtrip(const Subject& subject);
 Verdict used_again(const Subject& subject);

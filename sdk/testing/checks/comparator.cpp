@@ -4,7 +4,6 @@
 #include "testing/drivers/worlds.h"
 #include "testing/made.h"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -127,58 +126,6 @@ Verdict undefined_has_reason(const Subject& subject) {
   return {};
 }
 
-// ---- rewards that are nothing ------------------------------------------------------------------
-
-bool mentions(const std::vector<std::string>& sentences, const std::string& name) {
-  return std::any_of(sentences.begin(), sentences.end(), [&](const std::string& sentence) {
-    return sentence.find(name) != std::string::npos;
-  });
-}
-
-// Two rewards and one that is 0, by names that no sentence has by chance.
-struct Degenerate {
-  std::vector<std::string> names = {"reward_alpha", "reward_beta", "reward_nil"};
-  CompareBench bench;
-  Comparison found;
-  explicit Degenerate(const Subject& subject) : bench(subject) {
-    found = bench.compare(*with_rewards(bench.world(),
-                                        {{names[0], bench.reward("r")},
-                                         {names[1], bench.reward("other")},
-                                         {names[2], bench.reward("zero")}},
-                                        subject.random("degenerate")));
-  }
-};
-
-// A distance that does not see positive factors is the same from c R as from R: from 0, their
-// limit, it has no value of its own. Distances that see them have one, and need not report it.
-Verdict degenerate_is_reported(const Subject& subject) {
-  const Degenerate of(subject);
-  const std::size_t zero = of.names.size() - 1;
-  bool scaleless = false;
-  for (const Distances& d : distances_of(of.found, of.names.size())) {
-    if (d.certificate() == nullptr || !ignores_scale(*d.certificate())) continue;
-    scaleless = true;
-    if (std::isnan(d(0, zero)) && std::isnan(d(zero, 0))) continue;
-    if (mentions(of.found.degenerate, of.names[zero])) continue;
-    fail(cat(d.key(), " does not see positive factors, and puts a reward that is 0 everywhere ",
-             d(0, zero), " from another, neither undefined nor named in `degenerate`"));
-  }
-  if (!scaleless) skip("no certificate declares invariance to scaling: 0 is a reward like others");
-  return {};
-}
-
-Verdict degenerate_names_rewards(const Subject& subject) {
-  const Degenerate of(subject);
-  for (const std::string& sentence : of.found.degenerate) {
-    if (std::none_of(of.names.begin(), of.names.end(), [&](const std::string& name) {
-          return sentence.find(name) != std::string::npos;
-        })) {
-      fail(cat("`degenerate` says \"", sentence, "\", and of no reward"));
-    }
-  }
-  return {};
-}
-
 // ---- the same question twice -------------------------------------------------------------------
 
 // Compares metric by metric; order[i] is the place in `b` of reward i of `a`.
@@ -274,7 +221,7 @@ Verdict refuses_what_it_lacks(const Subject& subject) {
                "`invalid`: ", error.what()));
     } catch (const std::exception& error) {
       fail(cat("refuses a world (", world->info().description,
-               ") with no saffron::Error: ", std::string(error.what()).substr(0, 160)));
+               ") with no saffron::Error: ", words_of(error)));
     }
     if (world == worlds.back()) fail("compares in a world that has no capability at all");
   }

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-// What the two files of comparator checks share: comparator.cpp what holds of every comparison,
-// comparator_claims.cpp what certificates promise.
+// What the files of comparator checks share: comparator.cpp what holds of every comparison,
+// comparator_rewards.cpp what of rewards that are 0, comparator_claims.cpp what certificates promise.
 
 namespace saffron::testing {
 
@@ -71,6 +71,8 @@ class Distances {
 // Whether the certificate declares that positive factors do not count.
 [[nodiscard]] bool ignores_scale(const Certificate& certificate);
 
+Verdict degenerate_is_reported(const Subject& subject);
+Verdict degenerate_names_rewards(const Subject& subject);
 Verdict identical_runs_tie(const Subject& subject);
 Verdict symmetric(const Subject& subject);
 Verdict triangle_inequality(const Subject& subject);

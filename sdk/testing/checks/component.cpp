@@ -1,5 +1,6 @@
 #include "testing/checks/again.h"
 #include "testing/checks/groups.h"
+#include "testing/checks/process.h"
 #include "testing/elsewhere.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
@@ -8,21 +9,12 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <c10/core/DefaultDtype.h>
 #include <c10/core/GradMode.h>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cfenv>
 #include <chrono>
-#include <clocale>
-#include <csignal>
-#include <cstring>
-#include <filesystem>
-#include <iterator>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,7 +28,6 @@ constexpr double kStridedTolerance = 1e-5;  // other kernels may sum in another 
 constexpr double kFloat64Tolerance = 5e-3;  // float32 beside float64
 constexpr double kDeviceTolerance = 1e-3;
 constexpr int kManyThreads = 4;
-constexpr std::size_t kSignals = 32;  // the standard ones, and 0
 
 void need(bool power, const Subject& subject, const char* what) {
   if (!power) skip(cat("a ", subject.kind(), " ", what));
@@ -53,6 +44,7 @@ Verdict deterministic_same_seed(const Subject& subject) {
   std::array<Observed, 2> runs;
   for (Observed& run : runs) {
     at::manual_seed(1);
+    std::srand(1);
     run = use_fresh(subject);
     if (&run == runs.data()) await_next_second();
   }
@@ -76,13 +68,10 @@ Verdict threads_agree(const Subject& subject) {
 }
 
 Verdict ignores_global_rng(const Subject& subject) {
-  const at::Generator& generator = at::globalContext().defaultGenerator(at::kCPU);
-  const at::Tensor before = generator.get_state();
-  static_cast<void>(use_fresh(subject));
-  if (!identical(before, generator.get_state())) {
-    fail("draws from LibTorch's global generator, or seeds it: take Context::random instead");
-  }
-  return {};
+  const GlobalDraws drawn = global_draws(subject);
+  if (!drawn.any()) return {};
+  fail(cat("draws from ", drawn.torch ? "LibTorch's global generator" : "C's rand()",
+           ", or seeds it: take Context::random instead"));
 }
 
 Verdict input_not_mutated(const Subject& subject) {
@@ -150,8 +139,7 @@ Verdict bfloat16(const Subject& subject) {
   } catch (const Finding&) {
     throw;
   } catch (const std::exception& error) {
-    warn(cat("bfloat16 inputs are neither taken nor refused in words: ",
-             std::string(error.what()).substr(0, 120)));
+    warn(cat("bfloat16 inputs are neither taken nor refused in words: ", words_of(error)));
   }
   return {};
 }
@@ -190,85 +178,12 @@ Verdict exception_does_not_escape(const Subject& subject) {
   fail("creates a component from options that do not decode");
 }
 
-// What belongs to the process and not to a plugin.
-struct Process {
-  int threads = at::get_num_threads();
-  caffe2::TypeMeta dtype = c10::get_default_dtype();
-  bool gradients = c10::GradMode::is_enabled();
-  bool algorithms = at::globalContext().deterministicAlgorithms();
-  std::string locale = std::setlocale(LC_ALL, nullptr);
-  std::filesystem::path directory = std::filesystem::current_path();
-  std::vector<std::string> environment;
-  std::array<void (*)(int), kSignals> handlers{};
-  int rounding = std::fegetround();
-  mode_t mask = ::umask(0);
-  unsigned alarm = ::alarm(0);
-
-  Process() {
-    ::umask(mask);
-    ::alarm(alarm);
-    for (char** one = environ; *one != nullptr; ++one) environment.emplace_back(*one);
-    std::sort(environment.begin(), environment.end());
-    for (std::size_t signal = 1; signal < handlers.size(); ++signal) {
-      struct sigaction action{};
-      ::sigaction(static_cast<int>(signal), nullptr, &action);
-      handlers[signal] = action.sa_handler;
-    }
-  }
-};
-
-// "TZ": the first variable that is not what it was.
-std::string variable_between(const Process& before, const Process& after) {
-  std::vector<std::string> apart;
-  std::set_symmetric_difference(before.environment.begin(), before.environment.end(),
-                                after.environment.begin(), after.environment.end(),
-                                std::back_inserter(apart));
-  return apart.empty() ? "" : apart.front().substr(0, apart.front().find('='));
-}
-
-std::string signal_between(const Process& before, const Process& after) {
-  for (std::size_t signal = 1; signal < before.handlers.size(); ++signal) {
-    if (before.handlers[signal] == after.handlers[signal]) continue;
-    const char* name = ::sigabbrev_np(static_cast<int>(signal));
-    return name == nullptr ? cat("signal ", signal) : cat("SIG", name);
-  }
-  return {};
-}
-
-Verdict leaves_process_alone(const Subject& subject) {
-  const Process before;
-  static_cast<void>(use_fresh(subject));
-  const Process after;
-  std::fesetround(before.rounding);  // what follows is not the plugin's
-  if (before.threads != after.threads) fail("sets the number of threads");
-  if (before.dtype != after.dtype) fail("sets LibTorch's default dtype");
-  if (before.gradients != after.gradients) fail("leaves gradients switched");
-  if (before.algorithms != after.algorithms) fail("switches LibTorch's deterministic algorithms");
-  if (before.locale != after.locale) fail("sets the locale");
-  if (before.directory != after.directory) fail("changes the working directory");
-  if (before.rounding != after.rounding) fail("sets the rounding mode");
-  if (before.mask != after.mask) fail("sets the umask");
-  if (before.alarm != after.alarm) fail("sets an alarm, which ends the process");
-  const std::string variable = variable_between(before, after);
-  if (!variable.empty()) fail(cat("changes the environment variable '", variable, "'"));
-  const std::string signal = signal_between(before, after);
-  if (!signal.empty()) fail(cat("sets the handler of ", signal));
-  return {};
-}
-
-Verdict no_thread_left(const Subject& subject) {
-  static_cast<void>(use_fresh(subject));  // LibTorch's own pools are there from now on
-  const auto before = threads();
-  for (int i = 0; i < 3; ++i) static_cast<void>(use_fresh(subject));
-  if (threads() > before) fail("a thread is still there after the component is gone");
-  return {};
-}
-
 constexpr Check kChecks[] = {
-    {"deterministic-same-seed", "component", "same seed and inputs, same bits", 1,
+    {kDeterministicSameSeed, "component", "same seed and inputs, same bits", 1,
      deterministic_same_seed},
-    {"ignores-global-rng", "component",
-     "LibTorch's global generator is neither drawn from nor seeded", 1, ignores_global_rng},
+    {kIgnoresGlobalRng, "component",
+     "LibTorch's global generator and C's rand() are neither drawn from nor seeded", 1,
+     ignores_global_rng},
     {"two-instances-independent", "component", "instances in one process do not share state", 1,
      two_instances_independent},
     {"threads-agree", "component", "1 and 4 threads give the same, but for rounding", 3,
@@ -277,7 +192,7 @@ constexpr Check kChecks[] = {
      state_roundtrip},
     {kUsedAgain, "component", "used a second time, it does what it did", 1, used_again},
     {kResultsStay, "component", "what it returned stays when it is used again", 1, results_stay},
-    {"input-not-mutated", "component", "what it is given stays as it was", 1, input_not_mutated},
+    {kInputNotMutated, "component", "what it is given stays as it was", 1, input_not_mutated},
     {"noncontiguous-input", "component", "tensors of any layout mean the same", 2,
      noncontiguous_input},
     {"batch-1-and-odd", "component", "batches of 1, 3 and 7 rows work", 2, batch_1_and_odd},
@@ -287,8 +202,9 @@ constexpr Check kChecks[] = {
     {"exception-does-not-escape", "component", "bad options are reported, not thrown through C", 1,
      exception_does_not_escape},
     {"leaves-process-alone", "component",
-     "threads, modes, locale, directory, environment, umask and signals stay as they were", 4,
-     leaves_process_alone},
+     "threads, modes, locale, directory, environment, umask and signals stay as they were, and no "
+     "file is left",
+     4, leaves_process_alone},
     {"no-thread-left", "component", "no thread outlives the component", 4, no_thread_left},
     {"cuda-matches-cpu", "component", "a GPU gives the CPU's numbers", 5, cuda_matches_cpu},
     {"bfloat16", "component", "bfloat16 inputs are taken, or refused in words", 8, bfloat16},

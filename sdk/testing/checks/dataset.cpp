@@ -1,5 +1,6 @@
 #include "testing/checks/groups.h"
 #include "testing/made.h"
+#include "testing/uses.h"
 
 #include <saffron/dataset.h>
 #include <saffron/tokenizer.h>
@@ -68,9 +69,7 @@ Verdict rows_are_pure(const Subject& subject) {
   const Rows rows = some_rows(subject, *dataset, "rows-are-pure");
   const DataRows together = copied(dataset->rows(rows));
   const auto count = static_cast<std::int64_t>(rows.size());
-  if (!identical(together.values, dataset_of(subject)->rows(rows).values)) {
-    skip("see deterministic-same-seed");
-  }
+  need_reproducible(subject);
   const auto compare = [&](const DataRows& got, std::int64_t at, std::int64_t i, const char* when) {
     const std::string differs = difference(together, i, got, at);
     if (differs.empty()) return;
@@ -126,7 +125,7 @@ Verdict rows_from_two_threads(const Subject& subject) {
         }
       }
     } catch (const std::exception& error) {
-      differs[t] = cat("threw ", error.what());
+      differs[t] = cat("threw ", words_of(error));
     }
   };
   std::thread other(work, 1);

@@ -154,8 +154,7 @@ void check_words_or_error(const ExplainBench& bench, const LatentExamples& examp
   } catch (const Finding&) {
     throw;
   } catch (const std::exception& error) {
-    fail(cat(what, ": neither explained nor refused in words: ",
-             std::string(error.what()).substr(0, 160)));
+    fail(cat(what, ": neither explained nor refused in words: ", words_of(error)));
   }
 }
 

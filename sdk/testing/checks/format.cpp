@@ -170,7 +170,7 @@ Verdict normalisation_is_kept(const Subject& subject) {
   FormatBench bench(subject);
   bench.need_plain_roundtrip();
   bench.weights().input_mean = bench.draw("mean", bench.width()) * 3;
-  bench.weights().input_scale = at::full({bench.width()}, 0.25F);
+  bench.weights().input_scale = at::full({bench.width()}, 0.25F, at::kFloat);
   check_kept(bench, "what was subtracted from the inputs and one scale for all");
   bench.weights().input_scale = bench.draw("scale", bench.width()).abs() + 0.5;
   check_kept(bench, "the inputs' scale by coordinate");
@@ -181,7 +181,7 @@ Verdict normalisation_is_kept(const Subject& subject) {
   weights.b_dec = bench.draw("b_dec", bench.width());
   if (!bench.write() || !bench.difference().empty()) return {};  // see decoder-bias-is-kept
   weights.input_mean = mean;
-  weights.input_scale = at::full({bench.width()}, 0.25F);
+  weights.input_scale = at::full({bench.width()}, 0.25F, at::kFloat);
   check_kept(bench, "the inputs' normalisation beside a b_dec");
   return {};
 }

@@ -104,7 +104,7 @@ std::string write(const FolderBench& bench, const ToyWeights& toy, const std::st
     bench.format().write(*toy.trained, copied(toy.canonical), folder);
     return {};
   } catch (const std::exception& error) {
-    const std::string text = error.what();
+    const std::string text = words_of(error);
     return text.empty() ? "an exception" : text;
   }
 }
@@ -114,7 +114,7 @@ CanonicalSae read_whole(const FolderBench& bench, const std::string& folder, con
   try {
     return bench.format().read(folder);
   } catch (const std::exception& error) {
-    fail(cat("a folder is left that is not whole ", when, ": ", error.what()));
+    fail(cat("a folder is left that is not whole ", when, ": ", words_of(error)));
   }
 }
 
@@ -142,7 +142,7 @@ Verdict recognises_no_others(const Subject& subject) {
     try {
       recognised = bench.format().recognises(folder);
     } catch (const std::exception& error) {
-      fail(cat("throws when it is asked about ", what, ": ", error.what()));
+      fail(cat("throws when it is asked about ", what, ": ", words_of(error)));
     }
     if (recognised) fail(cat("recognises ", what));
   }
@@ -172,7 +172,7 @@ Verdict damaged_file_refused(const Subject& subject) {
       } catch (const Finding&) {
         throw;
       } catch (const std::exception& error) {
-        fail(cat(what, " is no saffron::Error: ", std::string(error.what()).substr(0, 160)));
+        fail(cat(what, " is no saffron::Error: ", words_of(error)));
       }
     }
   }
@@ -193,8 +193,7 @@ Verdict missing_file_refused(const Subject& subject) {
     } catch (const Finding&) {
       throw;
     } catch (const std::exception& error) {
-      fail(cat("without ", file.string(),
-               " there is no saffron::Error: ", std::string(error.what()).substr(0, 160)));
+      fail(cat("without ", file.string(), " there is no saffron::Error: ", words_of(error)));
     }
   }
   return {};
@@ -253,8 +252,7 @@ Verdict unwritable_place_refused(const Subject& subject) {
   } catch (const Error&) {
     return {};
   } catch (const std::exception& error) {
-    fail(cat("a folder below a file is no saffron::Error: ",
-             std::string(error.what()).substr(0, 200)));
+    fail(cat("a folder below a file is no saffron::Error: ", words_of(error)));
   }
   fail("writes a folder below a file and says nothing");
 }

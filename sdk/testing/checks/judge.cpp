@@ -173,8 +173,7 @@ Verdict errors_are_in_words(const Subject& subject) {
       fail(cat("the messages ", what,
                " give an error that is neither `invalid` nor `io`: ", error.what()));
     } catch (const std::exception& error) {
-      fail(cat("the messages ", what,
-               " give no saffron::Error: ", std::string(error.what()).substr(0, 160)));
+      fail(cat("the messages ", what, " give no saffron::Error: ", words_of(error)));
     }
   }
   return {};

@@ -1,9 +1,6 @@
 #include "testing/checks/groups.h"
 #include "testing/checks/model_checks.h"
-#include "testing/checks/texts.h"
 #include "testing/made.h"
-
-#include <saffron/tokenizer.h>
 
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
@@ -178,34 +175,6 @@ Verdict batching_invariant(const Subject& subject) {
     if (!differs.empty()) {
       fail(cat("rows ", first, " to ", first + count - 1,
                " differ from what they are in a batch of ", runs.held.size(0), ": ", differs));
-    }
-  }
-  return {};
-}
-
-std::shared_ptr<Tokenizer> tokenizer_of(const Model& model) {
-  auto tokenizer = model.tokenizer();
-  if (tokenizer == nullptr) skip("has no tokenizer");
-  return tokenizer;
-}
-
-Verdict tokenizer_roundtrip(const Subject& subject) {
-  const auto model = made<Model>(subject);
-  const auto tokenizer = tokenizer_of(*model);
-  for (const std::string& text : common_texts()) check_roundtrip(*tokenizer, text);
-  return {};
-}
-
-Verdict tokenizer_fits_the_model(const Subject& subject) {
-  const auto model = made<Model>(subject);
-  const auto tokenizer = tokenizer_of(*model);
-  const std::int64_t vocabulary = model->info().vocabulary;
-  for (const std::string& text : common_texts()) {
-    for (const std::int32_t id : tokenizer->encode(text, false)) {
-      if (id >= vocabulary) {
-        fail(cat("its tokenizer gives id ", id, " for ", quoted(text), "; the model has ",
-                 vocabulary, " tokens"));
-      }
     }
   }
   return {};

@@ -50,6 +50,10 @@ struct PreciseModel {
 [[nodiscard]] Verdict taps_after_edits(const Subject& subject);
 [[nodiscard]] Verdict edit_gradient_matches_finite_difference(const Subject& subject);
 
+// Its tokenizer (model_tokens.cpp).
+[[nodiscard]] Verdict tokenizer_roundtrip(const Subject& subject);
+[[nodiscard]] Verdict tokenizer_fits_the_model(const Subject& subject);
+
 // Layer maps (model_maps.cpp).
 [[nodiscard]] Verdict layer_map_applies(const Subject& subject);
 [[nodiscard]] Verdict layer_map_matches_autograd(const Subject& subject);

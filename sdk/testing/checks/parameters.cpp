@@ -1,5 +1,7 @@
 #include "testing/checks/groups.h"
+#include "testing/checks/try_options.h"
 #include "testing/expect.h"
+#include "testing/uses.h"
 
 #include <saffron/error.h>
 #include <saffron/range.h>
@@ -76,7 +78,7 @@ void need_options(const Subject& subject) {
 // Creating it may refuse a combination in words (kind invalid); anything else is not clean.
 void create_cleanly(const Subject& subject, const Value& options) {
   try {
-    keep(subject.create(options, {}));
+    make_and_try(subject, options);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::plugin || error.kind() == ErrorKind::internal) {
       fail(cat("with ", to_toml(options), ": ", error.what()));
@@ -87,7 +89,7 @@ void create_cleanly(const Subject& subject, const Value& options) {
 // Files that do not go with a bound (kinds data and io) say nothing against it.
 void create_at_bound(const Subject& subject, const saffron_param& param, const Value& options) {
   try {
-    keep(subject.create(options, {}));
+    make_and_try(subject, options);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::data || error.kind() == ErrorKind::io) return;
     fail(cat("'", param.name, "' allows ", param.range, ", and ",
@@ -107,6 +109,19 @@ Verdict defaults_valid(const Subject& subject) {
 Verdict destroy_without_use(const Subject& subject) {
   need_options(subject);
   static_cast<void>(subject.create(subject.options(), {}));
+  return {};
+}
+
+Verdict can_be_used(const Subject& subject) {
+  try {
+    static_cast<void>(use_fresh(subject));
+  } catch (const Finding&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail(cat("a plain use throws: ", words_of(error)));
+  } catch (...) {
+    fail("a plain use throws something that is not a std::exception");
+  }
   return {};
 }
 
@@ -232,6 +247,7 @@ constexpr Check kChecks[] = {
     {"defaults-valid", "parameters", "a component can be made of its defaults", 1, defaults_valid},
     {"destroy-without-use", "component", "it can be created and destroyed without being used", 1,
      destroy_without_use},
+    {kCanBeUsed, "component", "it can be used: a plain use throws nothing", 1, can_be_used},
     {"defaults-match-schema", "parameters", "the defaults listed are those that are used", 2,
      defaults_match_schema},
     {"every-bound-accepted", "parameters", "a bound that a range includes is taken", 2,

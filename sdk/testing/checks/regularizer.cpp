@@ -1,3 +1,4 @@
+#include "testing/checks/regularizer.h"
 #include "testing/checks/groups.h"
 #include "testing/drivers/loss.h"
 #include "testing/expect.h"
@@ -18,41 +19,9 @@
 namespace saffron::testing {
 namespace {
 
-constexpr double kTolerance = 1e-6;         // in float64, relative to max(1, |R|)
 constexpr double kLayoutTolerance = 1e-9;   // the same sum in another order
 constexpr double kNothing = 1e-12;          // relative to max(1, |R|): rounding
 constexpr std::int64_t kEntriesOfMany = 3;  // differentiated, beside some directions
-
-// A regularizer over the toy SAEs that it accepts, in float64.
-class Bench {
- public:
-  explicit Bench(const Subject& subject) : Bench(subject, saes_for(subject)) {}
-  Bench(const Subject& subject, std::int64_t saes)
-      : subject_(subject),
-        toys_(saes),
-        inputs_(drawn(subject, {.rows = 12, .dtype = at::kDouble})) {
-    need_float64(subject);
-  }
-
-  [[nodiscard]] std::vector<StepLeaves> leaves() const { return toys_.leaves(inputs_); }
-  // R of a fresh instance.
-  [[nodiscard]] at::Tensor penalty(const std::vector<StepLeaves>& leaves,
-                                   Codes::Layout layout = Codes::Layout::dense) const {
-    return subject_.make<Regularizer>(in_double())->penalty(*toys_.step(leaves, inputs_, layout));
-  }
-  [[nodiscard]] double value(const std::vector<StepLeaves>& leaves,
-                             Codes::Layout layout = Codes::Layout::dense) const {
-    const at::Tensor out = penalty(leaves, layout);
-    need_number(out);
-    return out.item<double>();
-  }
-
- private:
-  static Subject::Setup in_double() { return {.dtype = at::kDouble}; }
-  const Subject& subject_;
-  ToyStep toys_;
-  mutable Inputs inputs_;
-};
 
 void need_graph(std::vector<StepLeaves>& leaves) {
   for (StepLeaves& of : leaves) {
@@ -60,16 +29,10 @@ void need_graph(std::vector<StepLeaves>& leaves) {
   }
 }
 
-PenaltyProperties declared(const Subject& subject) {
-  const auto regularizer = subject.make<Regularizer>();
-  const auto* declares = dynamic_cast<const DeclaresPenalty*>(regularizer.get());
-  return declares == nullptr ? PenaltyProperties() : declares->penalty_properties();
-}
-
 // Of a regularizer that nothing can be asked about this is the one check that says so aloud.
-Bench bench_or_warning(const Subject& subject) {
+PenaltyBench bench_or_warning(const Subject& subject) {
   try {
-    return Bench(subject);
+    return PenaltyBench(subject);
   } catch (const Finding& finding) {
     if (finding.verdict.message.starts_with("see ")) throw;
     warn(cat("cannot be tried: ", finding.verdict.message));
@@ -78,7 +41,7 @@ Bench bench_or_warning(const Subject& subject) {
 
 Verdict scalar_and_finite(const Subject& subject) {
   static_cast<void>(driver_of(subject));
-  const Bench bench = bench_or_warning(subject);
+  const PenaltyBench bench = bench_or_warning(subject);
   std::vector<StepLeaves> leaves = bench.leaves();
   need_graph(leaves);
   check_scalar_and_finite(bench.penalty(leaves), "penalty");
@@ -102,7 +65,7 @@ Verdict gradient_matches(const Subject& subject) {
 
 Verdict zero_input_finite(const Subject& subject) {
   static_cast<void>(driver_of(subject));
-  const Bench bench(subject);
+  const PenaltyBench bench(subject);
   std::vector<StepLeaves> leaves = bench.leaves();
   for (StepLeaves& of : leaves) of.codes = of.codes * 0;
   need_graph(leaves);
@@ -126,7 +89,7 @@ Verdict zero_input_finite(const Subject& subject) {
 Verdict layouts_agree(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
-  const Bench bench(subject);
+  const PenaltyBench bench(subject);
   const std::vector<StepLeaves> leaves = bench.leaves();
   const double dense = bench.value(leaves);
   for (const auto& [layout, name] :
@@ -137,8 +100,7 @@ Verdict layouts_agree(const Subject& subject) {
     } catch (const Finding&) {
       throw;
     } catch (const std::exception& error) {
-      fail(cat("codes in the layout ", name,
-               " are not taken: ", std::string(error.what()).substr(0, 160)));
+      fail(cat("codes in the layout ", name, " are not taken: ", words_of(error)));
     }
     if (!(std::abs(other - dense) <= kLayoutTolerance * std::max(1.0, std::abs(dense)))) {
       fail(cat("the same codes give ", dense, " as dense and ", other, " as ", name));
@@ -162,7 +124,7 @@ std::vector<StepLeaves> moved(const std::vector<StepLeaves>& leaves, std::size_t
 
 // By its value, or, where that stays (of what only gradients carry), by a gradient. Where the worst
 // SAE alone counts, or what is above a bound, it takes much more, or less.
-bool counts(const Bench& bench, std::vector<StepLeaves> leaves, std::size_t i,
+bool counts(const PenaltyBench& bench, std::vector<StepLeaves> leaves, std::size_t i,
             const Random& random) {
   const double before = bench.value(leaves);
   for (const double scale : {1.0, 1e3, 1e-3}) {
@@ -185,7 +147,7 @@ Verdict every_sae_counts(const Subject& subject) {
   static_cast<void>(saes_for(subject));
   const std::int64_t saes = most_saes(subject);
   if (saes < 2) skip("takes one SAE");
-  const Bench bench(subject, saes);
+  const PenaltyBench bench(subject, saes);
   const std::vector<StepLeaves> leaves = bench.leaves();
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     if (counts(bench, leaves, i, subject.random("every-sae-counts").fork(i))) continue;
@@ -212,81 +174,6 @@ Verdict readings_are_named(const Subject& subject) {
       if (name.empty()) fail("a reading has no name");
       if (!names.insert(name).second) fail(cat("two readings are called '", name, "'"));
       if (!std::isfinite(value)) fail(cat("the reading '", name, "' is ", value));
-    }
-  }
-  return {};
-}
-
-Verdict non_negative(const Subject& subject) {
-  static_cast<void>(driver_of(subject));
-  if (!declared(subject).non_negative) skip("does not declare that it is non-negative");
-  const Bench bench(subject);
-  for (const double scale : {1.0, -1.0, 1e-3, 0.0}) {
-    std::vector<StepLeaves> leaves = bench.leaves();
-    for (StepLeaves& of : leaves) of.codes = of.codes * scale;
-    const double value = bench.value(leaves);
-    if (value < 0) fail(cat("declares R >= 0 and is ", value, " for codes times ", scale));
-  }
-  return {};
-}
-
-Verdict scale_degree(const Subject& subject) {
-  static_cast<void>(driver_of(subject));
-  need_deterministic(subject);
-  const std::optional<double> degree = declared(subject).scale_degree;
-  if (!degree) skip("declares no degree of its scale");
-  const Bench bench(subject);
-  const double one = bench.value(bench.leaves());
-  for (const double c : {0.5, 2.0, 7.0}) {
-    std::vector<StepLeaves> leaves = bench.leaves();
-    for (StepLeaves& of : leaves) of.codes = of.codes * c;
-    const double scaled = bench.value(leaves), expected = std::pow(c, *degree) * one;
-    if (std::abs(scaled - expected) > kTolerance * std::max(1.0, std::abs(expected))) {
-      fail(cat("declares R(c f) = c^", *degree, " R(f): c = ", c, " gives ", scaled, ", not ",
-               expected));
-    }
-  }
-  return {};
-}
-
-Verdict permutation_invariant(const Subject& subject) {
-  static_cast<void>(driver_of(subject));
-  need_deterministic(subject);
-  if (!declared(subject).permutation_invariant) skip("does not declare it");
-  const Bench bench(subject);
-  std::vector<StepLeaves> leaves = bench.leaves();
-  const double before = bench.value(leaves);
-  for (std::size_t i = 0; i < leaves.size(); ++i) {
-    StepLeaves& of = leaves[i];
-    const at::Tensor order = subject.random("permutation")
-                                 .uniform_rows(static_cast<std::int64_t>(i), 1, of.W_dec.size(0))
-                                 .view(-1)
-                                 .argsort(/*stable=*/true, 0);
-    of.codes = of.codes.index_select(1, order);
-    of.W_enc = of.W_enc.index_select(0, order);
-    of.b_enc = of.b_enc.index_select(0, order);
-    of.W_dec = of.W_dec.index_select(0, order);
-  }
-  const double after = bench.value(leaves);
-  if (std::abs(after - before) > kTolerance * std::max(1.0, std::abs(before))) {
-    fail(cat("declares that the order of latents does not matter: ", before, " and, permuted, ",
-             after));
-  }
-  return {};
-}
-
-Verdict declared_range(const Subject& subject) {
-  static_cast<void>(driver_of(subject));
-  const PenaltyProperties properties = declared(subject);
-  if (!properties.low && !properties.high) skip("declares no range");
-  const Bench bench(subject);
-  for (const double scale : {1.0, -1.0, 1e-3, 1e3}) {
-    std::vector<StepLeaves> leaves = bench.leaves();
-    for (StepLeaves& of : leaves) of.codes = of.codes * scale;
-    const double value = bench.value(leaves);
-    if (value < properties.low.value_or(value) - kTolerance ||
-        value > properties.high.value_or(value) + kTolerance) {
-      fail(cat("is ", value, " for codes times ", scale, ", outside its declared range"));
     }
   }
   return {};

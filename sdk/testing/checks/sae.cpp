@@ -2,6 +2,7 @@
 #include "testing/checks/groups.h"
 #include "testing/checks/sae_gradient.h"
 #include "testing/checks/sae_latents.h"
+#include "testing/checks/sae_training.h"
 #include "testing/drivers/toy_training.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
@@ -11,20 +12,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
-#include <array>
-#include <cmath>
 #include <set>
 
 namespace saffron::testing {
 namespace {
 
 constexpr std::int64_t kRows = 64;
-constexpr int kTrainingSteps = 200;
 constexpr double kRate = 1e-2;
-constexpr std::array kRates = {kRate, kRate / 10};
-constexpr double kLittle = 0.05;    // of the error of the mean alone
-constexpr double kLessError = 0.9;  // of the error before, at most, after training
 constexpr double kTolerance = 1e-4;
 constexpr double kBefore = 3;  // in every parameter, before it is initialised
 
@@ -63,9 +57,7 @@ ToyTraining training_or_warning(const Subject& subject) {
   }
 }
 
-Verdict shapes(const Subject& subject) {
-  need_driver(subject);
-  ToyTraining training = training_or_warning(subject);
+void check_shapes(const Subject& subject, ToyTraining& training) {
   check_spec(training.spec());
   const SaeInput input = training.batch(subject.nth(1), kRows);
   const auto check = [&](const std::vector<Codes>& codes, const std::vector<at::Tensor>& xhat) {
@@ -86,7 +78,7 @@ Verdict shapes(const Subject& subject) {
   };
   const std::vector<Codes> codes = training.sae().encode(input.inputs);
   check(codes, training.sae().decode(codes));
-  if (!training.trainable()) return {};
+  if (!training.trainable()) return;
   const ToyTraining::Pass pass = training.pass(input);
   check(pass.forward.codes, pass.forward.reconstructions);
   for (const auto& [name, gradient] : pass.gradients) {
@@ -97,6 +89,29 @@ Verdict shapes(const Subject& subject) {
       fail(cat("the gradient of '", name, "' is ", describe(gradient), ", it itself ",
                describe(parameter)));
     }
+  }
+}
+
+// Beside the first, every shape that it takes.
+void check_shape(const Subject& subject, const SaeShape& shape) {
+  try {
+    ToyTraining training(shape, subject);
+    check_shapes(subject, training);
+  } catch (const Finding& finding) {
+    if (finding.verdict.outcome == Outcome::skipped) return;  // refused
+    fail(cat("of widths ", text_of(shape), ": ", finding.verdict.message));
+  } catch (const std::exception& error) {
+    fail(cat("declare takes streams of widths ", text_of(shape),
+             ", and what follows throws: ", words_of(error)));
+  }
+}
+
+Verdict shapes(const Subject& subject) {
+  need_driver(subject);
+  ToyTraining first = training_or_warning(subject);
+  check_shapes(subject, first);
+  for (const SaeShape& shape : toy_shapes()) {
+    if (text_of(shape) != text_of(first.shape())) check_shape(subject, shape);
   }
   return {};
 }
@@ -153,114 +168,6 @@ Verdict l0_bound(const Subject& subject) {
   };
   check(training.sae().encode(input.inputs));
   if (training.trainable()) check(training.pass(input).forward.codes);
-  return {};
-}
-
-// The squared error of predicting each target's mean.
-double spread(const SaeInput& input) {
-  double sum = 0;
-  for (const at::Tensor& x : input.targets) {
-    sum += (x - x.mean(0)).square().sum(1).mean().item<double>();
-  }
-  return sum;
-}
-
-// The squared errors of rows apart from those that it learns from.
-struct Errors {
-  double before, after, of_mean;
-  [[nodiscard]] bool less() const {
-    // One that starts from the data may be near the best from the start.
-    return after < kLittle * of_mean || after < kLessError * std::min(before, of_mean);
-  }
-};
-
-Errors trained(const Subject& subject, double rate) {
-  ToyTraining training(subject, {});
-  const auto probe = [&] { return training.batch(subject.nth(12), kRows); };
-  Errors out{training.squared_error(probe()), 0, spread(probe())};
-  if (dynamic_cast<Fitted*>(&training.sae()) != nullptr) {
-    training.fit();
-  } else {
-    if (!training.trainable()) skip("has nothing to train");
-    for (int step = 0; step < kTrainingSteps; ++step) {
-      const SaeInput input =
-          training.batch(subject.nth(static_cast<std::uint64_t>(step % 8)), kRows);
-      training.step(input, training.pass(input), rate);
-    }
-  }
-  out.after = training.squared_error(probe());
-  return out;
-}
-
-// The more latents, the smaller the steps that do not overshoot.
-Verdict loss_decreases(const Subject& subject) {
-  need_driver(subject);
-  need_initialised(subject);
-  std::string found;
-  for (const double rate : kRates) {
-    const Errors errors = trained(subject, rate);
-    if (errors.less()) return {};
-    found += cat(found.empty() ? "" : "; ", errors.before, " before and ", errors.after,
-                 " after learning at rate ", rate, ", their mean alone ", errors.of_mean);
-  }
-  fail(cat("squared error on the toy features: ", found));
-}
-
-// Two steps; then another instance with the same parameters and buffers goes on as the first does.
-Verdict parameters_registered(const Subject& subject) {
-  need_driver(subject);
-  need_deterministic(subject);
-  ToyTraining first(subject, {});
-  if (dynamic_cast<Stateful*>(&first.sae()) != nullptr) skip("is Stateful: see state-roundtrip");
-  if (!first.trainable()) skip("has nothing to train");
-  for (std::uint64_t data = 1; data <= 2; ++data) {
-    const SaeInput input = first.batch(subject.nth(data), kRows);
-    first.step(input, first.pass(input), kRate);
-  }
-  const ToyTraining::Snapshot checkpoint = first.snapshot();
-  const auto seen = [&](ToyTraining& training) {
-    const SaeInput input = training.batch(subject.nth(3), kRows);
-    Observed out;
-    for (const Codes& codes : training.sae().encode(input.inputs))
-      out.add("codes", codes.to_dense());
-    const ToyTraining::Pass pass = training.pass(input);
-    for (const at::Tensor& xhat : pass.forward.reconstructions) out.add("reconstruction", xhat);
-    for (const auto& [name, gradient] : pass.gradients) out.add("gradient of " + name, gradient);
-    return out;
-  };
-  const Observed straight = seen(first);
-  ToyTraining second(subject, {});
-  second.restore(checkpoint);
-  const std::string differs = difference(straight, seen(second));
-  if (!differs.empty()) {
-    fail(
-        cat("keeps what it learned outside its parameters and buffers: an instance with the same "
-            "ones differs in ",
-            differs));
-  }
-  return {};
-}
-
-Verdict ranks_merge(const Subject& subject) {
-  need_driver(subject);
-  ToyTraining one(subject, {}), other(subject, {});
-  if (!one.trainable()) skip("has nothing to train");
-  const auto has_same = std::any_of(one.spec().buffers.begin(), one.spec().buffers.end(),
-                                    [](const BufferSpec& b) { return b.merge == Merge::same; });
-  if (!has_same) skip("has no buffer that ranks have in common");
-  const SaeInput a = one.batch(subject.nth(1), kRows), b = other.batch(subject.nth(7), kRows);
-  const ToyTraining::Pass shared = one.pass(a), unused = other.pass(b);
-  one.step(a, shared, kRate);
-  ToyTraining::Pass of_other = unused;
-  of_other.raw = shared.raw;  // ranks step with one gradient, and see rows of their own
-  other.step(b, of_other, kRate);
-  for (const BufferSpec& spec : one.spec().buffers) {
-    if (spec.merge != Merge::same) continue;
-    if (!identical(one.buffers()[spec.name], other.buffers()[spec.name])) {
-      fail(cat("declares that '", spec.name,
-               "' is the same on all ranks, and it depends on a rank's rows"));
-    }
-  }
   return {};
 }
 

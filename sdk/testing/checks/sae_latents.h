@@ -8,6 +8,8 @@ namespace saffron::testing {
 
 Verdict reinitialises_what_is_asked(const Subject& subject);
 Verdict resampled_latents_exist(const Subject& subject);
+// Whether the same rows, once more, have other codes: for rows-alone to say.
+bool encodes_otherwise_again(const Subject& subject);
 Verdict rows_alone(const Subject& subject);
 
 }  // namespace saffron::testing

@@ -1,4 +1,5 @@
 #include "testing/checks/groups.h"
+#include "testing/checks/scorer_saes.h"
 #include "testing/made.h"
 #include "testing/scoring.h"
 
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <map>
 #include <set>
 
 namespace saffron::testing {
@@ -18,7 +17,6 @@ namespace {
 
 constexpr double kRounding = 1e-5;    // sums in another order, perhaps in float32
 constexpr double kRangeSlack = 1e-9;  // a cosine may be 1 + 1e-16
-constexpr double kQuality = 1e-6;
 constexpr std::int64_t kBatch = 37;
 
 // What differs, the texts first; "" when the numbers are that near.
@@ -30,10 +28,6 @@ std::string difference(const Report& a, const Report& b, double tolerance) {
     out->add("the report's numbers", parts.numbers);
   }
   return difference(left, right, tolerance);
-}
-
-std::string name_of(const Metric& metric) {
-  return cat("metric '", metric.key, "'", metric.subject.empty() ? "" : " of " + metric.subject);
 }
 
 std::shared_ptr<Scorer> row_scorer(const Subject& subject) {
@@ -87,6 +81,22 @@ Verdict merging_invariant(const Subject& subject) {
   if (!differs.empty()) {
     fail(cat("two accumulators of half the rows each, merged, and one of all differ: ", differs));
   }
+  // A rank may have seen no rows, and so may the one that it is merged into.
+  const auto full = scorer->begin(), none = scorer->begin();
+  none->merge(*scorer->begin());
+  scoring.add(*full, cuts);
+  full->merge(*scorer->begin());
+  none->merge(*full);
+  const Report all = full->finish();
+  const std::string of_none = difference(scoring.report(*scorer, kBatch), all, kRounding);
+  if (!of_none.empty()) {
+    fail(cat("merging an accumulator that saw no rows changes the report: ", of_none));
+  }
+  const std::string into_none = difference(all, none->finish(), kRounding);
+  if (!into_none.empty()) {
+    fail(cat("merged into an accumulator that saw no rows, one of all rows has another report: ",
+             into_none));
+  }
   return {};
 }
 
@@ -97,6 +107,22 @@ State sent(const State& state) {
     out.tensors.set(name, tensor.contiguous().clone());
   out.values = from_json(to_json(state.values), "state");
   return out;
+}
+
+// Of a rank that has seen no rows yet. JSON has no infinite numbers.
+void check_empty_state(const Scorer& scorer, const Scoring& scoring) {
+  const auto loaded = scorer.begin();
+  try {
+    loaded->load(sent(scorer.begin()->save()));
+  } catch (const std::exception& error) {
+    fail(cat("an accumulator that saw no rows, saved, does not load: ", words_of(error)));
+  }
+  scoring.add(*loaded, scoring.cuts(kBatch));
+  const std::string differs =
+      difference(scoring.report(scorer, kBatch), loaded->finish(), kRounding);
+  if (differs.empty()) return;
+  fail(cat("an accumulator that is saved and loaded before it saw a row has another report: ",
+           differs));
 }
 
 Verdict accumulator_state_roundtrip(const Subject& subject) {
@@ -116,6 +142,7 @@ Verdict accumulator_state_roundtrip(const Subject& subject) {
   if (!differs.empty()) {
     fail(cat("an accumulator that is saved and loaded half-way has another report: ", differs));
   }
+  check_empty_state(*scorer, scoring);
   return {};
 }
 
@@ -141,7 +168,7 @@ Report report_of(const Subject& subject) {
 Verdict metrics_are_defined(const Subject& subject) {
   for (const Metric& metric : report_of(subject).metrics) {
     if (metric.key.empty()) fail("a metric has no key");
-    if (metric.definition.empty()) fail(cat(name_of(metric), " has no definition"));
+    if (metric.definition.empty()) fail(cat(title_of(metric), " has no definition"));
   }
   return {};
 }
@@ -150,7 +177,7 @@ Verdict metric_keys_unique(const Subject& subject) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const Metric& metric : report_of(subject).metrics) {
     if (!seen.insert({metric.key, metric.subject}).second)
-      fail(cat(name_of(metric), " comes twice"));
+      fail(cat(title_of(metric), " comes twice"));
   }
   return {};
 }
@@ -165,7 +192,7 @@ Verdict declared_range(const Subject& subject) {
         in_range(metric.range, metric.value + slack)) {
       continue;
     }
-    fail(cat(name_of(metric), " is ", metric.value, ", outside of its range ", metric.range));
+    fail(cat(title_of(metric), " is ", metric.value, ", outside of its range ", metric.range));
   }
   if (seen == 0) skip("no metric has a value");
   return {};
@@ -178,7 +205,7 @@ Verdict undefined_has_reason(const Subject& subject) {
   const auto look = [](const Report& report, const char* on) {
     for (const Metric& metric : report.metrics) {
       if (std::isfinite(metric.value) || !metric.undefined.empty()) continue;
-      fail(cat(name_of(metric), " is ", metric.value, on, ", and `undefined` does not say why"));
+      fail(cat(title_of(metric), " is ", metric.value, on, ", and `undefined` does not say why"));
     }
   };
   look(scoring.report(*scorer, kBatch), "");
@@ -197,54 +224,6 @@ Verdict report_roundtrip(const Subject& subject) {
   return {};
 }
 
-// The metrics of the scorer on one SAE of the toy world.
-std::vector<Metric> metrics_on(const Subject& subject, const char* sae) {
-  Value options = subject.options();
-  bool named = false;
-  for (const saffron_param& param : subject.params()) {
-    if (param.type != SAFFRON_TYPE_REFERENCE || std::strcmp(param.component_kind, "sae") != 0 ||
-        options.find(param.name) == nullptr) {
-      continue;
-    }
-    Value list = Value::list();
-    list.push(Value(sae));
-    options.set(param.name, (param.flags & SAFFRON_PARAM_LIST) != 0 ? list : Value(sae));
-    named = true;
-  }
-  if (!named) skip("names no SAE among its parameters");
-  const auto scorer = or_skip(subject, [&] { return subject.make_with<Scorer>(options); });
-  return Scoring(scorer->needs()).report(*scorer, kBatch).metrics;
-}
-
-// Metrics of equal keys are compared in order: their subjects are the SAEs' names.
-Verdict perfect_and_null_cases(const Subject& subject) {
-  static_cast<void>(driver_of(subject));
-  const std::vector<Metric> perfect = metrics_on(subject, kPerfectSae);
-  std::multimap<std::string, const Metric*> by_key;
-  const std::vector<Metric> null = metrics_on(subject, kNullSae);
-  for (const Metric& metric : null) by_key.emplace(metric.key, &metric);
-  int compared = 0;
-  for (const Metric& best : perfect) {
-    const auto found = by_key.find(best.key);
-    if (found == by_key.end()) continue;
-    const Metric& worst = *found->second;
-    by_key.erase(found);
-    if (best.better == Better::neither || !best.undefined.empty() || !worst.undefined.empty()) {
-      continue;
-    }
-    ++compared;
-    const double ahead =
-        best.better == Better::higher ? best.value - worst.value : worst.value - best.value;
-    if (ahead >= -kQuality * std::max(1.0, std::abs(best.value))) continue;
-    // A metric of sparsity or size may well prefer it: only its author knows.
-    warn(cat("metric '", best.key, "' (", best.better == Better::higher ? "higher" : "lower",
-             " is better) is ", best.value, " for an SAE that gives every row back, and ",
-             worst.value, " for one that gives their mean"));
-  }
-  if (compared == 0) skip("no metric says which direction is better");
-  return {};
-}
-
 constexpr Check kChecks[] = {
     {"needs-name-saes", "scorer", "a scorer that wants rows names SAEs of one source", 1,
      needs_name_saes},
@@ -255,6 +234,8 @@ constexpr Check kChecks[] = {
      accumulator_state_roundtrip},
     {"codes-in-any-layout", "scorer", "dense, csr and topk codes make one report", 3,
      codes_in_any_layout},
+    {"saes-apart", "scorer", "of several SAEs, each has the metrics that it has alone", 2,
+     saes_apart},
     {"metrics-are-defined", "scorer", "every metric has a key and a formula", 3,
      metrics_are_defined},
     {"metric-keys-unique", "scorer", "no metric comes twice for one subject", 2,

@@ -70,7 +70,7 @@ Verdict every_id_is_spelled(const Subject& subject) {
       static_cast<void>(tokenizer->bytes(id));
       static_cast<void>(tokenizer->spelling(id));
     } catch (const Error& error) {
-      fail(cat("id ", id, " of ", vocabulary, " has no bytes or spelling: ", error.what()));
+      fail(cat("id ", id, " of ", vocabulary, " has no bytes or spelling: ", words_of(error)));
     }
   }
   return {};
@@ -211,7 +211,7 @@ Verdict thread_safe(const Subject& subject) {
         if (ids != expected[i]) wrong[t] = cat(quoted(texts[i]), " is ", shown(ids));
       }
     } catch (const std::exception& error) {
-      wrong[t] = cat("threw ", error.what());
+      wrong[t] = cat("threw ", words_of(error));
     }
   };
   std::thread other(work, 1);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 namespace saffron::testing {
 namespace {
@@ -20,6 +21,7 @@ namespace {
 constexpr std::int64_t kMostSaes = 4;  // that it is offered
 constexpr std::int64_t kManySaes = 3;  // enough to see what happens to the others
 constexpr std::int64_t kGradientRows = 6;
+constexpr std::size_t kLeaves = 5;  // of an SAE: leaf_name()
 constexpr double kGradientTolerance = 1e-5;
 constexpr double kLeastUnit = 1e-6;  // of the loss: smaller derivatives drown in its rounding
 
@@ -168,6 +170,19 @@ double unit_of(const GradientChecker::Function& loss, const std::vector<at::Tens
   return std::min(1.0, std::max(largest, kLeastUnit * std::abs(value.item<double>())));
 }
 
+void need_names(const std::vector<std::string>& pseudo) {
+  std::string all;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < kLeaves; ++i) {
+    all += cat(i == 0 ? "" : i + 1 == kLeaves ? " and " : ", ", leaf_name(i));
+    names.insert(leaf_name(i));
+  }
+  for (const std::string& name : pseudo) {
+    if (names.contains(name)) continue;
+    fail(cat("pseudo_gradients() names '", name, "', which is none of ", all));
+  }
+}
+
 // Codes with no entry at 0, where sparse penalties have their kinks.
 at::Tensor off_zero(const at::Tensor& codes, const Random& random) {
   const at::Tensor u = random.uniform_rows(0, codes.size(0), codes.size(1), codes.scalar_type());
@@ -191,14 +206,19 @@ void check_gradient(const Subject& subject, const std::function<StepLoss()>& mak
                                    .entries = entries,
                                    .seed = subject.random("gradient").key()};
   for (std::size_t i = 0; i < flat.size(); ++i) {
-    if (std::find(pseudo.begin(), pseudo.end(), leaf_name(i % 5)) != pseudo.end()) {
+    if (std::find(pseudo.begin(), pseudo.end(), leaf_name(i % kLeaves)) != pseudo.end()) {
       options.excused.push_back(i);
     }
   }
+  if (options.excused.size() == flat.size())
+    skip("declares that none of its gradients is a derivative");
+  need_names(pseudo);
   const auto value = [&](const std::vector<at::Tensor>& at) {
+    std::vector<at::Tensor> own;  // who writes to them changes no other evaluation
+    for (const at::Tensor& leaf : at) own.push_back(leaf.clone());
     std::vector<StepLeaves> leaves;
-    for (std::size_t i = 0; i < at.size(); i += 5) {
-      leaves.push_back(StepLeaves::from(std::span(at).subspan(i, 5)));
+    for (std::size_t i = 0; i < own.size(); i += kLeaves) {
+      leaves.push_back(StepLeaves::from(std::span(own).subspan(i, kLeaves)));
     }
     Inputs again(variant);
     const at::Tensor loss = make()(*toys.step(leaves, again));
@@ -209,7 +229,7 @@ void check_gradient(const Subject& subject, const std::function<StepLoss()>& mak
   const GradientChecker checker(value, options);
   GradientReport report = checker.check(flat);
   if (report.mismatches.empty() && !report.ok()) {
-    for (std::size_t i = 0; i < flat.size(); i += 5) {
+    for (std::size_t i = 0; i < flat.size(); i += kLeaves) {
       flat[i] = off_zero(flat[i], subject.random("off zero").fork(i));
     }
     report = checker.check(flat);
@@ -217,7 +237,7 @@ void check_gradient(const Subject& subject, const std::function<StepLoss()>& mak
   if (report.ok()) return;
   std::vector<std::string> names;
   for (std::size_t i = 0; i < flat.size(); ++i) {
-    names.push_back(cat(leaf_name(i % 5), i < 5 ? "" : cat(" of SAE ", i / 5)));
+    names.push_back(cat(leaf_name(i % kLeaves), i < kLeaves ? "" : cat(" of SAE ", i / kLeaves)));
   }
   fail(report.text(names));
 }

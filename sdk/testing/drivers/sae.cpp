@@ -42,6 +42,9 @@ class SaeDriver final : public Driver {
   [[nodiscard]] const Stateful* stateful() const override {
     return dynamic_cast<const Stateful*>(&training_.sae());
   }
+  [[nodiscard]] const PseudoGradients* pseudo() const override {
+    return dynamic_cast<const PseudoGradients*>(&training_.sae());
+  }
   void restore(const Driver& other) override {
     training_.restore(static_cast<const SaeDriver&>(other).training_.snapshot());
     if (stateful() != nullptr) Driver::restore(other);

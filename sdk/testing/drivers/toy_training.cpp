@@ -23,7 +23,9 @@ constexpr std::int64_t kSteps = 1000;  // that a run would have
 constexpr std::int64_t kSampleRows = 256;
 constexpr int kMostPasses = 50;
 
-std::vector<SaeShape> shapes() {
+}  // namespace
+
+std::vector<SaeShape> toy_shapes() {
   const StreamInfo x{"x", kWidth}, y{"y", kNarrow};
   std::vector<SaeShape> out = {{{x}, {x}}, {{x}, {y}}, {{x, y}, {x, y}}};
   for (const std::int64_t width : kOtherWidths) {
@@ -32,6 +34,17 @@ std::vector<SaeShape> shapes() {
   }
   return out;
 }
+
+std::string text_of(const SaeShape& shape) {
+  const auto widths = [](const std::vector<StreamInfo>& streams) {
+    std::string out;
+    for (const StreamInfo& stream : streams) out += cat(out.empty() ? "" : " and ", stream.width);
+    return out;
+  };
+  return cat(widths(shape.reads), " to ", widths(shape.predicts));
+}
+
+namespace {
 
 // A stream of that width, as a function of the toy rows: themselves, or a fixed mix of them.
 at::Tensor stream_rows(const StreamInfo& stream, const at::Tensor& rows) {
@@ -57,25 +70,43 @@ Upstream of_squared_error(const SaeInput& input, const Forward& forward) {
 ToyTraining::ToyTraining(const Subject& subject, const Subject::Setup& setup, double before)
     : sae_(subject.make<Sae>(setup)), setup_(setup), first_(subject.nth(0)) {
   std::string refusal;
-  for (const SaeShape& shape : shapes()) {
-    try {
-      spec_ = sae_->declare(shape);
-      shape_ = shape;
-      break;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::invalid) throw;
-      if (refusal.empty()) refusal = error.message();
-    }
+  for (const SaeShape& shape : toy_shapes()) {
+    const std::string why = declare(shape);
+    if (why.empty()) break;
+    if (refusal.empty()) refusal = why;
   }
   if (shape_.reads.empty()) {
     skip(cat("takes none of the toy shapes (widths 12, 7, 8, 16, 32 and 64; 12 to 7; both): ",
              refusal, ": options with which it takes one go under [options.\"sae/", subject.name(),
              "\"] in test-plugin.toml"));
   }
-  allocate(setup, before);
+  begin(subject, before);
+}
+
+ToyTraining::ToyTraining(const SaeShape& shape, const Subject& subject)
+    : sae_(subject.make<Sae>()), first_(subject.nth(0)) {
+  const std::string refusal = declare(shape);
+  if (!refusal.empty()) skip(refusal);
+  begin(subject, 0);
+}
+
+// Why it does not take the shape; "" where it does.
+std::string ToyTraining::declare(const SaeShape& shape) {
+  try {
+    spec_ = sae_->declare(shape);
+    shape_ = shape;
+    return {};
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::invalid) throw;
+    return error.message();
+  }
+}
+
+void ToyTraining::begin(const Subject& subject, double before) {
+  allocate(setup_, before);
   sae_->bind(parameters_, buffers_);
   const ActivationRows sample{.streams = batch(first_, kSampleRows).inputs, .origin = {}};
-  sae_->initialise({.random = Random(subject.nth(setup.seed)).fork("init"),
+  sae_->initialise({.random = Random(subject.nth(setup_.seed)).fork("init"),
                     .sample = [&]() -> const ActivationRows& { return sample; }});
 }
 

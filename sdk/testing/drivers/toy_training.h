@@ -16,12 +16,18 @@
 
 namespace saffron::testing {
 
+// The shapes that an SAE is offered, in that order.
+[[nodiscard]] std::vector<SaeShape> toy_shapes();
+[[nodiscard]] std::string text_of(const SaeShape& shape);  // "12 to 7": widths
+
 class ToyTraining {
  public:
   // Declares the SAE for the first shape that it accepts (an autoencoder of one stream, a transcoder,
   // two streams; autoencoders of other widths), allocates, binds and initialises. Skips the check where it accepts none.
   // Parameters are `before` until they are initialised.
   ToyTraining(const Subject& subject, const Subject::Setup& setup, double before = 0);
+  // For that shape. Skips the check where it is refused.
+  ToyTraining(const SaeShape& shape, const Subject& subject);
 
   [[nodiscard]] Sae& sae() const { return *sae_; }
   [[nodiscard]] const std::shared_ptr<Sae>& shared() const { return sae_; }
@@ -63,6 +69,8 @@ class ToyTraining {
   void rewind(const Snapshot& snapshot);
 
  private:
+  [[nodiscard]] std::string declare(const SaeShape& shape);
+  void begin(const Subject& subject, double before);
   void allocate(const Subject::Setup& setup, double before);
 
   std::shared_ptr<Sae> sae_;

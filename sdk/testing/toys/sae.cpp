@@ -131,7 +131,7 @@ std::shared_ptr<TrainedSae> trained(const std::string& name, std::shared_ptr<Sae
   out->reads = out->predicts = {0};
   out->spec = out->sae->declare(out->shape);
   for (const ParameterSpec& spec : out->spec.parameters) {
-    out->parameters.set(spec.name, at::zeros(spec.shape));
+    out->parameters.set(spec.name, at::zeros(spec.shape, at::kFloat));
   }
   out->sae->bind(out->parameters, out->buffers);
   out->sae->initialise({.random = Random(seed), .sample = {}});

@@ -74,7 +74,7 @@ TEST(Misbehaving, TakingMemoryForEver) {
   TestRequest greedy = request("takes_memory", {"scalar-and-finite"});
   greedy.limits.memory = std::uint64_t{1} << 29;
   const PluginTest test = test_plugin(greedy);
-  ASSERT_THAT(outcomes(test), ElementsAre("scalar-and-finite: crashed"));
+  ASSERT_THAT(outcomes(test), ElementsAre("can-be-used: crashed", "scalar-and-finite: skipped"));
   EXPECT_EQ(test.checks[0].verdict.message,
             "took more than 0.5 GiB of memory (--memory GIB allows more)");
   EXPECT_LE(usual_memory(), std::uint64_t{4} << 30);
@@ -111,7 +111,7 @@ TEST(Misbehaving, RefusingEverythingIsNoPass) {
   EXPECT_EQ(check.subject, "regularizer/refuses");
   EXPECT_THAT(check.verdict.message, HasSubstr("none of 10 checks of its kind could run: takes no "
                                                "step of one to 4 toy SAEs: never in the mood"));
-  EXPECT_THAT(check.verdict.message, HasSubstr("\nunder [off], test-plugin.toml says why"));
+  EXPECT_THAT(check.verdict.message, HasSubstr("\nunder [off], test-plugin.toml (.off of "));
   EXPECT_THAT(outcomes(test_plugin(request("refuses", {"kind-tried"}))),
               ElementsAre("kind-tried: failed"));
 }
@@ -169,20 +169,42 @@ TEST(Misbehaving, PrintingForEver) {
 
 TEST(Misbehaving, ClosingWhatIsNotItsOwn) {
   const PluginTest test = test_plugin(request("closes_everything", {"scalar-and-finite"}));
-  ASSERT_THAT(outcomes(test), ElementsAre("scalar-and-finite: crashed"));
+  ASSERT_THAT(outcomes(test), ElementsAre("can-be-used: crashed", "scalar-and-finite: skipped"));
   EXPECT_EQ(test.checks[0].verdict.message,
             "its answer could not be sent: the plugin closed descriptors that are not its own");
 }
 
 // Each would take its whole time.
-TEST(Misbehaving, HangingIsAskedThreeTimes) {
+TEST(Misbehaving, HangingIsAskedOnce) {
   TestRequest hanging = request("hangs");
+  hanging.limits.timeout = std::chrono::seconds(1);
+  const PluginTest test = test_plugin(hanging);
+  EXPECT_EQ(test.count(Outcome::crashed), 1U);
+  EXPECT_EQ(test.count(Outcome::failed), 0U);
+  EXPECT_EQ(check_of(test, "can-be-used").verdict.outcome, Outcome::crashed);
+  EXPECT_EQ(check_of(test, "no-thread-left").verdict.message, "not after can-be-used");
+  EXPECT_EQ(check_of(test, "kind-tried").verdict.message, "see can-be-used");
+}
+
+TEST(Misbehaving, HangingNowAndThenIsAskedThreeTimes) {
+  TestRequest hanging = request("hangs_later");
   hanging.limits.timeout = std::chrono::seconds(1);
   const PluginTest test = test_plugin(hanging);
   EXPECT_EQ(test.count(Outcome::crashed), 3U);
   EXPECT_EQ(test.count(Outcome::failed), 0U);
   EXPECT_EQ(check_of(test, "no-thread-left").verdict.message,
             "not after 3 checks that gave no answer in time");
+}
+
+// One fault is told of once, whatever a use does.
+TEST(Misbehaving, CrashingAndThrowingInEveryUse) {
+  for (const char* component : {"crashes", "throws_number", "dies_of_garbage"}) {
+    SCOPED_TRACE(component);
+    const PluginTest test = test_plugin(request(component));
+    EXPECT_EQ(test.count(Outcome::crashed) + test.count(Outcome::failed), 1U);
+    EXPECT_NE(check_of(test, "can-be-used").verdict.outcome, Outcome::passed);
+    EXPECT_NE(check_of(test, "kind-tried").verdict.outcome, Outcome::failed);
+  }
 }
 
 TEST(Misbehaving, ProcessesLeftAreCounted) {

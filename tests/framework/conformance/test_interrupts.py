@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ctrl-C and SIGTERM during `saffron test-plugin`: exit code 130, the report so far, nothing left
+"""Ctrl-C, SIGTERM and SIGHUP during `saffron test-plugin`: exit code 130, the report so far, nothing left
 behind.
 
 usage: test_interrupts.py SAFFRON PLUGIN [unittest's arguments]
@@ -83,6 +83,26 @@ class Interrupts(unittest.TestCase):
         process = self.start()
         process.send_signal(signal.SIGTERM)
         self.assert_stopped(process)
+
+    def test_term_of_timeout(self):
+        """timeout(1) signals its command and then its group."""
+        process = self.start()
+        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
+        self.assert_stopped(process)
+
+    def test_hangup(self):
+        process = self.start()
+        process.send_signal(signal.SIGHUP)
+        self.assert_stopped(process)
+
+    def test_what_was_found_is_told_at_once(self):
+        process = self.start("--only", "defaults-valid", "--component", "regularizer/runtime_error",
+                             "--component", "regularizer/hang", "--timeout", "600")
+        found = "".join(process.stdout.readline() for _ in range(5))
+        self.assertIn("out of luck", found)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using saffron::testing::Outcome;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int kEverything = 10;
 
@@ -128,7 +129,8 @@ INSTANTIATE_TEST_SUITE_P(Checks, WrongLibraries,
                          ::testing::Values("load_now_local", "entry_idempotent",
                                            "entry_refuses_future_abi", "descriptor_consistency",
                                            "docs_complete", "exports_only_entry",
-                                           "starts_no_thread", "scan_time", "silent_stdout"),
+                                           "starts_no_thread", "loading_changes_nothing",
+                                           "scan_time", "silent_stdout"),
                          [](const auto& given) { return std::string(given.param); });
 
 void expect_only(const PluginTest& test, const std::string& id) {
@@ -204,6 +206,27 @@ TEST(RightComponents, ThatAreNotDeterministic) {
       skipped += check.verdict.outcome == Outcome::skipped ? 1 : 0;
     }
     EXPECT_EQ(skipped, only.size()) << kind;
+  }
+}
+
+// Blocks of truth tables, or of counts, are equal with right: who says so gives origins.
+TEST(RightComponents, WhoseBlocksAreEqual) {
+  const PluginTest test =
+      tested(tests_folder() / "wrong/libwrong_source.so", {"shards-partition-exactly"});
+  for (const TestedCheck& check : test.checks) {
+    if (!check.subject.ends_with("__without_origins")) continue;
+    EXPECT_EQ(check.verdict.outcome, Outcome::warning);
+    EXPECT_THAT(check.verdict.message, HasSubstr("where that is right, give every row its origin"));
+  }
+}
+
+// LibTorch's own advice for it, retain_graph, is no help to an author.
+TEST(WrongComponents, ThatKeepAGraph) {
+  const PluginTest test = tested(tests_folder() / "wrong/libwrong_regularizer.so", {"used-again"});
+  for (const TestedCheck& check : test.checks) {
+    if (!check.subject.ends_with("/used_again__graph")) continue;
+    EXPECT_THAT(check.verdict.message, HasSubstr("keep it detach()ed"));
+    EXPECT_THAT(check.verdict.message, Not(HasSubstr("frame #")));
   }
 }
 

@@ -16,6 +16,43 @@ TEST(ConformanceHeader, ComponentsByName) {
   EXPECT_THROW(static_cast<void>(component("regularizer", "l2")), Error);
 }
 
+TEST(ConformanceHeader, NamesThatThereAreNot) {
+  const auto words = [](const Settings& settings) -> std::string {
+    try {
+      static_cast<void>(conformance_cases(settings));
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return {};
+  };
+  EXPECT_EQ(words({}), "");
+  EXPECT_EQ(words({.off = {{"bfloat17", "x"}}}),
+            "SAFFRON_CONFORMANCE_TESTS:\n  there is no check 'bfloat17': did you mean 'bfloat16'? "
+            "saffron test-plugin --list FILE has them all");
+  EXPECT_NE(words({.off = {{"float64", ""}}}).find("'float64' is switched off without a reason"),
+            std::string::npos);
+  EXPECT_NE(words({.options = {{"regularizer/l2", Value::table()}}})
+                .find("there is no component 'regularizer/l2': did you mean 'regularizer/l1'?"),
+            std::string::npos);
+  EXPECT_NE(words({.off = {{"regularizer/l1 shapes", "x"}}}).find("'shapes' of regularizer/l1"),
+            std::string::npos);
+}
+
+// Nothing could be asked: nothing is known.
+TEST(ConformanceHeader, WhatLacksOptionsDoesNotConform) {
+  saffron_param lacking{};
+  lacking.size = sizeof lacking;
+  lacking.type = SAFFRON_TYPE_STRING;
+  lacking.flags = SAFFRON_PARAM_REQUIRED;
+  lacking.name = "files";
+  saffron_component row = component("regularizer", "l1").row();
+  row.params = &lacking;
+  row.param_count = 1;
+  const auto result = conforms(Subject(row, Value::table()));
+  EXPECT_FALSE(result);
+  EXPECT_NE(std::string(result.message()).find("kind-tried"), std::string::npos);
+}
+
 // What its checks say decides whether any of them could be tried.
 TEST(KindTried, IsDecidedByTheOthers) {
   const auto of = [](const char* id, const char* group) {

@@ -104,6 +104,13 @@ TEST(GradientChecker, ExcusedLeavesAreNotCompared) {
   EXPECT_TRUE(checker.check({at::ones({2}, at::kDouble), at::ones({2}, at::kDouble)}).ok());
 }
 
+TEST(GradientChecker, NothingComparedIsSaid) {
+  const GradientChecker checker([](const Leaves& leaf) { return leaf[0].sum(); }, {.excused = {0}});
+  const GradientReport report = checker.check({at::ones({2}, at::kDouble)});
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(report.text(), "nothing was compared");
+}
+
 TEST(Noise, TellsFloat32InsideFromFloat64) {
   const auto wide = [](double x) { return std::exp(0.7 + x) * std::sin(1.3 + x); };
   const auto narrow = [](double x) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -51,6 +52,8 @@ class SAFFRON_EXPORT Subject {
   [[nodiscard]] std::span<const saffron_param> params() const {
     return {row_->params, row_->param_count};
   }
+  // The same with other options.
+  [[nodiscard]] Subject with(const Value& options) const;
   [[nodiscard]] bool deterministic() const {
     return (row_->flags & SAFFRON_COMPONENT_DETERMINISTIC) != 0;
   }
@@ -124,12 +127,34 @@ struct SAFFRON_EXPORT Settings {
                                        std::string_view id) const;
 };
 
+// Something that Settings name and that there is not, or that is switched off without a reason.
+struct NameProblem {
+  bool of_options = false;  // in Settings::options, else in Settings::off
+  std::size_t at = 0;       // which of them
+  std::string message, help;
+};
+// `components` are the plugin's, as "kind/name"; `library` are the ids of checks of its file, where
+// there are any.
+[[nodiscard]] SAFFRON_EXPORT std::vector<NameProblem> name_problems(
+    const Settings& settings, const std::vector<std::string>& components,
+    const std::vector<std::string>& library = {});
+// What is wrong with the name of a component, or of a check among these; nothing where there is it.
+[[nodiscard]] SAFFRON_EXPORT std::optional<NameProblem> component_problem(
+    const std::string& name, const std::vector<std::string>& components);
+[[nodiscard]] SAFFRON_EXPORT std::optional<NameProblem> check_problem(
+    const std::string& id, const std::vector<std::string>& ids, const std::string& of = {});
+// The subject of the checks of a plugin's file, in reports and in test-plugin.toml.
+inline constexpr const char* kLibrary = "library";
+// The check that no check of a component leaves a process behind; `saffron test-plugin` decides it.
+inline constexpr const char* kNoProcessLeft = "no-process-left";
+
 // Every check of components, group by group.
 [[nodiscard]] SAFFRON_EXPORT std::span<const Check> checks();
 // Those for components of a kind, in order.
 [[nodiscard]] SAFFRON_EXPORT std::vector<const Check*> checks_for(std::string_view kind);
 // Runs one in this process. What the component throws is its failure. Skipped are checks that lack
-// options, and, but for `defaults-valid` itself, those of a component that its options do not make.
+// options, those of a component that its options do not make (but for `defaults-valid` itself), and
+// those that have found something which another check finds in any use ("see can-be-used").
 [[nodiscard]] SAFFRON_EXPORT Verdict run(const Check& check, const Subject& subject);
 // Whether the others say nothing of a component that fails this one.
 [[nodiscard]] SAFFRON_EXPORT bool comes_first(std::string_view id);
@@ -150,10 +175,10 @@ class SAFFRON_EXPORT KindTried {
   [[nodiscard]] Verdict verdict(const std::string& ended = {}) const;
 
  private:
-  bool made_ = true;
-  bool tried_ = false;  // a check of its kind ran, or left it to one that did
-  int not_tried_ = 0;   // those of its kind that did not run
-  std::string reason_;  // of the first of them
+  std::string unusable_;  // the first check that finds that it cannot be made or used
+  bool tried_ = false;    // a check of its kind ran, or left it to one that did
+  int not_tried_ = 0;     // those of its kind that did not run
+  std::string reason_;    // of the first of them
   std::vector<std::pair<std::string, std::string>> left_to_;
   std::set<std::string, std::less<>> found_, unfound_;
 };

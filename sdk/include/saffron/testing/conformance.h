@@ -47,11 +47,17 @@ namespace saffron::testing {
 [[nodiscard]] inline ::testing::AssertionResult conforms(const Subject& subject,
                                                          int strictness = kDefaultStrictness) {
   std::string found;
+  KindTried tried;
+  const auto note = [&](const char* id, const Verdict& verdict) {
+    if (verdict.outcome == Outcome::failed) found += cat("\n  ", id, ": ", verdict.message);
+  };
   for (const Check* check : checks_for(subject.kind())) {
     if (check->strictness > strictness) continue;
     const Verdict verdict = run(*check, subject);
-    if (verdict.outcome == Outcome::failed) found += cat("\n  ", check->id, ": ", verdict.message);
+    note(check->id, verdict);
+    tried.add(*check, subject.kind(), verdict);
   }
+  if (strictness >= KindTried::kStrictness) note(KindTried::kId, tried.verdict());
   if (found.empty()) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << subject.kind() << " '" << subject.name() << "':" << found;
 }
@@ -66,9 +72,23 @@ struct ConformanceCase {
   [[nodiscard]] std::string id() const { return check == nullptr ? KindTried::kId : check->id; }
 };
 
+// Throws Error (invalid) where the settings name what there is not.
+inline void need_names(const saffron_plugin* plugin, const Settings& settings) {
+  std::vector<std::string> components;
+  for (std::uint32_t i = 0; plugin != nullptr && i < plugin->component_count; ++i) {
+    components.push_back(cat(plugin->components[i].kind, '/', plugin->components[i].name));
+  }
+  std::string found;
+  for (const NameProblem& problem : name_problems(settings, components)) {
+    found += cat("\n  ", problem.message, problem.help.empty() ? "" : ": ", problem.help);
+  }
+  if (!found.empty()) throw Error(cat("SAFFRON_CONFORMANCE_TESTS:", found));
+}
+
 [[nodiscard]] inline std::vector<ConformanceCase> conformance_cases(const Settings& settings) {
   std::vector<ConformanceCase> out;
   const saffron_plugin* plugin = saffron_plugin_entry(SAFFRON_ABI_MAJOR, SAFFRON_ABI_MINOR);
+  need_names(plugin, settings);
   for (std::uint32_t i = 0; plugin != nullptr && i < plugin->component_count; ++i) {
     for (const Check* check : checks_for(plugin->components[i].kind)) {
       if (check->strictness > settings.strictness) continue;

@@ -7,7 +7,7 @@
 namespace saffron::testing {
 
 // A context for tests of single components: a seed, a dtype, a device, and nothing around it.
-class FakeContext final : public Context {
+class FakeContext : public Context {
  public:
   explicit FakeContext(std::uint64_t seed = 1, at::ScalarType dtype = at::kFloat,
                        at::Device device = at::kCPU)
