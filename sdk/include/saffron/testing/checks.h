@@ -115,8 +115,8 @@ struct SAFFRON_EXPORT Settings {
     std::string what;  // "bfloat16", or for one component "dataset/text bfloat16"
     std::string reason;
   };
-  std::vector<Options> options;
-  std::vector<Off> off;
+  std::vector<Options> options = {};
+  std::vector<Off> off = {};
   int strictness = kDefaultStrictness;
   std::uint64_t seed = 1;
 
