@@ -1,19 +1,15 @@
 #include <saffron/dictionary_sae.h>
-#include <saffron/init.h>
 #include <saffron/ops.h>
 #include <saffron/streams.h>
 #include <saffron/weighted_penalty.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/bmm.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -21,8 +17,6 @@ namespace saffron::inline sdk_v1 {
 namespace {
 
 constexpr double kRowEpsilon = 1e-8;
-// The part of a row across its start that is no rounding, as a share of its norm.
-constexpr double kAcross = 1e-5;
 
 // "12", "12 + 7"
 std::string in_words(const std::vector<std::int64_t>& widths) {
@@ -32,69 +26,6 @@ std::string in_words(const std::vector<std::int64_t>& widths) {
 }
 
 }  // namespace
-
-Schema<DictionaryOptions> DictionaryOptions::schema() {
-  using O = DictionaryOptions;
-  return Schema<O>{}
-      .param("width", &O::width, "latents F", between(1, kMostLatents))
-      .param("tied", &O::tied, "the encoder is the decoder's transpose")
-      .param("unit_decoder", &O::unit_decoder,
-             "decoder rows keep norm 1 and lose the gradient along themselves")
-      .param(
-          "decoder_norm", &O::decoder_norm,
-          "norm of the decoder's rows at the start (1 with `unit_decoder`); of each target's part",
-          positive())
-      .param("encoder_bias", &O::encoder_bias, "b_enc, added before the activation")
-      .param("decoder_bias", &O::decoder_bias, "b_dec, added after decoding")
-      .param("pre_bias", &O::pre_bias,
-             "b_dec is also subtracted before encoding, where what is read is predicted")
-      .param("skip", &O::skip, "a linear map from what is read is added to what is predicted")
-      .param("standardise", &O::standardise,
-             "encode each row by its own mean and deviation, and undo it after decoding")
-      .param(
-          "W_dec_init", &O::W_dec_init,
-          "decoder at the start: random directions, directions of training rows (random ones when "
-          "those run out), or 0",
-          one_of({"random", "data", "zero"}))
-      .param("W_enc_init", &O::W_enc_init,
-             "encoder at the start: the decoder's rows, or random directions",
-             one_of({"decoder", "random"}))
-      .param("b_enc_init", &O::b_enc_init,
-             "b_enc at the start: 0, or so that the mean of the first rows encodes to 0",
-             one_of({"zero", "centred"}))
-      .param("b_dec_init", &O::b_dec_init,
-             "b_dec at the start, from the first rows (standardised ones with `standardise`)",
-             one_of({"geometric_median", "mean", "zero"}))
-      .param(
-          "frozen", &O::frozen,
-          "what stays as it starts, for baselines: nothing, W_enc, W_dec, or W_dec within a cone",
-          one_of({"none", "encoder", "decoder", "soft_decoder"}))
-      .param("decoder_cosine", &O::decoder_cosine,
-             "soft_decoder: least cosine between a decoder row and its start", fraction())
-      .check([](const O& o) -> std::string {
-        if (o.unit_decoder && o.decoder_norm != 1) {
-          return "decoder_norm is 1 where unit_decoder = true holds it there";
-        }
-        if (!o.encoder_bias && o.b_enc_init != "zero") {
-          return cat("b_enc_init = \"", o.b_enc_init, "\" needs encoder_bias = true");
-        }
-        if (o.frozen == "encoder" && o.tied) {
-          return "the encoder of a tied SAE is its decoder: frozen = \"decoder\" keeps both";
-        }
-        if (o.frozen.ends_with("decoder") && o.W_dec_init == "zero") {
-          return cat("frozen = \"", o.frozen, "\" would keep W_dec_init = \"zero\"");
-        }
-        if (o.W_dec_init == "zero" && (o.unit_decoder || o.tied)) {
-          return "W_dec_init = \"zero\" needs unit_decoder = false and tied = false";
-        }
-        if (o.W_dec_init == "zero" && o.W_enc_init == "decoder") {
-          return "W_dec_init = \"zero\" and W_enc_init = \"decoder\" would leave nothing to learn "
-                 "from; "
-                 "set W_enc_init = \"random\"";
-        }
-        return {};
-      });
-}
 
 DictionarySae::DictionarySae(const DictionaryOptions& dictionary, const DeadLatentOptions& dead)
     : dictionary_(dictionary), dead_(dead) {}
@@ -171,62 +102,6 @@ void DictionarySae::bind(const Tensors& parameters, const Tensors& buffers) {
   if (softly_frozen()) W_dec_start_ = buffers["W_dec_start"];
   dead_.bind(buffers);
   bind_own(parameters, buffers);
-}
-
-void DictionarySae::draw_decoder(const Random& random, at::Tensor W) const {
-  init::fill_unit_rows(random, dictionary_.decoder_norm, W);
-  size_parts(W);
-}
-
-// The part of each target, where there are several, gets decoder_norm.
-void DictionarySae::size_parts(at::Tensor W) const {
-  if (dictionary_.unit_decoder || predicted_widths_.size() == 1) return;
-  for (at::Tensor part : apart(W, predicted_widths_)) {
-    const at::Tensor norms = part.norm(2, at::IntArrayRef{1}, true);
-    part.div_(norms.clamp_min(kRowEpsilon)).mul_(dictionary_.decoder_norm);
-  }
-}
-
-at::Tensor DictionarySae::fresh_decoder(const Random& random) const {
-  at::Tensor fresh = at::empty(W_dec_.sizes(), W_dec_.options());
-  draw_decoder(random, fresh);
-  return fresh;
-}
-
-void DictionarySae::initialise(const InitInput& init) {
-  const DictionaryOptions& o = dictionary_;
-  const auto sampled = [&](int stream) {
-    // The streams read, then those predicted where they are others.
-    const auto& streams = init.sample().streams;
-    const auto reads = streams.begin() + static_cast<std::ptrdiff_t>(read_widths_.size());
-    const bool predicted = stream == 1 && reads != streams.end();
-    return prepare(
-        side_by_side({predicted ? reads : streams.begin(), predicted ? streams.end() : reads}));
-  };
-  b_dec_.zero_();
-  if (o.decoder_bias && o.b_dec_init != "zero") {
-    // Before b_dec holds anything, prepare() only standardises.
-    b_dec_.copy_(init::centre(o.b_dec_init, sampled(1).rows));
-  }
-  draw_decoder(init.random.fork("W_dec"), W_dec_);
-  if (o.W_dec_init == "zero") W_dec_.zero_();
-  if (o.W_dec_init == "data") {
-    const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
-    init::data_rows(init.random.fork("data"), y, o.decoder_norm, W_dec_);
-    size_parts(W_dec_);
-  }
-  if (!o.tied) {
-    if (o.W_enc_init == "decoder") {
-      W_enc_.copy_(W_dec_);
-    } else {
-      init::fill_unit_rows(init.random.fork("W_enc"), 1, W_enc_);
-    }
-  }
-  b_enc_.zero_();
-  if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), sampled(0).rows.mean(0)));
-  if (o.skip) W_skip_.zero_();
-  note_start({});
-  initialise_own({});
 }
 
 DictionarySae::Prepared DictionarySae::prepare(const at::Tensor& x) const {
@@ -372,62 +247,6 @@ void DictionarySae::after_step(const SaeInput& input, const Forward& forward) {
 }
 
 at::Tensor DictionarySae::take_resampled() { return std::exchange(resampled_, at::Tensor()); }
-
-void DictionarySae::reinitialise(const at::Tensor& latents, Random random) {
-  const at::Tensor fresh = fresh_decoder(random);
-  const at::Tensor encoder = dictionary_.W_enc_init == "decoder"
-                                 ? fresh
-                                 : init::unit_rows(random.fork("W_enc"), W_enc_.size(0),
-                                                   W_enc_.size(1), W_enc_.scalar_type());
-  dead_.forget(latents);
-  if (!latents.defined()) {
-    W_dec_.copy_(fresh);
-    if (!dictionary_.tied) W_enc_.copy_(encoder);
-    b_enc_.zero_();
-  } else {
-    W_dec_.index_copy_(0, latents, fresh.index_select(0, latents));
-    if (!dictionary_.tied) W_enc_.index_copy_(0, latents, encoder.index_select(0, latents));
-    b_enc_.index_fill_(0, latents, 0);
-  }
-  note_start(latents);
-  initialise_own(latents);
-}
-
-void DictionarySae::note_start(const at::Tensor& latents) {
-  if (!softly_frozen()) return;
-  const at::Tensor rows = latents.defined() ? W_dec_.index_select(0, latents) : W_dec_;
-  const at::Tensor starts = rows / rows.norm(2, at::IntArrayRef{1}, true).clamp_min(kRowEpsilon);
-  if (latents.defined()) {
-    W_dec_start_.index_copy_(0, latents, starts.to(W_dec_start_.scalar_type()));
-  } else {
-    W_dec_start_.copy_(starts);
-  }
-}
-
-void DictionarySae::hold_near_start() {
-  if (!softly_frozen()) return;
-  const c10::AutoGradMode no_grad(false);
-  const double tau = dictionary_.decoder_cosine;
-  const at::Tensor starts = W_dec_start_.to(W_dec_.scalar_type());
-  const at::Tensor along = at::bmm(W_dec_.unsqueeze(1), starts.unsqueeze(2)).flatten();
-  const at::Tensor norms = W_dec_.norm(2, at::IntArrayRef{1});
-  const at::Tensor left = along.lt(norms * tau).nonzero().flatten();
-  if (left.size(0) == 0) return;
-  const auto rows_norm = [](const at::Tensor& w) { return w.norm(2, at::IntArrayRef{1}, true); };
-  const auto without = [](const at::Tensor& w, const at::Tensor& unit) {
-    return w - unit * (w * unit).sum(at::IntArrayRef{1}, true);
-  };
-  const at::Tensor norm = norms.index_select(0, left).unsqueeze(1);
-  at::Tensor start = starts.index_select(0, left);
-  start = start / rows_norm(start);
-  // Twice: what is left of the start after one is rounding of the size of all of the row.
-  const at::Tensor across = without(without(W_dec_.index_select(0, left), start), start);
-  const at::Tensor size = rows_norm(across);
-  const at::Tensor edge = start * tau + across * (std::sqrt(1 - tau * tau) / size);
-  // A row straight against its start has no nearest one and returns to it.
-  const at::Tensor held = edge.where(size.gt(norm * kAcross), start);
-  W_dec_.index_copy_(0, left, held * norm);
-}
 
 DeadLatents::Weights DictionarySae::weights() const {
   return {W_enc(), b_enc_, W_dec_, dictionary_.tied ? "W_dec" : "W_enc", "b_enc", "W_dec"};

@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <limits>
+#include <ostream>
 
 using namespace saffron;
 using namespace saffron::host;
@@ -113,6 +114,7 @@ struct OtherOptimizer {
   const char* name;
   OptimizerOptions options;
 };
+void PrintTo(const OtherOptimizer& of, std::ostream* out) { *out << of.name; }
 class OtherOptimizers : public testing::TestWithParam<OtherOptimizer> {
  protected:
   static Trainer make(std::vector<TrainMember> members, std::int64_t rows = 400) {

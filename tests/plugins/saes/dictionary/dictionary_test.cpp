@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 
 // Strategies that any SAE on the shared dictionary can use, beside what each adds to its loss.
 
@@ -24,6 +25,8 @@ struct Standardised {
   std::function<std::unique_ptr<DictionarySae>()> make;
   bool differentiable = true;  // else its terms hold something fixed
 };
+
+void PrintTo(const Standardised& of, std::ostream* out) { *out << of.name; }
 
 template <class S, class Set>
 std::unique_ptr<DictionarySae> standardised(Set&& set) {
