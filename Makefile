@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help setup build quickstart test test-asan test-peers bench cuda-kernels docs plugins-out-of-tree install \
+.PHONY: help setup build everything quickstart test test-asan test-peers bench cuda-kernels docs plugins-out-of-tree install \
         format lint lint-tidy clean
 
 JOBS ?= $(shell nproc)
@@ -23,23 +23,26 @@ build/%/build.ninja: CMakePresets.json | setup
 	cmake --preset $*
 
 build: setup build/release/build.ninja  ## set up and build the program and its plugins (the default)
+	cmake --build --preset release --parallel $(JOBS) --target sdk/all framework/all plugins/all
+
+everything: setup build/release/build.ninja  ## the same, and the tests and benchmarks
 	cmake --build --preset release --parallel $(JOBS)
 
 quickstart: build  ## train sparse autoencoders on a language model's activations; writes a report
 	build/release/bin/saffron run recipes/quickstart.toml
 
-test: build  ## build and run every test
+test: everything  ## build and run every test
 	ctest --preset release --parallel $(JOBS)
 
 test-asan: setup build/asan-ubsan/build.ninja  ## the tests under AddressSanitizer and UBSan
 	cmake --build --preset asan-ubsan --parallel $(JOBS)
 	ctest --preset asan-ubsan --parallel $(JOBS)
 
-test-peers: build  ## the tests against other libraries, which live in a venv of their own
+test-peers: everything  ## the tests against other libraries, which live in a venv of their own
 	@scripts/setup_peers
 	SAFFRON_BUILD_DIR="$(CURDIR)/build/release" .venv-peers/bin/python -m pytest tests/peers
 
-bench: build  ## run the benchmarks (BENCH=name for one)
+bench: everything  ## run the benchmarks (BENCH=name for one)
 	scripts/run_benchmarks $(BENCH)
 
 cuda-kernels: setup build/cuda/build.ninja  ## compile the CUDA kernels (needs nvcc; no GPU)
@@ -61,7 +64,7 @@ format:  ## format every C++ file in place
 lint:  ## fail on any C++ file that is not formatted
 	@scripts/format_cpp --dry-run -Werror
 
-lint-tidy: build  ## clang-tidy on the C++ files that differ from HEAD (ALL=1: on every file)
+lint-tidy: everything  ## clang-tidy on the C++ files that differ from HEAD (ALL=1: on every file)
 	@scripts/tidy_cpp $(if $(ALL),--all)
 
 clean:  ## remove build/ (set-up, models, data and runs stay)

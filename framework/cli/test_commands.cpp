@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -120,6 +121,20 @@ int test(TestOptions& options) {
   return kFailed;
 }
 
+// As CLI::Range, whose error writes the bounds with six decimals.
+CLI::Validator within(double least, double most) {
+  const std::string range = cat(least, " to ", most);
+  const auto check = [=](const std::string& text) {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, value);
+    const bool number = read.ec == std::errc{} && read.ptr == end;
+    if (number && value >= least && value <= most) return std::string{};
+    return cat("'", text, "' is not a number from ", range);
+  };
+  return {check, cat("[", least, " - ", most, "]")};
+}
+
 }  // namespace
 
 void add_test_commands(CLI::App& app, int& code) {
@@ -141,17 +156,17 @@ void add_test_commands(CLI::App& app, int& code) {
   command
       ->add_option("--strictness", options->strictness,
                    "1 (crashes and garbage) to 10 (everything); 5 is good enough to share")
-      ->check(CLI::Range(1, 10));
+      ->check(within(1, 10));
   command->add_option("--reproduce", options->seed, "the seed of an earlier test")
-      ->check(CLI::Range(1.0, 9e15));
+      ->check(within(1, 9e15));
   auto* timeout = command
                       ->add_option("--timeout", options->timeout,
                                    "seconds that one check may take (default 60)")
-                      ->check(CLI::Range(0.05, 86400.0));
+                      ->check(within(0.05, 86400));
   command
       ->add_option("--memory", options->memory,
                    "GiB that one check may take (default 4, or half of the machine's)")
-      ->check(CLI::Range(0.125, 1e6));
+      ->check(within(0.125, 1e6));
   command->add_flag("--only-failed", options->only_failed, "leave out what passed or was skipped");
   command->add_flag("--json", options->json, "as JSON");
   command->add_flag("--in-process", options->request.in_process,

@@ -16,6 +16,9 @@ elseif(SAFFRON_TORCH_DIR)
   set(Torch_DIR ${SAFFRON_TORCH_DIR})
 endif()
 set(_saffron_torch_dir "${Torch_DIR}")  # find_package forgets one where nothing is
+# LibTorch's package warns of a static library that its wheel never has, and that nothing here links
+# (saffron::torch names its own). To have it found keeps the warning from everybody's configure.
+set(kineto_LIBRARY c10 CACHE INTERNAL "not used")
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)
   set(_saffron_where)
@@ -46,7 +49,12 @@ if(EXISTS ${SAFFRON_TORCH_ROOT}/version.py)
     set(_saffron_cuda ${CMAKE_MATCH_1})
   endif()
 endif()
-file(STRINGS ${SAFFRON_TORCH_ROOT}/include/torch/headeronly/version.h _saffron_version
+set(_saffron_version_header ${SAFFRON_TORCH_ROOT}/include/torch/headeronly/version.h)
+if(NOT EXISTS ${_saffron_version_header})  # before 2.9: to be refused by its number, below
+  set(_saffron_version_header
+      ${SAFFRON_TORCH_ROOT}/include/torch/csrc/api/include/torch/version.h)
+endif()
+file(STRINGS ${_saffron_version_header} _saffron_version
      REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH)")
 string(REGEX MATCHALL "[0-9]+" _saffron_version "${_saffron_version}")
 list(JOIN _saffron_version "." SAFFRON_TORCH_VERSION)

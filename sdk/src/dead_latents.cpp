@@ -85,15 +85,10 @@ at::Tensor DeadLatents::dead(std::int64_t rows_seen) const {
 void DeadLatents::forward(const SaeInput& input, const Weights& weights, const Step& step,
                           Forward& forward) {
   using Method = DeadLatentOptions::Method;
-  latents_.reset();
-  upstream_.reset();
-  codes_ = Codes();
+  parts_.clear();
   const bool ghost_term = options_.dead == Method::ghost;
   if (!ghost_term && !(options_.dead == Method::auxk && options_.aux_coef > 0)) return;
   if (!needs_error(input.rows_seen)) return;
-  const at::Tensor latents = dead(input.rows_seen).nonzero().flatten();
-  if (latents.size(0) == 0) return;
-  latents_ = latents;
   if (ghost_term) {
     ghost(input, weights, step, forward);
   } else {
@@ -103,66 +98,107 @@ void DeadLatents::forward(const SaeInput& input, const Weights& weights, const S
 
 void DeadLatents::auxk(const SaeInput& input, const Weights& weights, const Step& step,
                        Forward& forward) {
+  std::vector<Level> levels = step.levels;
+  if (levels.empty()) levels.push_back({weights.W_enc.size(0), step.e});
+  std::int64_t begin = 0;
+  double weight = 0;
+  at::Tensor sum;
+  for (const Level& level : levels) {
+    std::optional<Part> part = auxk_part(input, weights, step, begin, level);
+    begin = level.end;
+    if (!part) continue;
+    weight += part->weight;
+    sum = sum.defined() ? sum + part->miss * part->weight : part->miss * part->weight;
+    parts_.push_back(std::move(*part));
+  }
+  // One term, whatever the levels: their mean, weighted as they count.
+  if (!parts_.empty()) forward.terms.push_back({"auxk", sum / weight, weight});
+}
+
+std::optional<DeadLatents::Part> DeadLatents::auxk_part(const SaeInput& input,
+                                                        const Weights& weights, const Step& step,
+                                                        std::int64_t begin,
+                                                        const Level& level) const {
+  Part part;
+  part.latents = dead(input.rows_seen).slice(0, begin, level.end).nonzero().flatten() + begin;
+  const std::int64_t count = part.latents.size(0), k = std::min(options_.aux_k, count);
+  if (count == 0) return {};
   double scale = 1;
   if (options_.aux_scale != "raw") {
-    const double residual = variance(step.e);
-    if (residual == 0) return;
+    const double residual = variance(level.e);
+    if (residual == 0) return {};
     scale = (options_.aux_scale == "relative" ? variance(step.target) : 1.0) / residual;
   }
-  const std::int64_t count = latents_.size(0), k = std::min(options_.aux_k, count);
-  const at::Tensor W_enc = weights.W_enc.index_select(0, latents_);
-  const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
-  codes_ =
-      ops::encode_topk(step.rows, W_enc, weights.b_enc.index_select(0, latents_), k,
-                       options_.aux_rectified ? ops::Keep::rectified : ops::Keep::signed_values);
-  if (k * kDenseShare >= count) codes_ = Codes::dense(codes_.to_dense());
-  const at::Tensor miss = scaled(ops::decode(codes_, W_dec, {}), step.row_scale) - step.e;
   if (options_.aux_in_proportion) {
     scale *= std::min(1.0, static_cast<double>(count) / static_cast<double>(options_.aux_k));
   }
-  const double weight = options_.aux_coef * scale / input.objective_scale;
-  forward.terms.push_back({"auxk", miss.square().sum(1).mean(), weight});
-  upstream_ = scaled(miss, step.row_scale) * (2 * weight / static_cast<double>(miss.size(0)));
+  const at::Tensor W_enc = weights.W_enc.index_select(0, part.latents);
+  const at::Tensor W_dec = weights.W_dec.index_select(0, part.latents);
+  part.codes =
+      ops::encode_topk(step.rows, W_enc, weights.b_enc.index_select(0, part.latents), k,
+                       options_.aux_rectified ? ops::Keep::rectified : ops::Keep::signed_values);
+  if (k * kDenseShare >= count) part.codes = Codes::dense(part.codes.to_dense());
+  const at::Tensor miss = scaled(ops::decode(part.codes, W_dec, {}), step.row_scale) - level.e;
+  part.miss = miss.square().sum(1).mean();
+  part.weight = options_.aux_coef * scale / input.objective_scale;
+  part.upstream =
+      scaled(miss, step.row_scale) * (2 * part.weight / static_cast<double>(miss.size(0)));
+  return part;
 }
 
 void DeadLatents::ghost(const SaeInput& input, const Weights& weights, const Step& step,
                         Forward& forward) {
+  Part part;
+  part.latents = dead(input.rows_seen).nonzero().flatten();
+  if (part.latents.size(0) == 0) return;
   const at::Tensor& e = step.e;
-  const at::Tensor a = at::mm(step.rows, weights.W_enc.index_select(0, latents_).t()) +
-                       weights.b_enc.index_select(0, latents_);
+  const at::Tensor a = at::mm(step.rows, weights.W_enc.index_select(0, part.latents).t()) +
+                       weights.b_enc.index_select(0, part.latents);
   const at::Tensor f = (a - a.amax(at::IntArrayRef{1}, true)).exp();
-  const at::Tensor out = at::mm(f, weights.W_dec.index_select(0, latents_));
+  const at::Tensor out = at::mm(f, weights.W_dec.index_select(0, part.latents));
   const at::Tensor row_scale = e.norm(2, at::IntArrayRef{1}, true) /
                                (out.norm(2, at::IntArrayRef{1}, true) * 2 + kNormEpsilon);
   const at::Tensor miss = out * row_scale - e;
-  const double term = squared_error(miss);
-  const double weight = squared_error(e) / (term + kNormEpsilon) / input.objective_scale;
-  forward.terms.push_back({"ghost", miss.square().sum(1).mean(), weight});
-  codes_ = Codes::dense(f);
-  upstream_ = miss * row_scale * (2 * weight / static_cast<double>(miss.size(0)));
+  part.miss = miss.square().sum(1).mean();
+  part.weight =
+      squared_error(e) / (part.miss.item<double>() + kNormEpsilon) / input.objective_scale;
+  part.codes = Codes::dense(f);
+  part.upstream = miss * row_scale * (2 * part.weight / static_cast<double>(miss.size(0)));
+  forward.terms.push_back({"ghost", part.miss, part.weight});
+  parts_.push_back(std::move(part));
 }
 
 at::Tensor DeadLatents::backward(const Weights& weights, const at::Tensor& rows,
                                  Gradients& gradients) const {
-  if (!upstream_.defined()) return {};
-  const at::Tensor W_dec = weights.W_dec.index_select(0, latents_);
-  const at::Tensor df = ops::code_gradient(codes_, W_dec, upstream_);
+  at::Tensor by_latent;
+  for (const Part& part : parts_) {
+    const at::Tensor own = backward(part, weights, rows, gradients);
+    by_latent = by_latent.defined() ? by_latent + own : own;
+  }
+  return by_latent;
+}
+
+at::Tensor DeadLatents::backward(const Part& part, const Weights& weights, const at::Tensor& rows,
+                                 Gradients& gradients) const {
+  const Codes& codes = part.codes;
+  const at::Tensor W_dec = weights.W_dec.index_select(0, part.latents);
+  const at::Tensor df = ops::code_gradient(codes, W_dec, part.upstream);
   const bool ghosts = options_.dead == DeadLatentOptions::Method::ghost;
-  const at::Tensor da = ghosts                                    ? df * codes_.values()
-                        : options_.aux_rectified                  ? df * codes_.values().gt(0)
-                        : codes_.layout() == Codes::Layout::dense ? df * codes_.values().ne(0)
-                                                                  : df;
+  const at::Tensor da = ghosts                                   ? df * codes.values()
+                        : options_.aux_rectified                 ? df * codes.values().gt(0)
+                        : codes.layout() == Codes::Layout::dense ? df * codes.values().ne(0)
+                                                                 : df;
   const at::Tensor zeros = at::zeros({weights.W_enc.size(0)}, da.options());
-  if (codes_.layout() == Codes::Layout::dense) {
-    add_rows(gradients[weights.W_dec_name], weights.W_dec, latents_,
-             at::mm(codes_.values().t(), upstream_));
-    add_rows(gradients[weights.W_enc_name], weights.W_enc, latents_, at::mm(da.t(), rows));
-    return zeros.index_add(0, latents_, da.sum(0));
+  if (codes.layout() == Codes::Layout::dense) {
+    add_rows(gradients[weights.W_dec_name], weights.W_dec, part.latents,
+             at::mm(codes.values().t(), part.upstream));
+    add_rows(gradients[weights.W_enc_name], weights.W_enc, part.latents, at::mm(da.t(), rows));
+    return zeros.index_add(0, part.latents, da.sum(0));
   }
   const at::Tensor of_all =
-      latents_.index_select(0, codes_.gather_index().flatten()).view(da.sizes()).to(at::kInt);
-  const Codes support = Codes::topk(codes_.values(), of_all, weights.W_dec.size(0));
-  gradients[weights.W_dec_name].factored.push_back({support, upstream_});
+      part.latents.index_select(0, codes.gather_index().flatten()).view(da.sizes()).to(at::kInt);
+  const Codes support = Codes::topk(codes.values(), of_all, weights.W_dec.size(0));
+  gradients[weights.W_dec_name].factored.push_back({support, part.upstream});
   gradients[weights.W_enc_name].factored.push_back({support.with_values(da), rows});
   return zeros.index_add(0, support.gather_index().flatten(), da.flatten());
 }

@@ -141,6 +141,7 @@ void DictionarySae::bind_own(const Tensors&, const Tensors&) {}
 void DictionarySae::initialise_own(const at::Tensor&) {}
 void DictionarySae::own_terms(const SaeInput&, Forward&) {}
 void DictionarySae::own_after_step(const SaeInput&, const Codes&) {}
+std::vector<DeadLatents::Level> DictionarySae::dead_levels() const { return {}; }
 
 Forward DictionarySae::forward(const SaeInput& input) {
   const c10::AutoGradMode no_grad(false);
@@ -154,10 +155,12 @@ Forward DictionarySae::forward(const SaeInput& input) {
   out.reconstructions = apart(out.codes[0].restore_rows(decoded), predicted_widths_);
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
   own_terms(input, out);
-  shown_ = {.rows = step_.rows, .target = {}, .e = {}, .row_scale = step_.scale};
+  shown_ = {.rows = step_.rows, .target = {}, .e = {}, .row_scale = step_.scale, .levels = {}};
   if (dead_.needs_error(input.rows_seen)) {
     shown_.target = in_loss_space(target_ - b_dec_);
     shown_.e = in_loss_space(target_ - decoded);
+    shown_.levels = dead_levels();
+    for (DeadLatents::Level& level : shown_.levels) level.e = in_loss_space(level.e);
   }
   dead_.forward(input, weights(), shown_, out);
   return out;

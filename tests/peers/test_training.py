@@ -135,6 +135,19 @@ SAE_LENS = {
         lens_auxk(MatryoshkaBatchTopKTrainingSAEConfig, matryoshka_widths=WIDE_GROUPS),
         terms=("auxk",),
     ),
+    "matryoshka_auxk_by_level": Case(
+        MATRYOSHKA
+        | FREE
+        | auxk("raw")
+        | {"groups": WIDE_GROUPS, "aux_by_level": True}
+        | {"aux_rectified": False, "aux_in_proportion": True},
+        lens_auxk(
+            MatryoshkaBatchTopKTrainingSAEConfig,
+            matryoshka_widths=WIDE_GROUPS,
+            use_matryoshka_aux_loss=True,
+        ),
+        terms=("auxk",),
+    ),
     # A crosscoder is an SAE of its streams side by side; whole decoder rows weigh its codes.
     "crosscoder_l1": Case(
         CROSSCODER | {"coef": 0.5, "warmup": 0.3},

@@ -73,6 +73,9 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
           "level_weight for all",
           non_negative())
       .include(&Options::dead, DeadLatentOptions::schema())
+      .param("aux_by_level", &Options::aux_by_level,
+             "auxk: dead latents of each level explain the error of its own reconstruction; else "
+             "all explain the whole's")
       .check([](const Options& o) { return k_problem(o.selection.k, o.dictionary.width); })
       .check([](const Options& o) -> std::string {
         if (o.groups.empty()) return {};
@@ -173,6 +176,15 @@ void Matryoshka::own_terms(const SaeInput& input, Forward& forward) {
   // Squared errors: of the size that they have beside the objective.
   if (widths_.size() > 1)
     forward.terms.push_back({"inner_levels", inner, 1 / input.objective_scale});
+}
+
+std::vector<DeadLatents::Level> Matryoshka::dead_levels() const {
+  std::vector<DeadLatents::Level> out;
+  if (!options_.aux_by_level) return out;
+  for (std::size_t j = 0; j < widths_.size(); ++j) {
+    out.push_back({widths_[j], -levels_.select(1, static_cast<std::int64_t>(j))});
+  }
+  return out;
 }
 
 at::Tensor Matryoshka::decoder_backward(const SaeInput& input, const Codes& codes,

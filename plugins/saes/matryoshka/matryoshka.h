@@ -25,6 +25,8 @@ namespace saffron::plugins {
 //                    terms for dead latents, penalties and clipping.
 //   level_weights    w_j of each level below F instead, in their order (dictionary_learning: group_weights,
 //                    relative to the last one's)
+//   aux_by_level     auxk: dead latents between F_{j-1} and F_j explain x - xhat_j instead of x - xhat
+//                    (SAELens: use_matryoshka_aux_loss; aux_k holds for each level)
 //
 // Sparse throughout: entries of a row are ascending in latents, so that each level of a row is one run
 // of them, and one sparse product gives all levels' parts.
@@ -45,6 +47,7 @@ class Matryoshka final : public DictionarySae {
     bool zero_level = false;
     double level_weight = 1;
     std::vector<double> level_weights;
+    bool aux_by_level = false;
   };
   static Schema<Options> schema();
 
@@ -57,6 +60,7 @@ class Matryoshka final : public DictionarySae {
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;
   [[nodiscard]] at::Tensor step_decode(const Codes& codes) override;
   void own_terms(const SaeInput& input, Forward& forward) override;
+  [[nodiscard]] std::vector<DeadLatents::Level> dead_levels() const override;
   at::Tensor decoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& g,
                               Gradients& gradients) override;
   void own_after_step(const SaeInput&, const Codes&) override;

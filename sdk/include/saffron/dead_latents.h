@@ -5,7 +5,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 // What to do about latents that no longer fire, for any SAE with a linear encoder and decoder:
 //
@@ -21,6 +23,8 @@
 //               s = 1 / Var(e)            "residual_variance": as dictionary_learning
 //               aux_in_proportion: times min(1, dead latents / aux_k) besides (SAELens, sparsify)
 //               aux_rectified = false: ehat decodes the aux_k largest a as they are (SAELens)
+//             Where a step shows levels of nested dictionaries, each has a term of its own: its dead
+//             latents, the error of its reconstruction; the terms are added.
 //             where Var(y) = mean_b ||y_b - mean y||^2, held fixed. It is the dead latents alone
 //             that ehat trains, in the decoder and in the encoder.
 //   resample  Bricken et al. 2023: each time that `resample_every` rows have passed, every dead
@@ -77,11 +81,17 @@ class SAFFRON_EXPORT DeadLatents {
   // bool [F]
   [[nodiscard]] at::Tensor dead(std::int64_t rows_seen) const;
 
+  // The latents below `end`, and not below the end before, explain e [B, d_out].
+  struct Level {
+    std::int64_t end;
+    at::Tensor e;
+  };
   // What a step shows:  rows [B, d_in] are what W_enc multiplies; target [B, d_out] and its error e, which
   // is to be explained, are in the space of the loss, in which f W_dec counts times row_scale [B, 1]
-  // (undefined: 1).
+  // (undefined: 1). Levels are for auxk; none: all latents explain e.
   struct Step {
     at::Tensor rows, target, e, row_scale;
+    std::vector<Level> levels;
   };
   // The term of this step, if there is one, appended to forward.terms.
   void forward(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
@@ -96,7 +106,21 @@ class SAFFRON_EXPORT DeadLatents {
   void forget(const at::Tensor& latents);
 
  private:
+  // How some dead latents (int64 [n]) explain an error in a step.
+  struct Part {
+    at::Tensor latents;
+    Codes codes;          // over those n alone
+    at::Tensor upstream;  // d loss / d ehat [B, d_out]
+    at::Tensor miss;      // mean_b ||e - ehat||^2
+    double weight = 0;    // of it in the loss
+  };
   void auxk(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
+  // Of the latents from `begin` to the level's end; nothing where none is dead or all is explained.
+  [[nodiscard]] std::optional<Part> auxk_part(const SaeInput& input, const Weights& weights,
+                                              const Step& step, std::int64_t begin,
+                                              const Level& level) const;
+  [[nodiscard]] at::Tensor backward(const Part& part, const Weights& weights,
+                                    const at::Tensor& rows, Gradients& gradients) const;
   void ghost(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
   at::Tensor resample(const at::Tensor& latents, const Weights& weights, const Step& step,
                       Random random);
@@ -104,10 +128,7 @@ class SAFFRON_EXPORT DeadLatents {
   DeadLatentOptions options_;
   at::Tensor last_fired_;
   std::int64_t rows_seen_ = 0;  // after the last step
-  // From forward to backward of one step: the dead latents (int64 [n]), codes over those n alone, and
-  // d term / d ehat [B, d_out].
-  at::Tensor latents_, upstream_;
-  Codes codes_;
+  std::vector<Part> parts_;     // from forward to backward of one step
 };
 
 }  // namespace saffron::inline sdk_v1

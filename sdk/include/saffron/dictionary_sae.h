@@ -99,6 +99,9 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   [[nodiscard]] virtual at::Tensor step_decode(const Codes& codes);
   // Its own terms of the loss, appended to forward.terms.
   virtual void own_terms(const SaeInput& input, Forward& forward);
+  // After own_terms, of the same step: which dead latents explain which errors, in decoder space, where
+  // it is not all the whole's (saffron/dead_latents.h).
+  [[nodiscard]] virtual std::vector<DeadLatents::Level> dead_levels() const;
   // g = d loss / d (f W_dec + b_dec), undefined when nothing depends on it: the decoder's gradients.
   // Returns d loss / d f on the entries of codes, or undefined.
   virtual at::Tensor decoder_backward(const SaeInput& input, const Codes& codes,

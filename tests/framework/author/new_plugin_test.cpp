@@ -3,6 +3,7 @@
 #include "framework/author/folder_writer.h"
 #include "framework/recipe/kinds.h"
 #include "tests/framework/loader/support.h"
+#include "tests/places.h"
 
 #include <saffron/io.h>
 
@@ -202,8 +203,7 @@ TEST(NewPlugin, TakesAnEmptyFolderAndMakesThoseAbove) {
 // A template's own recipe compares with Saffron's topk.
 TEST(NewPlugin, NamesANamesakeInFullToo) {
   const TempFolder folder;
-  const Catalog catalog(
-      testing::scan_of({fs::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtopk.so"}));
+  const Catalog catalog(testing::scan_of({fs::path(kBuildDir) / "lib/saffron/plugins/libtopk.so"}));
   static_cast<void>(make_plugin(
       {.name = "topk", .kind = "sae", .id = "", .directory = folder.path() / "p"}, catalog));
   const std::string recipe = read_utf8(folder.path() / "p" / "topk.toml");

@@ -1,5 +1,6 @@
 #include "framework/conformance/test_plugin.h"
 
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 #include <saffron/error.h>
@@ -26,7 +27,7 @@ using ::testing::Not;
 
 TestRequest request(const std::string& component, std::vector<std::string> only = {}) {
   TestRequest out;
-  out.file = fs::path(SAFFRON_BUILD_DIR) / "tests/wrong_libraries/libwrong_library_misbehaving.so";
+  out.file = fs::path(kBuildDir) / "tests/wrong_libraries/libwrong_library_misbehaving.so";
   out.components = {"regularizer/" + component};
   out.only = std::move(only);
   return out;
@@ -96,7 +97,7 @@ TEST(Misbehaving, DyingIsToldOfWhateverIsAskedFor) {
 
 TEST(Misbehaving, ALibraryThatDoesNotLoadIsToldOfWhateverIsAskedFor) {
   TestRequest unloadable;
-  unloadable.file = fs::path(SAFFRON_BUILD_DIR) / "tests/plugins/libfixture_crash_on_load.so";
+  unloadable.file = fs::path(kBuildDir) / "tests/plugins/libfixture_crash_on_load.so";
   unloadable.only = {"docs-complete"};
   const PluginTest test = test_plugin(unloadable);
   EXPECT_THAT(outcomes(test), ElementsAre("load-now-local: crashed", "docs-complete: skipped"));
@@ -141,7 +142,7 @@ TEST(Misbehaving, WhatCannotBeMadeIsNotUntriedToo) {
 
 TEST(Misbehaving, LackingOptionsIsNoPass) {
   TestRequest lacking;
-  lacking.file = fs::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtext.so";
+  lacking.file = fs::path(kBuildDir) / "lib/saffron/plugins/libtext.so";
   const PluginTest test = test_plugin(lacking);
   EXPECT_FALSE(test.passed());
   EXPECT_THAT(check_of(test, "kind-tried").verdict.message, HasSubstr("a value for 'files'"));

@@ -1,6 +1,7 @@
 #include "framework/conformance/test_plugin.h"
 #include "framework/conformance/settings.h"
 
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 #include <saffron/error.h>
@@ -21,7 +22,7 @@ using ::testing::Not;
 
 TestRequest request(std::vector<std::string> only = {"shapes", "scan-time"}) {
   TestRequest out;
-  out.file = std::filesystem::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/librelu.so";
+  out.file = std::filesystem::path(kBuildDir) / "lib/saffron/plugins/librelu.so";
   out.only = std::move(only);
   return out;
 }
@@ -47,8 +48,8 @@ TEST(TestPlugin, OnlyWhatIsAskedFor) {
 // Whether anything prints shows only where everything runs: all of it does, and one line is recorded.
 TEST(TestPlugin, SilenceAloneIsStillListenedFor) {
   TestRequest chatty = request({"silent-stdout"});
-  chatty.file = std::filesystem::path(SAFFRON_BUILD_DIR) /
-                "tests/wrong_libraries/libwrong_library_silent_stdout.so";
+  chatty.file =
+      std::filesystem::path(kBuildDir) / "tests/wrong_libraries/libwrong_library_silent_stdout.so";
   const PluginTest test = test_plugin(chatty);
   ASSERT_EQ(test.checks.size(), 1U);
   EXPECT_EQ(test.checks[0].verdict.outcome, Outcome::failed);
@@ -72,7 +73,7 @@ TEST(TestPlugin, NamesThatDoNotExist) {
   off.settings.off = {{"sae/relu shapess", "because"}};
   EXPECT_THAT(refusal(off), HasSubstr("there is no check 'shapess'"));
   TestRequest file = request();
-  file.file = SAFFRON_SOURCE_DIR "/README.md";
+  file.file = std::string(kSourceDir) + "/README.md";
   EXPECT_THAT(refusal(file), HasSubstr("README.md"));
 }
 
@@ -117,7 +118,7 @@ TEST(TestPlugin, NamesInItsFileThatDoNotExist) {
 // What the options lack skips checks; it is no mistake of the file.
 TEST(TestPlugin, OptionsThatLackOneAreTaken) {
   TestRequest lacking = request({"rows-stay"});
-  lacking.file = std::filesystem::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins/libtext.so";
+  lacking.file = std::filesystem::path(kBuildDir) / "lib/saffron/plugins/libtext.so";
   lacking.settings.options = {{"dataset/text", from_json(R"({"context": 16})", "options")}};
   const PluginTest test = test_plugin(lacking);
   ASSERT_EQ(test.checks.size(), 1U);

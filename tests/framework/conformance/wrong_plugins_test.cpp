@@ -1,4 +1,5 @@
 #include "framework/conformance/test_plugin.h"
+#include "tests/places.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,7 @@ using ::testing::Not;
 
 constexpr int kEverything = 10;
 
-fs::path tests_folder() { return fs::path(SAFFRON_BUILD_DIR) / "tests"; }
+fs::path tests_folder() { return fs::path(kBuildDir) / "tests"; }
 
 PluginTest tested(const fs::path& file, std::vector<std::string> only = {},
                   std::vector<std::string> components = {}) {
@@ -111,7 +112,7 @@ TEST(RightComponents, OfAnyWidth) {
   for (const char* name : {"relu", "jumprelu", "gated"}) {
     for (const std::int64_t width : {3, 2, 1}) {
       TestRequest request;
-      request.file = fs::path(SAFFRON_BUILD_DIR) / "lib/saffron/plugins" / cat("lib", name, ".so");
+      request.file = fs::path(kBuildDir) / "lib/saffron/plugins" / cat("lib", name, ".so");
       Value options = Value::table();
       options.set("width", width);
       request.settings.options = {{cat("sae/", name), options}};

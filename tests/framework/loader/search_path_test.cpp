@@ -1,6 +1,7 @@
 #include "framework/loader/search_path.h"
 
 #include "tests/framework/loader/support.h"
+#include "tests/places.h"
 
 #include <cstdlib>
 #include <fstream>
@@ -68,8 +69,8 @@ TEST(SearchPath, UsersFolderFallsBackToHome) {
 TEST(SearchPath, PrefixIsBesideTheProgram) {
   // This program is <build>/tests/loader_test.
   EXPECT_EQ(std::filesystem::weakly_canonical(prefix_plugins()),
-            std::filesystem::weakly_canonical(std::filesystem::path(SAFFRON_BUILD_DIR) / "lib" /
-                                              "saffron" / "plugins"));
+            std::filesystem::weakly_canonical(std::filesystem::path(kBuildDir) / "lib" / "saffron" /
+                                              "plugins"));
 }
 
 TEST(Scan, OneLevelSortedAndOnlyLibraries) {

@@ -2,6 +2,7 @@
 
 #include "framework/loader/catalog.h"
 #include "framework/loader/sandbox.h"
+#include "tests/places.h"
 
 #include <saffron/error.h>
 #include <saffron/log.h>
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 
 // A plugin of tests/fixtures/plugins.
 inline fs::path fixture(const std::string& name) {
-  return fs::path(SAFFRON_BUILD_DIR) / "tests" / "plugins" / ("libfixture_" + name + ".so");
+  return fs::path(kBuildDir) / "tests" / "plugins" / ("libfixture_" + name + ".so");
 }
 
 // The program child_host.cpp.
@@ -33,7 +34,7 @@ inline ChildOptions child_program(std::chrono::milliseconds timeout = std::chron
            "handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0", 1);
 #endif
   ChildOptions options;
-  options.program = fs::path(SAFFRON_BUILD_DIR) / "tests" / "loader_child";
+  options.program = fs::path(kBuildDir) / "tests" / "loader_child";
   options.timeout = timeout;
   return options;
 }

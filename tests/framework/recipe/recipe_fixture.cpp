@@ -1,4 +1,5 @@
 #include "tests/framework/recipe/recipe_fixture.h"
+#include "tests/places.h"
 
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ Read read_text(const std::string& text, const std::vector<std::string>& sets) {
 }
 
 std::string fixture(const std::string& name) {
-  return cat(SAFFRON_SOURCE_DIR, "/tests/fixtures/recipes/", name);
+  return cat(kSourceDir, "/tests/fixtures/recipes/", name);
 }
 
 std::string text_of(const fs::path& path) {

@@ -1,4 +1,6 @@
 // The report document of a run (framework/report/document.h).
+#include "tests/places.h"
+
 #include <framework/report/document.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -67,7 +69,8 @@ TEST(Document, UnfinishedRunHasNoDuration) {
 }
 
 TEST(Document, SampleReads) {
-  std::ifstream in(SAFFRON_SOURCE_DIR "/tests/fixtures/report/sample.json", std::ios::binary);
+  std::ifstream in(std::string(kSourceDir) + "/tests/fixtures/report/sample.json",
+                   std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   const Value value = from_json(text, "sample.json");
   const Document sample = Document::from_value(value);

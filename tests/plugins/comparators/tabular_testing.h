@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/places.h"
+
 #include <saffron/comparator.h>
 #include <saffron/error.h>
 #include <saffron/io.h>
@@ -104,7 +106,7 @@ struct MemoryWorld final : World, TabularWorld {
 // The vectors of tests/golden/reward_golden.json, made in exact arithmetic.
 inline const Value& golden() {
   static const Value* const document = [] {
-    const std::string path = SAFFRON_SOURCE_DIR "/tests/golden/reward_golden.json";
+    const std::string path = std::string(kSourceDir) + "/tests/golden/reward_golden.json";
     return new Value(from_json(read_text(path), path));
   }();
   return *document;

@@ -1,4 +1,5 @@
 #include "tests/plugins/formats/formats_testing.h"
+#include "tests/places.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones.h>
@@ -126,7 +127,7 @@ void expect_same_outputs(const CanonicalSae& a, const CanonicalSae& b) {
 
 std::vector<fs::path> recorded_folders(const std::string& format) {
   std::vector<fs::path> out;
-  const fs::path all = fs::path(SAFFRON_SOURCE_DIR) / "tests/fixtures/formats" / format;
+  const fs::path all = fs::path(kSourceDir) / "tests/fixtures/formats" / format;
   for (const fs::directory_entry& entry : fs::directory_iterator(all)) out.push_back(entry.path());
   std::sort(out.begin(), out.end());
   return out;

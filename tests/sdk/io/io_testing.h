@@ -2,6 +2,7 @@
 
 #include "tests/caught.h"
 #include "tests/identical.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 #include <saffron/io.h>
@@ -14,7 +15,7 @@
 namespace saffron::io_test {
 
 inline std::filesystem::path fixture(const std::string& name) {
-  return std::filesystem::path(SAFFRON_SOURCE_DIR) / "tests/fixtures/io" / name;
+  return std::filesystem::path(kSourceDir) / "tests/fixtures/io" / name;
 }
 
 using test::caught;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/places.h"
+
 #include <saffron/byte_bpe.h>
 #include <saffron/error.h>
 #include <saffron/io.h>
@@ -16,8 +18,10 @@
 
 namespace saffron::tokenizer_test {
 
-inline const std::filesystem::path kFixtures = SAFFRON_SOURCE_DIR "/tests/fixtures/tokenizer";
-inline const std::string kSmolLm2 = SAFFRON_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+inline const std::filesystem::path kFixtures =
+    std::string(kSourceDir) + "/tests/fixtures/tokenizer";
+inline const std::string kSmolLm2 =
+    std::string(kSourceDir) + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
 inline Value read_fixture(const std::string& name) {
   const std::string path = kFixtures / name;

@@ -5,6 +5,7 @@
 #include "framework/loader/inspect.h"
 #include "framework/recipe/kinds.h"
 #include "tests/framework/loader/support.h"
+#include "tests/places.h"
 
 namespace saffron::host {
 namespace {
@@ -30,7 +31,7 @@ const Value& good() {
 
 TEST(Kinds, EachHasItsHeader) {
   for (const std::string& kind : kind_names()) {
-    const fs::path header = fs::path(SAFFRON_SOURCE_DIR) / "sdk/include" / header_of(kind);
+    const fs::path header = fs::path(kSourceDir) / "sdk/include" / header_of(kind);
     EXPECT_TRUE(fs::exists(header)) << header;
   }
 }

@@ -1,6 +1,7 @@
 #include "plugins/comparators/epic/epic.h"
 #include "plugins/comparators/val/val.h"
 #include "plugins/worlds/tabular/tabular.h"
+#include "tests/places.h"
 #include "tests/plugins/comparators/tabular_testing.h"
 
 #include <numbers>
@@ -13,7 +14,7 @@ namespace {
 using namespace saffron::testing;
 
 TEST(Attack, OppositeRewardsThatEpicCallsTheSame) {
-  const Tabular world({.path = {SAFFRON_SOURCE_DIR "/recipes/data/two_rewards.json"}});
+  const Tabular world({.path = {std::string(kSourceDir) + "/recipes/data/two_rewards.json"}});
   ASSERT_EQ(world.info().rewards,
             (std::vector<std::string>{"go_right", "stay_left", "go_right_shaped"}));
   const Comparison val = Val({}).compare(world), epic = Epic({}).compare(world);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/places.h"
+
 #include <saffron/abi.h>
 #include <saffron/context.h>
 #include <saffron/error.h>
@@ -60,8 +62,8 @@ class NoServices final : public saffron::Services {
 
 inline const saffron_component& component() {
   static const saffron_component& found = []() -> const saffron_component& {
-    const char* path = SAFFRON_BUILD_DIR "/lib/saffron/plugins/libllama.so";
-    void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const std::string path = std::string(kBuildDir) + "/lib/saffron/plugins/libllama.so";
+    void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) throw saffron::Error(saffron::ErrorKind::plugin, ::dlerror());
     const auto entry =
         reinterpret_cast<saffron_plugin_entry_fn>(::dlsym(library, SAFFRON_ABI_ENTRY));

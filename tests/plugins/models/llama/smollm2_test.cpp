@@ -1,4 +1,5 @@
 #include "support.h"
+#include "tests/places.h"
 
 #include <saffron/tokenizer.h>
 
@@ -14,7 +15,7 @@ namespace {
 class SmolLM2 : public ::testing::Test {
  protected:
   const std::shared_ptr<saffron::Model> model_ =
-      open(std::filesystem::path(SAFFRON_SOURCE_DIR) / "models/SmolLM2-135M-Instruct.Q4_1.gguf");
+      open(std::filesystem::path(kSourceDir) / "models/SmolLM2-135M-Instruct.Q4_1.gguf");
 };
 
 TEST_F(SmolLM2, SaysWhatItIs) {

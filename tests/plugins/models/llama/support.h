@@ -1,6 +1,7 @@
 #pragma once
 
 #include "open_model.h"
+#include "tests/places.h"
 
 #include <saffron/error.h>
 #include <saffron/io.h>
@@ -19,7 +20,7 @@
 namespace llama_test {
 
 inline std::filesystem::path fixture(const std::string& name) {
-  return std::filesystem::path(SAFFRON_SOURCE_DIR) / "tests/fixtures/llama" / name;
+  return std::filesystem::path(kSourceDir) / "tests/fixtures/llama" / name;
 }
 
 inline std::vector<std::string> names(const saffron::Model& model) {

@@ -4,6 +4,7 @@
 #include <saffron/error.h>
 
 #include <ATen/ops/relu.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -88,6 +89,57 @@ TEST(Matryoshka, LevelsOfOtherWeightsAndWithoutSelection) {
     EXPECT_TRUE(!relu || most > 2 * kK) << most;
     EXPECT_EQ(sae.canonical().activation, relu ? "relu" : "jumprelu");
   }
+}
+
+// sae-lens: use_matryoshka_aux_loss. Two of the first level's latents are dead, none of the second's,
+// nine of the third's, of which a row may use three.
+TEST(Matryoshka, DeadLatentsOfALevelExplainItsOwnError) {
+  constexpr std::int64_t kAuxK = 3;
+  Matryoshka::Options options = options_of();
+  options.dead = {.dead = DeadLatentOptions::Method::auxk,
+                  .dead_after = 10,
+                  .aux_coef = 0.25,
+                  .aux_k = kAuxK,
+                  .aux_scale = "raw",
+                  .aux_in_proportion = true,
+                  .aux_rectified = false};
+  options.aux_by_level = true;
+  Matryoshka sae(options);
+  SaeFixture fixture(sae, kD, 5);
+  at::Tensor fired = fixture.buffers["last_fired"];
+  fired.fill_(1000);
+  fired.slice(0, 1, 3).fill_(0);
+  fired.slice(0, 12, 21).fill_(0);
+  SaeInput input = rows_of(6, kD);
+  input.rows_seen = 1000;
+  const auto got = fixture.gradients(sae, input);
+  const Forward forward = sae.forward(input);
+
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor x = input.inputs[0], a = want.pre(x);
+  const at::Tensor f = (at::relu(a) * largest_of_batch(a, kK * x.size(0))).detach();
+  const at::Tensor W_dec = want.leaf["W_dec"];
+  struct Level {
+    std::int64_t width, first, last;  // dead latents: from first, before last
+  };
+  at::Tensor aux;
+  for (const Level& level : {Level{3, 1, 3}, Level{kWidth, 12, 21}}) {
+    const at::Tensor e = (x - at::mm(f.slice(1, 0, level.width), W_dec.slice(0, 0, level.width)) -
+                          want.leaf["b_dec"])
+                             .detach();
+    const std::int64_t dead = level.last - level.first, k = std::min(kAuxK, dead);
+    const auto [value, index] = a.slice(1, level.first, level.last).topk(k, 1);
+    const at::Tensor best = at::zeros({x.size(0), dead}, at::kDouble).scatter(1, index, value);
+    const at::Tensor term = mean_square(e - at::mm(best, W_dec.slice(0, level.first, level.last)));
+    const double share = std::min(1.0, static_cast<double>(dead) / kAuxK);
+    aux = aux.defined() ? aux + share * term : share * term;
+  }
+  (loss_of(want, x, {3, 10, kWidth}, {1, 1}) + 0.25 * aux).backward();
+  expect_gradients(got, want);
+  ASSERT_EQ(forward.terms.size(), 2u);
+  EXPECT_NEAR(forward.terms[1].weight * forward.terms[1].value.item<double>(),
+              0.25 * aux.item<double>(), 1e-10);
 }
 
 TEST(Matryoshka, RefusesWeightsOfOtherLevels) {

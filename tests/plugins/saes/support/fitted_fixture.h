@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/places.h"
+
 #include <saffron/error.h>
 #include <saffron/io.h>
 #include <saffron/sae.h>
@@ -58,7 +60,7 @@ struct FittedFixture {
 // A fixture of tests/fixtures/components.
 inline saffron::SafetensorsFile component_fixture(const std::string& name) {
   return saffron::SafetensorsFile::open(
-      saffron::cat(SAFFRON_SOURCE_DIR, "/tests/fixtures/components/", name, ".safetensors"));
+      saffron::cat(kSourceDir, "/tests/fixtures/components/", name, ".safetensors"));
 }
 
 // Of each row of a, the largest |cosine| with a row of b; the least of them.
