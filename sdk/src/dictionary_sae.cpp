@@ -166,10 +166,12 @@ Forward DictionarySae::forward(const SaeInput& input) {
   return out;
 }
 
-DictionarySae::OwnError DictionarySae::own_error(const at::Tensor& decoded, double weight) const {
-  const at::Tensor miss = in_loss_space(decoded - target_);
-  return {.value = miss.square().sum(1).mean(),
-          .upstream = in_loss_space(miss) * (2 * weight / static_cast<double>(miss.size(0)))};
+// In place: each further [B, d_out] would be seen in a step's peak memory.
+DictionarySae::OwnError DictionarySae::own_error(at::Tensor decoded, double weight) const {
+  at::Tensor miss = in_loss_space(decoded.sub_(target_));
+  const at::Tensor value = miss.norm(2, at::IntArrayRef{1}).square().mean();
+  miss.mul_(2 * weight / static_cast<double>(miss.size(0)));
+  return {.value = value, .upstream = in_loss_space(miss)};
 }
 
 at::Tensor DictionarySae::in_loss_space(const at::Tensor& decoded) const {

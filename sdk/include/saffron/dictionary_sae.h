@@ -143,7 +143,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
     at::Tensor value;     // mean_b || . ||^2
     at::Tensor upstream;  // d (weight value) / d decoded
   };
-  [[nodiscard]] OwnError own_error(const at::Tensor& decoded, double weight) const;
+  // It is overwritten.
+  [[nodiscard]] OwnError own_error(at::Tensor decoded, double weight) const;
   // ||W_dec[i]||, held above 0: what a_i is multiplied by where latents compete by what they contribute.
   [[nodiscard]] at::Tensor contribution_scale() const;
   // The gradients that d loss / d a on a support causes in W_enc, b_enc and b_dec.
