@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""README.md prints what the program prints, and the recipes of docs/recipes.md have no errors.
+"""README.md prints what the program prints, its plugin builds and keeps the contract, and the recipes
+of docs/recipes.md have no errors.
 
-usage: readme.py SAFFRON README RECIPES_PAGE
+usage: readme.py BUILD_DIR README RECIPES_PAGE [plugin]
 
-Of README's console lines `check` and `plan` are run; a `run` shows times.
+Of README's console lines `check` and `plan` are run; a `run` shows times. With `plugin` its plugin is
+built and used as README says, against an installation at $HOME/saffron.
 """
 
 import difflib
@@ -13,6 +15,8 @@ import re
 import subprocess
 import sys
 import tempfile
+
+from tutorials import NOT_THE_READERS, fences
 
 FREE = ("check", "plan")  # commands that train nothing
 NEEDS_FILES = re.compile(r"^(extends|plugins|path|files)\s*=", re.MULTILINE)
@@ -39,9 +43,44 @@ def saffron(program, words, folder):
     return done.returncode, done.stdout
 
 
+def plugin(build, readme, folder):
+    """What went wrong with README's plugin: its files, its commands, its lines of a recipe."""
+    kept = {k: v for k, v in os.environ.items() if k not in NOT_THE_READERS}
+    environment = kept | {"HOME": str(folder)}
+    subprocess.run(["cmake", "--install", build, "--prefix", folder / "saffron"], check=True,
+                   stdout=subprocess.DEVNULL)
+    text = pathlib.Path(readme).read_text("utf-8")
+    text = text[text.index("\n## A plugin\n"):text.index("\n## What there is\n")]
+    script, recipe = [], ""
+    for _, language, name, lines in fences(text):
+        if name is not None:
+            (folder / name).write_text("\n".join(lines) + "\n")
+        elif language == "toml":
+            recipe = "\n".join(lines)
+        else:
+            script += [line for line in lines if not line.startswith("make install ")]
+    top, _, rest = recipe.partition("\n")
+    (folder / "used.toml").write_text(f"{top}\n{blocks(readme, 'toml')[0]}\n{rest}\n")
+    script += ["$HOME/saffron/bin/saffron check used.toml",
+               "$HOME/saffron/bin/saffron test-plugin build/libhoyer.so --only-failed"]
+    for line in script:
+        done = subprocess.run(["bash", "-c", line], cwd=folder, env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            return f"README's plugin: {line}\n{done.stdout}"
+    return None
+
+
 def main():
-    program, readme, recipes_page = sys.argv[1:]
+    build, readme, recipes_page = sys.argv[1:4]
+    program = pathlib.Path(build, "bin", "saffron").resolve()
     wrong, tried = 0, []
+    if sys.argv[4:] == ["plugin"]:
+        with tempfile.TemporaryDirectory() as folder:
+            said = plugin(build, readme, pathlib.Path(folder))
+            if said is not None:
+                wrong += 1
+                print(said)
     with tempfile.TemporaryDirectory() as folder:
         first = pathlib.Path(folder, "first.toml")
         first.write_text(blocks(readme, "toml")[0])
