@@ -48,6 +48,16 @@ Verdict scalar_and_finite(const Subject& subject) {
   return {};
 }
 
+Verdict ends_of_run(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const auto make = [&] {
+    auto objective = subject.make<Objective>();
+    return [objective](const TrainStep& step) { return objective->loss(step); };
+  };
+  check_ends_of_run(subject, make, 1, "loss");
+  return {};
+}
+
 Verdict gradient_matches(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   need_deterministic(subject);
@@ -142,6 +152,8 @@ constexpr Check kChecks[] = {
     {"scalar-and-finite", "objective", "the loss is one finite number", 1, scalar_and_finite},
     {"gradient-matches-finite-difference", "objective",
      "its gradients in reconstructions are its derivatives", 1, gradient_matches},
+    {"ends-of-run", "objective", "the first and the last step of a run have a finite loss", 1,
+     ends_of_run},
     {kPerfectIsBest, "objective",
      "a perfect reconstruction has a smaller loss than none, and no larger one than others", 2,
      perfect_is_best},

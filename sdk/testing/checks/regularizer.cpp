@@ -63,6 +63,16 @@ Verdict gradient_matches(const Subject& subject) {
   return {};
 }
 
+Verdict ends_of_run(const Subject& subject) {
+  static_cast<void>(driver_of(subject));
+  const auto make = [&] {
+    auto regularizer = subject.make<Regularizer>();
+    return [regularizer](const TrainStep& step) { return regularizer->penalty(step); };
+  };
+  check_ends_of_run(subject, make, saes_for(subject), "penalty");
+  return {};
+}
+
 Verdict zero_input_finite(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   const PenaltyBench bench(subject);
@@ -184,6 +194,8 @@ constexpr Check kChecks[] = {
     {"gradient-matches-finite-difference", "regularizer",
      "its gradients in codes, reconstructions and parameters are its derivatives", 1,
      gradient_matches},
+    {"ends-of-run", "regularizer", "the first and the last step of a run have a finite penalty", 1,
+     ends_of_run},
     {"every-sae-counts", "regularizer", "of several SAEs, each changes the penalty", 3,
      every_sae_counts},
     {"zero-input-finite", "regularizer", "codes that are all 0 give a finite penalty and gradient",

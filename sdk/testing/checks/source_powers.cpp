@@ -24,6 +24,7 @@ constexpr double kUnit = 1e-4;               // of a feature's norm
 constexpr double kUnexplained = 0.9;         // of the variance; rows of another block leave about 2
 constexpr double kCommon = 0.2;              // of a block's rows, by chance
 constexpr std::int64_t kContexts = 3;        // run through the model
+constexpr std::int64_t kMany = 64;           // blocks
 constexpr std::int64_t kFarthest = 1 << 20;  // block of an endless source
 
 template <class Power>
@@ -63,6 +64,15 @@ std::vector<std::int64_t> some_blocks(Source& source) {
     if (block < blocks && std::find(out.begin(), out.end(), block) == out.end()) {
       out.push_back(block);
     }
+  }
+  return out;
+}
+
+std::vector<std::int64_t> many_blocks(Source& source) {
+  std::vector<std::int64_t> out = some_blocks(source);
+  const std::int64_t blocks = std::min(source.info().blocks, kMany);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    if (std::find(out.begin(), out.end(), block) == out.end()) out.push_back(block);
   }
   return out;
 }

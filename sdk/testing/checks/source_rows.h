@@ -17,6 +17,8 @@ namespace saffron::testing {
                                                 const Subject::Setup& setup = {});
 // A few blocks: the first ones, one in the middle and the last, or one far away.
 [[nodiscard]] std::vector<std::int64_t> some_blocks(Source& source);
+// The same, and every other one too where there are few enough; else the first ones.
+[[nodiscard]] std::vector<std::int64_t> many_blocks(Source& source);
 // Of the first stream that has rows.
 [[nodiscard]] std::int64_t row_count(const ActivationRows& rows);
 // Undefined also where it is not the matrix that declared-shape-and-dtype wants.

@@ -11,6 +11,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -24,6 +25,9 @@ constexpr std::int64_t kGradientRows = 6;
 constexpr std::size_t kLeaves = 5;  // of an SAE: leaf_name()
 constexpr double kGradientTolerance = 1e-5;
 constexpr double kLeastUnit = 1e-6;  // of the loss: smaller derivatives drown in its rounding
+// A slow loss is compared at fewer entries, so that the check ends well before its time is up.
+constexpr double kGradientSeconds = 10;
+constexpr double kEvaluations = 20;  // an entry, about
 
 [[noreturn]] void skip_refused(const std::string& refusal) {
   skip(cat("takes no step of one to ", kMostSaes, " toy SAEs: ", refusal));
@@ -149,13 +153,40 @@ void check_scalar_and_finite(const at::Tensor& loss, const char* what) {
   if (!all_finite(loss)) fail(cat("the ", what, " is ", loss.item<double>()));
 }
 
+void check_ends_of_run(const Subject& subject, const std::function<StepLoss()>& make,
+                       std::int64_t saes, const char* what) {
+  const ToyStep toys(saes);
+  const auto at_step = [&](std::optional<std::int64_t> number) {
+    Inputs inputs(drawn(subject));
+    return make()(*toys.step(toys.leaves(inputs), inputs, Codes::Layout::dense, number));
+  };
+  const at::Tensor usual = at_step({});
+  need_number(usual);
+  if (!all_finite(usual)) skip("see scalar-and-finite");
+  constexpr const char* kHint =
+      "; step() goes from 0 to steps() - 1, and ramps begin and end there";
+  for (const std::int64_t number : {std::int64_t{0}, ToyStep::kSteps - 1}) {
+    const std::string where = cat("step() ", number, " of ", ToyStep::kSteps);
+    at::Tensor loss;
+    try {
+      loss = at_step(number);
+    } catch (const std::exception& error) {
+      fail(cat("at ", where, " it throws: ", words_of(error), kHint));
+    }
+    need_number(loss);
+    if (!all_finite(loss)) {
+      fail(cat("at ", where, " the ", what, " is ", loss.item<double>(), kHint));
+    }
+  }
+}
+
 void need_number(const at::Tensor& loss) {
   if (!loss.defined() || loss.numel() != 1) skip("see scalar-and-finite");
 }
 
 namespace {
 
-// The largest derivative where that is below 1, and not beneath what the loss's digits can show.
+// The largest derivative where that is below 1, else 1; not beneath what the loss's digits can show.
 double unit_of(const GradientChecker::Function& loss, const std::vector<at::Tensor>& at) {
   std::vector<at::Tensor> leaves;
   for (const at::Tensor& leaf : at) leaves.push_back(leaf.detach().clone().requires_grad_(true));
@@ -167,7 +198,7 @@ double unit_of(const GradientChecker::Function& loss, const std::vector<at::Tens
     if (leaf.grad().defined()) largest = std::max(largest, leaf.grad().abs().max().item<double>());
   }
   if (largest == 0) return 1;
-  return std::min(1.0, std::max(largest, kLeastUnit * std::abs(value.item<double>())));
+  return std::max(std::min(1.0, largest), kLeastUnit * std::abs(value.item<double>()));
 }
 
 void need_names(const std::vector<std::string>& pseudo) {
@@ -225,7 +256,12 @@ void check_gradient(const Subject& subject, const std::function<StepLoss()>& mak
     need_number(loss);
     return loss;
   };
+  const auto start = std::chrono::steady_clock::now();
   options.unit = unit_of(value, flat);
+  const std::chrono::duration<double> once = std::chrono::steady_clock::now() - start;
+  const double evaluations = kGradientSeconds / once.count() / static_cast<double>(flat.size());
+  options.entries =
+      std::clamp(static_cast<std::int64_t>(evaluations / kEvaluations), std::int64_t{1}, entries);
   const GradientChecker checker(value, options);
   GradientReport report = checker.check(flat);
   if (report.mismatches.empty() && !report.ok()) {

@@ -27,6 +27,9 @@ void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Obs
 
 // The checks that both kinds have.
 void check_scalar_and_finite(const at::Tensor& loss, const char* what);
+// A fresh component, asked in the first step of a run and another in the last, gives a finite number.
+void check_ends_of_run(const Subject& subject, const std::function<StepLoss()>& make,
+                       std::int64_t saes, const char* what);
 // Skips the check where there is no one number to speak of.
 void need_number(const at::Tensor& loss);
 // In float64, in every leaf but those that `pseudo` names, against finite differences of some entries

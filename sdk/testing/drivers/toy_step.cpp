@@ -12,11 +12,10 @@
 namespace saffron::testing {
 namespace {
 
-constexpr std::int64_t kSteps = 10;
-
 // Of a run's steps, not the first: ramps are at 0 there. 1 for 1, and so on.
 std::int64_t step_of(std::uint64_t data) {
-  return 1 + (static_cast<std::int64_t>(data) + kSteps - 2) % (kSteps - 1);
+  constexpr std::int64_t kOthers = ToyStep::kSteps - 1;
+  return 1 + (static_cast<std::int64_t>(data) + kOthers - 1) % kOthers;
 }
 
 // All entries of dense codes as topk: k = F, in a rotated order, as another encoder might have it.
@@ -79,8 +78,10 @@ std::vector<StepLeaves> ToyStep::leaves(Inputs& inputs) const {
 }
 
 std::unique_ptr<FakeTrainStep> ToyStep::step(const std::vector<StepLeaves>& leaves, Inputs& inputs,
-                                             Codes::Layout layout) const {
-  auto step = std::make_unique<FakeTrainStep>(step_of(inputs.variant().data), kSteps);
+                                             Codes::Layout layout,
+                                             std::optional<std::int64_t> number) const {
+  auto step =
+      std::make_unique<FakeTrainStep>(number.value_or(step_of(inputs.variant().data)), kSteps);
   const at::Tensor rows = toy_rows(inputs.variant().data, inputs.variant().rows);
   for (std::size_t i = 0; i < saes_.size(); ++i) {
     FakeTrainStep::Member& member = step->add(saes_[i]->name);

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 // Training steps over toy SAEs, for what is called once a step: regularizers and objectives.
@@ -37,10 +38,13 @@ class ToyStep {
 
   // What each SAE makes of the inputs' batch, handed over through `inputs`; no leaf requires a gradient yet.
   [[nodiscard]] std::vector<StepLeaves> leaves(Inputs& inputs) const;
-  // The step with these tensors. Codes are dense [B, F]; `layout` says how the step holds them.
+  // The step with these tensors. Codes are dense [B, F]; `layout` says how the step holds them. Its
+  // number is chosen by the inputs where none is given, and is not 0 then.
+  static constexpr std::int64_t kSteps = 10;  // of the run
   [[nodiscard]] std::unique_ptr<FakeTrainStep> step(
       const std::vector<StepLeaves>& leaves, Inputs& inputs,
-      Codes::Layout layout = Codes::Layout::dense) const;
+      Codes::Layout layout = Codes::Layout::dense,
+      std::optional<std::int64_t> number = std::nullopt) const;
 
  private:
   std::vector<std::shared_ptr<TrainedSae>> saes_;
