@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <new>
 #include <string>
@@ -95,6 +96,23 @@ std::string option_suggestion(const CLI::App& app, int argc, char** argv) {
   return {};
 }
 
+// A command line that was not understood: what is wrong with it, and the way out.
+void print_usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string first = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+  const std::function<bool(const CLI::App*)> named = [&](const CLI::App* sub) {
+    return sub->get_name() == first;
+  };
+  const bool known = !app.get_subcommands(named).empty();
+  const std::string what =
+      first.empty() || known ? error.what() : saffron::cat("there is no command '", first, "'");
+  std::string help = suggestion(app, argc, argv);
+  if (help.empty()) help = option_suggestion(app, argc, argv);
+  if (help.empty()) {
+    help = saffron::cat("run `saffron ", known ? first + ' ' : "", "--help`");
+  }
+  std::cerr << "error: " << what << "\n  help: " << help << "\n";
+}
+
 // Parses the command line and obeys it.
 int run(int argc, char** argv) {
   const saffron::host::ExitGuard guard(exit_code(saffron::ErrorKind::plugin));
@@ -121,10 +139,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
-    std::string text = suggestion(app, argc, argv);
-    if (text.empty()) text = option_suggestion(app, argc, argv);
-    if (!text.empty()) std::cerr << text << "\n";
+    print_usage_error(app, error, argc, argv);
     return 2;
   } catch (const saffron::Error& error) {
     std::cerr << (error.kind() == saffron::ErrorKind::recipe ? "" : "error: ") << error.what()

@@ -87,6 +87,17 @@ class Words(unittest.TestCase):
         self.assertIn("did you mean '--strictness'?", said)
         self.assertNotIn("did you mean", self.said(USAGE, "run", "--xyzzy"))
 
+    def test_command_lines_that_are_not_understood(self):
+        for words, expected in (
+            (["inspct"], "error: there is no command 'inspct'\n  help: did you mean 'inspect'?\n"),
+            (["xyzzy"], "error: there is no command 'xyzzy'\n  help: run `saffron --help`\n"),
+            (["new-plugin"], "error: name is required\n  help: run `saffron new-plugin --help`\n"),
+            (["test-plugin", self.plugin, "--timeout", "0"],
+             "error: --timeout: '0' is not a number from 0.05 to 86400\n"
+             "  help: run `saffron test-plugin --help`\n"),
+        ):
+            self.assertEqual(self.said(USAGE, *words), expected)
+
     def test_a_crash_names_its_component(self):
         done = subprocess.run([self.program, "test-plugin", self.plugin, "--only", "defaults-valid",
                                "--component", "regularizer/crash"], capture_output=True, text=True,
