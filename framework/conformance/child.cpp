@@ -1,22 +1,15 @@
 #include "framework/conformance/child.h"
 
 #include "framework/graph/host_context.h"
-#include "framework/loader/sandbox.h"
 
 #include <saffron/error.h>
+#include <saffron/testing/stdout_capture.h>
 #include <saffron/value.h>
 
-#include <ATen/Parallel.h>
-
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <system_error>
 
 namespace saffron::host {
@@ -26,44 +19,7 @@ using testing::Outcome;
 
 constexpr std::size_t kLongestMessage = 8192;
 constexpr std::size_t kShownOutput = 200;  // characters of what a plugin printed
-constexpr off_t kMostOutput = 1 << 20;     // bytes of it that are taken; more cannot be written
 constexpr int kUnheard = 121;              // exit code of a child whose answer could not be sent
-
-// What a plugin prints while this lives.
-class StdoutCapture {
- public:
-  StdoutCapture()
-      : file_(::memfd_create("stdout", MFD_CLOEXEC | MFD_ALLOW_SEALING)), kept_(::dup(1)) {
-    // The file is memory that no process seems to hold: it must not grow.
-    if (file_ < 0 || kept_ < 0 || ::ftruncate(file_, kMostOutput) != 0 ||
-        ::fcntl(file_, F_ADD_SEALS, F_SEAL_GROW) != 0)
-      throw Error(ErrorKind::io, "cannot capture standard output");
-    std::fflush(stdout);
-    std::cout.flush();
-    ::dup2(file_, 1);
-  }
-  ~StdoutCapture() {
-    ::dup2(kept_, 1);
-    ::close(kept_);
-    ::close(file_);
-  }
-  StdoutCapture(const StdoutCapture&) = delete;
-  StdoutCapture& operator=(const StdoutCapture&) = delete;
-
-  [[nodiscard]] std::string text() const {
-    std::fflush(stdout);
-    std::cout.flush();
-    const off_t written = ::lseek(file_, 0, SEEK_CUR);
-    std::string out(std::min(kShownOutput, static_cast<std::size_t>(std::max<off_t>(0, written))),
-                    '\0');
-    const ssize_t n = ::pread(file_, out.data(), out.size(), 0);
-    out.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-    return out;
-  }
-
- private:
-  int file_, kept_;
-};
 
 Value to_value(const Ran& ran) {
   Value out = Value::table();
@@ -140,13 +96,13 @@ Ran judged(const ChildResult& child) {
 Ran run_here(const Work& work) {
   const auto start = std::chrono::steady_clock::now();
   Ran out;
-  const StdoutCapture capture;
+  const testing::StdoutCapture capture;
   try {
     out.verdict = work();
   } catch (const std::exception& error) {
     out.verdict = {Outcome::failed, error.what()};
   }
-  out.printed = capture.text();
+  out.printed = capture.text(kShownOutput);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return out;
 }
@@ -163,7 +119,7 @@ Children::Children(const ChildLimits& limits) : limits_(limits) {
   if (limits_.memory == 0) limits_.memory = usual_memory();
 }
 
-Ran Children::run(const Work& work) const {
+ChildResult Children::forked(const Work& work, void (*end)()) const {
   if (interrupted()) throw stopped_on_request();
   ChildOptions options;
   options.timeout = limits_.timeout;
@@ -172,13 +128,28 @@ Ran Children::run(const Work& work) const {
   options.orphans = &orphans_;
   const ChildResult child = run_forked(
       [&] {
-        // What checks compute is small; more threads would wait for each other on a busy machine.
-        at::set_num_threads(1);
         if (!send_result(to_json(to_value(run_here(work))))) ::_exit(kUnheard);
+        end();
       },
       options);
   if (child.outcome == ChildResult::Outcome::stopped) throw stopped_on_request();
-  return judged(child);
+  return child;
+}
+
+Ran Children::run(const Work& work) const {
+  return judged(forked(work, [] {}));
+}
+
+Ran Children::run_to_its_end(const Work& work) const {
+  const ChildResult child = forked(work, [] { std::exit(0); });
+  if (child.result.empty() || child.outcome == ChildResult::Outcome::passed) return judged(child);
+  Ran out;
+  out.seconds = child.seconds;
+  out.verdict = {Outcome::failed,
+                 cat("a program that has used it does not end well: it ", child.what(),
+                     last_lines(child.output),
+                     " (in the destructor of a static object, or in what atexit() calls)")};
+  return out;
 }
 
 Scratch::Scratch() {

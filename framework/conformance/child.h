@@ -1,6 +1,7 @@
 #pragma once
 
 #include "framework/loader/process.h"
+#include "framework/loader/sandbox.h"
 
 #include <saffron/testing/checks.h>
 
@@ -59,8 +60,14 @@ class Children {
   // In a fork: whatever becomes of it is a verdict. Throws Error (cancelled) as soon as somebody
   // interrupts this program.
   [[nodiscard]] Ran run(const Work& work) const;
+  // The same, of a fork that then ends by exit(), as a program does: static objects are destroyed,
+  // and what asked for it with atexit() is called.
+  [[nodiscard]] Ran run_to_its_end(const Work& work) const;
 
  private:
+  // `end` is called once the answer is sent.
+  [[nodiscard]] ChildResult forked(const Work& work, void (*end)()) const;
+
   ChildLimits limits_;
   Scratch scratch_;
   Orphans orphans_;  // they may write there: ended first

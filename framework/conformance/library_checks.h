@@ -19,9 +19,11 @@ struct LibraryCheck {
 [[nodiscard]] std::span<const LibraryCheck> library_checks();
 
 using testing::kLibrary;
-// The check that no other run of the plugin printed to standard output; the runner decides it.
-inline constexpr const char* kSilentStdout = "silent-stdout";
-inline constexpr const char* kSilentSentence = "nothing of it prints to standard output";
+
+// The check that a program which has used all its components ends well; the runner decides it.
+inline constexpr const char* kEndsWell = "ends-well";
+inline constexpr const char* kEndsWellSentence = "a program that has used it ends without a crash";
+inline constexpr int kEndsWellStrictness = 3;
 
 // The check that no check of a component leaves a process behind; the runner decides it.
 using testing::kNoProcessLeft;

@@ -21,6 +21,7 @@ using testing::Check;
 using testing::comes_first;
 using testing::KindTried;
 using testing::Outcome;
+using testing::Silence;
 using testing::Subject;
 using testing::Verdict;
 
@@ -93,7 +94,11 @@ class Runner {
     for (const PluginFile::Component& component : out_.file.components) {
       if (usable && wanted(component)) test(component);
     }
-    if (recorded(kSilentStdout, 1)) silence(usable);
+    decide(kEndsWell, kEndsWellSentence, kEndsWellStrictness, usable, [&] { return ending(); });
+    Ran silence;
+    silence.verdict = silence_.verdict();
+    decide(Silence::kId, Silence::kSentence, Silence::kStrictness, usable || wrong(silence.verdict),
+           [&] { return silence; });
   }
 
   [[nodiscard]] bool recorded(std::string_view id, int strictness) const {
@@ -102,7 +107,7 @@ class Runner {
   }
   // Whether anything prints, is left or could be tried shows only where everything runs.
   [[nodiscard]] bool wanted(std::string_view id, int strictness) const {
-    const bool all = !request_.only.empty() && (recorded(kSilentStdout, 1) ||
+    const bool all = !request_.only.empty() && (recorded(Silence::kId, Silence::kStrictness) ||
                                                 recorded(KindTried::kId, KindTried::kStrictness) ||
                                                 recorded(kNoProcessLeft, kNoProcessLeftStrictness));
     return recorded(id, strictness) || (all && strictness <= request_.settings.strictness);
@@ -122,9 +127,7 @@ class Runner {
   // What others rest on (`always`) is told of when it is wrong, whatever was asked for.
   Verdict record(const TestedCheck& check, int strictness, bool always,
                  const std::string& printed) {
-    if (!printed.empty() && printed_.empty()) {
-      printed_ = cat(check.subject, " printed '", printed, "'");
-    }
+    silence_.add(check.subject, printed);
     if (recorded(check.id, strictness) || (always && wrong(check.verdict))) {
       out_.checks.push_back(check);
       if (done_) done_(check);
@@ -173,7 +176,8 @@ class Runner {
   void test(const PluginFile::Component& component) {
     const std::vector<const Check*> checks = testing::checks_for(component.kind);
     if (std::none_of(checks.begin(), checks.end(),
-                     [&](const Check* check) { return wanted(check->id, check->strictness); })) {
+                     [&](const Check* check) { return wanted(check->id, check->strictness); }) &&
+        !recorded(kEndsWell, kEndsWellStrictness)) {
       return;
     }
     Trial trial;
@@ -193,6 +197,7 @@ class Runner {
              check->strictness, first, result.printed);
       if (off.empty()) trial.add(*check, component.kind, result);
     }
+    if (trial.dead.empty() && trial.timeouts == 0) enduring_.push_back(&component);
     decide(component, kNoProcessLeft, kNoProcessLeftSentence, kNoProcessLeftStrictness,
            trial.no_process_left());
     decide(component, KindTried::kId, KindTried::kSentence, KindTried::kStrictness,
@@ -222,22 +227,50 @@ class Runner {
     return testing::run(check, subject);
   }
 
-  void silence(bool usable) {
-    Verdict verdict;
-    if (!usable) verdict = {Outcome::skipped, "nothing of it could run"};
-    if (!printed_.empty()) {
-      verdict = {Outcome::failed, cat(printed_, ": standard output is the program's; use Log")};
+  // A check of the library that what its components did decides.
+  void decide(const char* id, const char* sentence, int strictness, bool usable,
+              const std::function<Ran()>& ask) {
+    if (!recorded(id, strictness)) return;
+    const std::string off = request_.settings.off_reason(kLibrary, "", id);
+    Ran result;
+    if (!off.empty()) {
+      result.verdict = {Outcome::skipped, "switched off: " + off};
+    } else if (!usable) {
+      result.verdict = {Outcome::skipped, "nothing of it could run"};
+    } else {
+      result = ask();
     }
-    const std::string off = request_.settings.off_reason(kLibrary, "", kSilentStdout);
-    if (!off.empty()) verdict = {Outcome::skipped, "switched off: " + off};
-    record({kLibrary, kSilentStdout, kSilentSentence, verdict}, 1, false, "");
+    record({kLibrary, id, sentence, result.verdict, result.seconds}, strictness, false, "");
+  }
+
+  // Of a process in which everything was used.
+  Ran ending() const {
+    Ran out;
+    if (request_.in_process) {
+      out.verdict = {Outcome::skipped, "needs a process of its own"};
+      return out;
+    }
+    out = children_.run_to_its_end([&] {
+      for (const PluginFile::Component* component : enduring_) {
+        for (const Check* check : testing::checks_for(component->kind)) {
+          const bool left_out = !off_reason(*component, check->id).empty();
+          if (comes_first(check->id) && !left_out) static_cast<void>(run_check(*component, *check));
+        }
+      }
+      return Verdict();
+    });
+    if (out.verdict.outcome == Outcome::crashed) {
+      out.verdict = {Outcome::skipped, cat("a use of it ends no better: ", out.verdict.message)};
+    }
+    return out;
   }
 
   const TestRequest& request_;
   const std::function<void(const TestedCheck&)>& done_;
   PluginTest out_;
   Children children_;
-  std::string printed_;  // the first thing printed, and by whom
+  Silence silence_;
+  std::vector<const PluginFile::Component*> enduring_;  // whose uses let a process live
 };
 
 }  // namespace

@@ -129,7 +129,8 @@ std::string list_of_checks(const PluginFile* file) {
   for (const LibraryCheck& check : library_checks()) {
     out += row(check.id, check.strictness, check.sentence);
   }
-  out += row(kSilentStdout, 1, kSilentSentence);
+  out += row(kEndsWell, kEndsWellStrictness, kEndsWellSentence);
+  out += row(testing::Silence::kId, testing::Silence::kStrictness, testing::Silence::kSentence);
   // In the order in which the groups begin; `destroy-without-use` runs early, and stands with its own.
   std::vector<std::string> groups;
   for (const testing::Check& check : testing::checks()) {

@@ -1,6 +1,7 @@
 #include <saffron/testing/checks.h>
 
 #include "testing/checks/groups.h"
+#include "testing/checks/process.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
 
@@ -36,6 +37,7 @@ bool made(const Subject& subject) {
 }
 
 Verdict judged(const Check& check, const Subject& subject) {
+  const Undisturbed process(subject);
   try {
     return check.run(subject);
   } catch (const Finding& finding) {
@@ -93,6 +95,7 @@ std::string Settings::off_reason(std::string_view kind, std::string_view name,
 }
 
 Verdict run(const Check& check, const Subject& subject) {
+  const Undisturbed process(subject);
   Verdict verdict = judged(check, subject);
   const bool found = verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning;
   if (!found || std::string_view(check.id) == kFirst) return verdict;

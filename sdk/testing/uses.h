@@ -24,6 +24,7 @@ inline constexpr const char* kCanBeUsed = "can-be-used";
 inline constexpr const char* kIgnoresGlobalRng = "ignores-global-rng";
 inline constexpr const char* kInputNotMutated = "input-not-mutated";
 inline constexpr const char* kDeterministicSameSeed = "deterministic-same-seed";
+inline constexpr const char* kLeavesProcessAlone = "leaves-process-alone";
 
 // Whether a use draws from a global generator of the process, LibTorch's or C's, or seeds it.
 struct GlobalDraws {

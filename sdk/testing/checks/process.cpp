@@ -1,11 +1,12 @@
 #include "testing/checks/process.h"
 
+#include "testing/checks/again.h"
 #include "testing/drivers/toy_folder.h"
 #include "testing/expect.h"
 #include "testing/uses.h"
 
 #include <saffron/error.h>
-#include <saffron/testing/process_state.h>
+#include <saffron/value.h>
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -13,9 +14,12 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace saffron::testing {
 namespace {
@@ -24,14 +28,12 @@ namespace {
 // that whoever sets it to what it mostly is be seen.
 class OddPlace {
  public:
-  OddPlace() : here_(std::filesystem::current_path()), threads_(at::get_num_threads()) {
+  OddPlace() : here_(std::filesystem::current_path()) {
     std::filesystem::current_path(folder_.path());
-    at::set_num_threads(threads_ + 2);
   }
   ~OddPlace() {
     std::error_code ignored;
     std::filesystem::current_path(here_, ignored);
-    at::set_num_threads(threads_);
   }
   OddPlace(const OddPlace&) = delete;
   OddPlace& operator=(const OddPlace&) = delete;
@@ -47,20 +49,48 @@ class OddPlace {
  private:
   ToyFolder folder_;
   std::filesystem::path here_;
-  int threads_;
+  ThreadCount three_{3};
 };
 
-// What a use changes of the process; nothing where it cannot be used.
-std::optional<std::string> changes_of_use(const Subject& subject) {
+// By component and options: what checks of it have changed in this process.
+std::string& changes_seen_of(const Subject& subject) {
+  static std::map<std::string, std::string> seen;
+  return seen[cat(subject.kind(), '/', subject.name(), ' ', to_json(subject.options()))];
+}
+
+// What uses change of the process, also while the component lives; nothing where it cannot be used.
+std::optional<std::string> changes_of_uses(const Subject& subject) {
   const ProcessState before;
+  std::unique_ptr<Driver> driver;
   try {
-    static_cast<void>(use_fresh(subject));
+    driver = fresh(subject);
+    static_cast<void>(use(subject, *driver));
   } catch (const std::exception&) {
     return std::nullopt;
   }
-  const std::string changes = ProcessState().changed_since(before);
+  const auto now = [&] { return ProcessState().changed_since(before); };
+  std::string changes = now();
+  try {
+    if (changes.empty()) static_cast<void>(use(subject, *driver, {.data = kOtherData}));
+  } catch (...) {
+    // A later use that throws is for others to find.
+  }
+  if (changes.empty()) changes = now();
+  driver.reset();
+  if (changes.empty()) changes = now();
   before.restore();  // what follows is not the plugin's
   return changes;
+}
+
+// A file that every use leaves open. One that the first use opens for all is none of them.
+std::string left_open(const Subject& subject) {
+  const ProcessState before;
+  try {
+    static_cast<void>(use_fresh(subject));
+  } catch (...) {
+    return {};  // for others to find
+  }
+  return ProcessState().opened_since(before);
 }
 
 // Threads that have ended may be listed for a moment.
@@ -81,22 +111,37 @@ void begin_torch_threads() {
 
 }  // namespace
 
+Undisturbed::~Undisturbed() {
+  std::string changes = ProcessState().changed_since(before_);
+  if (!changes.empty()) changes_seen_of(subject_) = std::move(changes);
+  before_.restore();
+}
+
 Verdict leaves_process_alone(const Subject& subject) {
   static_cast<void>(driver_of(subject));
   std::optional<std::string> changes;
-  std::string left;
+  std::string file, open;
+  const auto ask = [&] {
+    changes = changes_of_uses(subject);
+    if (changes) open = left_open(subject);
+  };
   {
     const OddPlace place;
-    changes = changes_of_use(subject);
-    if (changes) left = place.left();
+    ask();
+    if (changes) file = place.left();
   }
-  // Its options may name files from where it was.
-  if (!changes) changes = changes_of_use(subject);
+  if (!changes) ask();  // its options may name files from where it was
   if (!changes) static_cast<void>(use_fresh(subject));
+  if (changes && changes->empty()) changes = changes_seen_of(subject);
   if (changes && !changes->empty()) fail(*changes);
-  if (!left.empty()) {
-    fail(cat("writes '", left, "' into the working directory: what it writes lies below ",
+  if (!file.empty()) {
+    fail(cat("writes '", file, "' into the working directory: what it writes lies below ",
              "Context::artifacts(), or where its user says"));
+  }
+  if (!open.empty()) {
+    fail(cat("leaves '", open,
+             "' open when it is gone: a process may hold so many files, and a run ",
+             "makes more uses than that"));
   }
   return {};
 }
@@ -106,8 +151,9 @@ Verdict no_thread_left(const Subject& subject) {
   begin_torch_threads();
   const auto before = threads();
   for (int i = 0; i < 3; ++i) static_cast<void>(use_fresh(subject));
-  if (has_more_threads_than(before)) fail("a thread is still there after the component is gone");
-  return {};
+  if (!has_more_threads_than(before)) return {};
+  // LibTorch's own, of a number that it has set.
+  leave_to(subject, kLeavesProcessAlone, "a thread is still there after the component is gone");
 }
 
 }  // namespace saffron::testing

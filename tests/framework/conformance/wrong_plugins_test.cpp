@@ -133,7 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Checks, WrongLibraries,
                                            "entry_refuses_future_abi", "descriptor_consistency",
                                            "docs_complete", "exports_only_entry",
                                            "starts_no_thread", "loading_changes_nothing",
-                                           "scan_time", "silent_stdout"),
+                                           "scan_time", "silent_stdout", "ends_well",
+                                           "ends_well__atexit"),
                          [](const auto& given) { return std::string(given.param); });
 
 void expect_only(const PluginTest& test, const std::string& id) {

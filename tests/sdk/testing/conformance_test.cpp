@@ -75,14 +75,22 @@ TEST(KindTried, IsDecidedByTheOthers) {
             "scale-degree leaves what it found to float64, which finds nothing");
 }
 
+TEST(Silence, IsACaseOfThePlugin) {
+  const auto cases = conformance_cases({.off = {{"library silent-stdout", "a reason"}}});
+  ASSERT_FALSE(cases.empty());
+  EXPECT_EQ(case_name(cases.back()), "library_silent_stdout");
+  EXPECT_EQ(cases.back().off_reason(), "a reason");
+}
+
 TEST(KindTried, IsACaseOfEachComponent) {
   const auto cases = conformance_cases({});
   ASSERT_FALSE(cases.empty());
-  EXPECT_EQ(case_name(cases.back()), "regularizer_l1_kind_tried");
-  EXPECT_EQ(kind_tried(*cases.back().row, {}).outcome, Outcome::passed);
+  const ConformanceCase& tried = cases.at(cases.size() - 2);
+  EXPECT_EQ(case_name(tried), "regularizer_l1_kind_tried");
+  EXPECT_EQ(kind_tried(*tried.row, {}).outcome, Outcome::passed);
   Settings off;
   for (const Check* check : checks_for("regularizer")) off.off.push_back({check->id, "no time"});
-  EXPECT_EQ(kind_tried(*cases.back().row, off).message, "the checks of its kind are switched off");
+  EXPECT_EQ(kind_tried(*tried.row, off).message, "the checks of its kind are switched off");
 }
 
 }  // namespace

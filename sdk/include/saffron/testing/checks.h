@@ -183,4 +183,19 @@ class SAFFRON_EXPORT KindTried {
   std::set<std::string, std::less<>> found_, unfound_;
 };
 
+// The check of a plugin that all checks of it decide: that none of them printed.
+class SAFFRON_EXPORT Silence {
+ public:
+  static constexpr const char* kId = "silent-stdout";
+  static constexpr const char* kSentence = "nothing of it prints to standard output";
+  static constexpr int kStrictness = 1;
+
+  // What one of them printed, or the beginning of it, and of what it is a check: "sae/relu".
+  void add(const std::string& subject, const std::string& printed);
+  [[nodiscard]] Verdict verdict() const;
+
+ private:
+  std::string first_;
+};
+
 }  // namespace saffron::testing

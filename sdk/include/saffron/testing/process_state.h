@@ -2,19 +2,17 @@
 
 #include <saffron/namespace.h>
 
-#include <c10/core/ScalarType.h>
-
-#include <sys/types.h>
-
-#include <array>
-#include <cstddef>
-#include <filesystem>
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace saffron::testing {
 
-// What belongs to the process and not to a plugin, as it is when this is made:
+struct ProcessNumbers;
+struct ProcessSurroundings;
+
+// What belongs to the process and not to a plugin, as it is when this is made: LibTorch's threads,
+// modes and switches, rounding, locale, working directory, environment, umask, signals, limits, and
+// the files that are open.
 //
 //   const ProcessState before;
 //   ...
@@ -22,27 +20,17 @@ namespace saffron::testing {
 class SAFFRON_EXPORT ProcessState {
  public:
   ProcessState();
-  // "sets the locale": the first thing that is not what it was; "" where all is.
+  // "sets the locale": the first thing that is not what it was; "" where all is. That more files are
+  // open is no change: what still lives may need them.
   [[nodiscard]] std::string changed_since(const ProcessState& before) const;
-  // Puts back what would change the numbers of others: modes, dtype and the number of threads.
+  // "/tmp/log.csv": a file that is open and was not; "" where there is none.
+  [[nodiscard]] std::string opened_since(const ProcessState& before) const;
+  // Puts it all back, but for files that were closed and for priorities.
   void restore() const;
 
  private:
-  static constexpr std::size_t kSignals = 32;  // the standard ones, and 0
-  [[nodiscard]] std::string variable_unlike(const ProcessState& before) const;
-  [[nodiscard]] std::string signal_unlike(const ProcessState& before) const;
-
-  int threads_, rounding_;
-  at::ScalarType dtype_;
-  bool gradients_, algorithms_;
-  int precision_;    // of float32 products: at::Float32MatmulPrecision
-  unsigned floats_;  // the modes of SSE, without its flags: denormals, rounding
-  std::string locale_;
-  std::filesystem::path directory_;
-  std::vector<std::string> environment_;
-  std::array<void (*)(int), kSignals> handlers_{};
-  mode_t mask_;
-  unsigned alarm_;
+  std::shared_ptr<const ProcessNumbers> numbers_;
+  std::shared_ptr<const ProcessSurroundings> surroundings_;
 };
 
 }  // namespace saffron::testing
