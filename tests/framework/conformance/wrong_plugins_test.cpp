@@ -52,17 +52,31 @@ void print_row(const std::string& subject, const std::string& id, const TestedCh
             << saffron::testing::name_of(check.verdict.outcome) << "): " << message << "\n";
 }
 
-class WrongComponents : public ::testing::TestWithParam<const char*> {};
+constexpr const char* kKinds[] = {"dataset",   "model",     "source", "sae",        "regularizer",
+                                  "objective", "scorer",    "world",  "comparator", "tokenizer",
+                                  "format",    "explainer", "judge"};
 
-INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponents,
-                         ::testing::Values("dataset", "model", "source", "sae", "regularizer",
-                                           "objective", "scorer", "world", "comparator",
-                                           "tokenizer", "format", "explainer", "judge"),
-                         [](const auto& given) { return std::string(given.param); });
+// What is wrong with components of a kind: as of that kind, and as of any.
+std::vector<std::string> wrong_libraries() {
+  std::vector<std::string> out;
+  for (const char* kind : kKinds) {
+    out.emplace_back(kind);
+    out.push_back(cat("any_", kind));
+  }
+  return out;
+}
+
+fs::path wrong_library(const std::string& name) {
+  return tests_folder() / "wrong" / cat("libwrong_", name, ".so");
+}
+
+class WrongComponents : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponents, ::testing::ValuesIn(wrong_libraries()),
+                         [](const auto& given) { return given.param; });
 
 TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
-  const PluginTest test =
-      tested(tests_folder() / "wrong" / (std::string("libwrong_") + GetParam() + ".so"));
+  const PluginTest test = tested(wrong_library(GetParam()));
   std::map<std::string, std::vector<const TestedCheck*>> found;
   for (const PluginFile::Component& component : test.file.components) {
     found[component.kind + '/' + component.name];
@@ -89,21 +103,82 @@ TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
   }
 }
 
-// Every check of components has a component that it finds, of some kind; of its own kind's group, of that.
-TEST(WrongComponents, ThereIsOneForEveryCheck) {
-  std::set<std::string> covered;  // "sae/shapes"
-  for (const fs::directory_entry& entry : fs::directory_iterator(tests_folder() / "wrong")) {
-    for (const auto& component : read_plugin_file(entry.path()).components) {
-      covered.insert(component.kind + '/' + id_of(component.name));
-      covered.insert("any/" + id_of(component.name));
+// Of which checks there can be no wrong component of a kind, beside those that the kit itself says
+// do not apply to it.
+struct Without {
+  const char* check;
+  std::set<std::string> kinds;  // empty: any
+  const char* why;
+};
+const std::vector<Without>& without() {
+  static const std::vector<Without> all = {
+      {"cuda-matches-cpu", {}, "needs a GPU"},
+      {"input-not-mutated",
+       {"dataset", "source", "tokenizer", "judge"},
+       "is given nothing that it could write to"},
+      {"bfloat16", {"source"}, "is given no numbers: its rows are of the Context's dtype"},
+      {"kind-tried", {"regularizer", "sae"}, "is warned too: see RightComponents, ThatRefuse..."},
+      {"kind-tried",
+       {"dataset", "model", "source", "objective", "scorer", "world", "tokenizer", "format",
+        "explainer", "judge"},
+       "some check of its kind can always be tried, or can-be-used says that it refuses"}};
+  return all;
+}
+
+bool is_without(const std::string& kind, const std::string& check) {
+  return std::any_of(without().begin(), without().end(), [&](const Without& one) {
+    return check == one.check && (one.kinds.empty() || one.kinds.contains(kind));
+  });
+}
+
+// Whether the kit skips a check because of the kind: "a dataset has no batches".
+bool speaks_of_kind(const std::string& message, const std::string& kind) {
+  return message.starts_with(cat("a ", kind, ' ')) ||
+         message.starts_with(cat("of a ", kind, ' ')) || message == "hands out no tensors";
+}
+
+std::set<std::string> found_of(const std::string& kind) {
+  std::set<std::string> out;
+  for (const std::string& name : {kind, cat("any_", kind)}) {
+    for (const auto& component : read_plugin_file(wrong_library(name)).components) {
+      out.insert(id_of(component.name));
     }
   }
-  for (const saffron::testing::Check& check : saffron::testing::checks()) {
-    if (std::string_view(check.id) == "cuda-matches-cpu") continue;  // needs a GPU
-    const std::string_view group = check.group;
-    const bool any = group == "parameters" || group == "component";
-    EXPECT_TRUE(covered.contains(cat(any ? "any" : group, '/', check.id)))
-        << "no deliberately wrong plugin for " << group << ' ' << check.id;
+  return out;
+}
+
+std::vector<std::string> ids_of(const std::string& kind) {
+  std::vector<std::string> out = {saffron::testing::kNoProcessLeft,
+                                  saffron::testing::KindTried::kId};
+  for (const saffron::testing::Check* check : saffron::testing::checks_for(kind)) {
+    out.emplace_back(check->id);
+  }
+  return out;
+}
+
+class WrongComponentsOf : public ::testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponentsOf, ::testing::ValuesIn(kKinds),
+                         [](const auto& given) { return std::string(given.param); });
+
+TEST_P(WrongComponentsOf, ThereIsOneForEveryCheck) {
+  const std::string kind = GetParam();
+  const std::set<std::string> found = found_of(kind);
+  std::vector<std::string> missing;
+  for (const std::string& id : ids_of(kind)) {
+    if (!is_without(kind, id)) {
+      if (!found.contains(id)) missing.push_back(id);
+    } else {
+      EXPECT_FALSE(found.contains(id)) << kind << ": there is one for " << id << " after all";
+    }
+  }
+  if (missing.empty()) return;
+  const PluginTest test = tested(wrong_library(kind), missing, {cat(kind, "/right")});
+  for (const TestedCheck& check : test.checks) {
+    if (std::find(missing.begin(), missing.end(), check.id) == missing.end()) continue;
+    EXPECT_TRUE(check.verdict.outcome == Outcome::skipped &&
+                speaks_of_kind(check.verdict.message, kind))
+        << "no deliberately wrong " << kind << " for " << check.id << ", which applies to it";
   }
 }
 
