@@ -1,11 +1,8 @@
-#include "framework/conformance/test_plugin.h"
-#include "tests/places.h"
+#include "tests/framework/conformance/wrong_plugins.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <set>
@@ -15,46 +12,14 @@
 namespace saffron::host {
 namespace {
 
-namespace fs = std::filesystem;
-using saffron::testing::Outcome;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr int kEverything = 10;
-
-fs::path tests_folder() { return fs::path(kBuildDir) / "tests"; }
-
-PluginTest tested(const fs::path& file, std::vector<std::string> only = {},
-                  std::vector<std::string> components = {}) {
-  TestRequest request;
-  request.file = file;
-  request.settings.strictness = kEverything;
-  request.only = std::move(only);
-  request.components = std::move(components);
-  request.limits.timeout = std::chrono::seconds(120);
-  return test_plugin(request);
-}
-
-bool wrong(const TestedCheck& check) {
-  return check.verdict.outcome != Outcome::passed && check.verdict.outcome != Outcome::skipped;
-}
-
-// Of several that one check finds the name goes on after "__".
-std::string id_of(std::string name) {
-  name.resize(std::min(name.size(), name.find("__")));
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
 
 void print_row(const std::string& subject, const std::string& id, const TestedCheck& check) {
   std::string message = check.verdict.message.substr(0, check.verdict.message.find('\n'));
   std::cout << "  " << subject << " -> " << id << " ("
             << saffron::testing::name_of(check.verdict.outcome) << "): " << message << "\n";
 }
-
-constexpr const char* kKinds[] = {"dataset",   "model",     "source", "sae",        "regularizer",
-                                  "objective", "scorer",    "world",  "comparator", "tokenizer",
-                                  "format",    "explainer", "judge"};
 
 // What is wrong with components of a kind: as of that kind, and as of any.
 std::vector<std::string> wrong_libraries() {
@@ -64,10 +29,6 @@ std::vector<std::string> wrong_libraries() {
     out.push_back(cat("any_", kind));
   }
   return out;
-}
-
-fs::path wrong_library(const std::string& name) {
-  return tests_folder() / "wrong" / cat("libwrong_", name, ".so");
 }
 
 class WrongComponents : public ::testing::TestWithParam<std::string> {};
@@ -100,85 +61,6 @@ TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
                                                   ? std::vector<std::string>()
                                                   : std::vector<std::string>{id_of(name)};
     EXPECT_EQ(ids, expected) << subject;
-  }
-}
-
-// Of which checks there can be no wrong component of a kind, beside those that the kit itself says
-// do not apply to it.
-struct Without {
-  const char* check;
-  std::set<std::string> kinds;  // empty: any
-  const char* why;
-};
-const std::vector<Without>& without() {
-  static const std::vector<Without> all = {
-      {"cuda-matches-cpu", {}, "needs a GPU"},
-      {"input-not-mutated",
-       {"dataset", "source", "tokenizer", "judge"},
-       "is given nothing that it could write to"},
-      {"bfloat16", {"source"}, "is given no numbers: its rows are of the Context's dtype"},
-      {"kind-tried", {"regularizer", "sae"}, "is warned too: see RightComponents, ThatRefuse..."},
-      {"kind-tried",
-       {"dataset", "model", "source", "objective", "scorer", "world", "tokenizer", "format",
-        "explainer", "judge"},
-       "some check of its kind can always be tried, or can-be-used says that it refuses"}};
-  return all;
-}
-
-bool is_without(const std::string& kind, const std::string& check) {
-  return std::any_of(without().begin(), without().end(), [&](const Without& one) {
-    return check == one.check && (one.kinds.empty() || one.kinds.contains(kind));
-  });
-}
-
-// Whether the kit skips a check because of the kind: "a dataset has no batches".
-bool speaks_of_kind(const std::string& message, const std::string& kind) {
-  return message.starts_with(cat("a ", kind, ' ')) ||
-         message.starts_with(cat("of a ", kind, ' ')) || message == "hands out no tensors";
-}
-
-std::set<std::string> found_of(const std::string& kind) {
-  std::set<std::string> out;
-  for (const std::string& name : {kind, cat("any_", kind)}) {
-    for (const auto& component : read_plugin_file(wrong_library(name)).components) {
-      out.insert(id_of(component.name));
-    }
-  }
-  return out;
-}
-
-std::vector<std::string> ids_of(const std::string& kind) {
-  std::vector<std::string> out = {saffron::testing::kNoProcessLeft,
-                                  saffron::testing::KindTried::kId};
-  for (const saffron::testing::Check* check : saffron::testing::checks_for(kind)) {
-    out.emplace_back(check->id);
-  }
-  return out;
-}
-
-class WrongComponentsOf : public ::testing::TestWithParam<const char*> {};
-
-INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponentsOf, ::testing::ValuesIn(kKinds),
-                         [](const auto& given) { return std::string(given.param); });
-
-TEST_P(WrongComponentsOf, ThereIsOneForEveryCheck) {
-  const std::string kind = GetParam();
-  const std::set<std::string> found = found_of(kind);
-  std::vector<std::string> missing;
-  for (const std::string& id : ids_of(kind)) {
-    if (!is_without(kind, id)) {
-      if (!found.contains(id)) missing.push_back(id);
-    } else {
-      EXPECT_FALSE(found.contains(id)) << kind << ": there is one for " << id << " after all";
-    }
-  }
-  if (missing.empty()) return;
-  const PluginTest test = tested(wrong_library(kind), missing, {cat(kind, "/right")});
-  for (const TestedCheck& check : test.checks) {
-    if (std::find(missing.begin(), missing.end(), check.id) == missing.end()) continue;
-    EXPECT_TRUE(check.verdict.outcome == Outcome::skipped &&
-                speaks_of_kind(check.verdict.message, kind))
-        << "no deliberately wrong " << kind << " for " << check.id << ", which applies to it";
   }
 }
 
