@@ -1,11 +1,8 @@
-#include "framework/conformance/test_plugin.h"
-#include "tests/places.h"
+#include "tests/framework/conformance/wrong_plugins.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <set>
@@ -15,36 +12,8 @@
 namespace saffron::host {
 namespace {
 
-namespace fs = std::filesystem;
-using saffron::testing::Outcome;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr int kEverything = 10;
-
-fs::path tests_folder() { return fs::path(kBuildDir) / "tests"; }
-
-PluginTest tested(const fs::path& file, std::vector<std::string> only = {},
-                  std::vector<std::string> components = {}) {
-  TestRequest request;
-  request.file = file;
-  request.settings.strictness = kEverything;
-  request.only = std::move(only);
-  request.components = std::move(components);
-  request.limits.timeout = std::chrono::seconds(120);
-  return test_plugin(request);
-}
-
-bool wrong(const TestedCheck& check) {
-  return check.verdict.outcome != Outcome::passed && check.verdict.outcome != Outcome::skipped;
-}
-
-// Of several that one check finds the name goes on after "__".
-std::string id_of(std::string name) {
-  name.resize(std::min(name.size(), name.find("__")));
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
 
 void print_row(const std::string& subject, const std::string& id, const TestedCheck& check) {
   std::string message = check.verdict.message.substr(0, check.verdict.message.find('\n'));
@@ -52,17 +21,23 @@ void print_row(const std::string& subject, const std::string& id, const TestedCh
             << saffron::testing::name_of(check.verdict.outcome) << "): " << message << "\n";
 }
 
-class WrongComponents : public ::testing::TestWithParam<const char*> {};
+// What is wrong with components of a kind: as of that kind, and as of any.
+std::vector<std::string> wrong_libraries() {
+  std::vector<std::string> out;
+  for (const char* kind : kKinds) {
+    out.emplace_back(kind);
+    out.push_back(cat("any_", kind));
+  }
+  return out;
+}
 
-INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponents,
-                         ::testing::Values("dataset", "model", "source", "sae", "regularizer",
-                                           "objective", "scorer", "world", "comparator",
-                                           "tokenizer", "format", "explainer", "judge"),
-                         [](const auto& given) { return std::string(given.param); });
+class WrongComponents : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WrongComponents, ::testing::ValuesIn(wrong_libraries()),
+                         [](const auto& given) { return given.param; });
 
 TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
-  const PluginTest test =
-      tested(tests_folder() / "wrong" / (std::string("libwrong_") + GetParam() + ".so"));
+  const PluginTest test = tested(wrong_library(GetParam()));
   std::map<std::string, std::vector<const TestedCheck*>> found;
   for (const PluginFile::Component& component : test.file.components) {
     found[component.kind + '/' + component.name];
@@ -86,24 +61,6 @@ TEST_P(WrongComponents, AreFoundOutByExactlyTheirCheck) {
                                                   ? std::vector<std::string>()
                                                   : std::vector<std::string>{id_of(name)};
     EXPECT_EQ(ids, expected) << subject;
-  }
-}
-
-// Every check of components has a component that it finds, of some kind; of its own kind's group, of that.
-TEST(WrongComponents, ThereIsOneForEveryCheck) {
-  std::set<std::string> covered;  // "sae/shapes"
-  for (const fs::directory_entry& entry : fs::directory_iterator(tests_folder() / "wrong")) {
-    for (const auto& component : read_plugin_file(entry.path()).components) {
-      covered.insert(component.kind + '/' + id_of(component.name));
-      covered.insert("any/" + id_of(component.name));
-    }
-  }
-  for (const saffron::testing::Check& check : saffron::testing::checks()) {
-    if (std::string_view(check.id) == "cuda-matches-cpu") continue;  // needs a GPU
-    const std::string_view group = check.group;
-    const bool any = group == "parameters" || group == "component";
-    EXPECT_TRUE(covered.contains(cat(any ? "any" : group, '/', check.id)))
-        << "no deliberately wrong plugin for " << group << ' ' << check.id;
   }
 }
 
