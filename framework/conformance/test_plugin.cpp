@@ -94,7 +94,8 @@ class Runner {
     for (const PluginFile::Component& component : out_.file.components) {
       if (usable && wanted(component)) test(component);
     }
-    decide(kEndsWell, kEndsWellSentence, kEndsWellStrictness, usable, [&] { return ending(); });
+    decide(kEndsWell, kEndsWellSentence, kEndsWellStrictness, !enduring_.empty(),
+           [&] { return ending(); });
     Ran silence;
     silence.verdict = silence_.verdict();
     decide(Silence::kId, Silence::kSentence, Silence::kStrictness, usable || wrong(silence.verdict),
