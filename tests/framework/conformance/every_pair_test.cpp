@@ -23,11 +23,11 @@ const std::vector<Without>& without() {
        {"dataset", "source", "tokenizer", "judge"},
        "is given nothing that it could write to"},
       {"bfloat16", {"source"}, "is given no numbers: its rows are of the Context's dtype"},
-      {"kind-tried", {"regularizer", "sae"}, "is warned too: see RightComponents, ThatRefuse..."},
+      {"kind-tried", {"regularizer", "sae"}, "is warned too (RightComponents.ThatRefuse...)"},
       {"kind-tried",
-       {"dataset", "model", "source", "objective", "scorer", "world", "tokenizer", "format",
-        "explainer", "judge"},
-       "some check of its kind can always be tried, or can-be-used says that it refuses"}};
+       {"model", "source", "objective", "scorer", "world", "tokenizer", "format", "explainer",
+        "judge"},
+       "has checks that take whatever it refuses, or is told of by can-be-used"}};
   return all;
 }
 
