@@ -96,6 +96,7 @@ std::string Settings::off_reason(std::string_view kind, std::string_view name,
 
 Verdict run(const Check& check, const Subject& subject) {
   const Undisturbed process(subject);
+  const ProcessState before;
   Verdict verdict = judged(check, subject);
   const bool found = verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning;
   if (!found || std::string_view(check.id) == kFirst) return verdict;
@@ -103,8 +104,8 @@ Verdict run(const Check& check, const Subject& subject) {
     return {Outcome::skipped, cat("its options make no component: see ", kFirst)};
   }
   // One fault is told of once: only what has found something asks what else there is to find.
-  const std::string elsewhere = fault_of_use(check, subject);
-  if (!elsewhere.empty()) return {Outcome::skipped, cat("see ", elsewhere)};
+  const std::string elsewhere = fault_of_use(check, subject, before);
+  if (!elsewhere.empty()) return {Outcome::skipped, see(elsewhere, verdict.message)};
   return verdict;
 }
 

@@ -85,6 +85,7 @@ at::Tensor Inputs::give(const std::string& name, const at::Tensor& tensor) {
     at::Tensor view = roomy.select(-1, 0);
     view.copy_(out);
     out = view;
+    watch(name, roomy);  // what lies between is somebody's too
   } else if (out.is_same(tensor)) {
     out = out.clone();
   }
@@ -93,13 +94,18 @@ at::Tensor Inputs::give(const std::string& name, const at::Tensor& tensor) {
 }
 
 void Inputs::watch(const std::string& name, const at::Tensor& tensor) {
-  given_.push_back({name, tensor, tensor.detach().clone()});
+  at::Tensor copy = tensor.detach().clone();
+  if (tensor.is_floating_point()) copy.requires_grad_(tensor.requires_grad());
+  given_.push_back({name, tensor, copy});
 }
 
 std::string Inputs::changed() const {
   if (!settled_.empty()) return settled_;
   for (const Given& given : given_) {
     if (!identical(given.tensor, given.copy)) return given.name;
+    if (given.copy.requires_grad() && !given.tensor.requires_grad()) {
+      return cat(given.name, ", whose gradient it switches off");
+    }
   }
   return {};
 }
@@ -110,7 +116,9 @@ void Inputs::settle() {
 }
 
 void Observed::note(std::string name, const at::Tensor& tensor) {
-  if (tensor.defined()) tensors.emplace_back(std::move(name), tensor.detach().clone());
+  if (!tensor.defined()) return;
+  if (tensor.is_meta()) fail(cat(name, " is on the device meta: it has a shape and no numbers"));
+  tensors.emplace_back(std::move(name), tensor.detach().clone());
 }
 
 void Observed::add(std::string name, const at::Tensor& tensor) {

@@ -9,8 +9,6 @@
 namespace saffron::testing {
 namespace {
 
-constexpr std::string_view kSee = "see ";
-
 constexpr const char* kOptionsFirst =
     "\nunder [options], test-plugin.toml (.options of SAFFRON_CONFORMANCE_TESTS) gives it what it "
     "needs; under [off] (.off), a reason why it cannot be tried";
@@ -30,9 +28,10 @@ bool comes_first(std::string_view id) {
 
 void KindTried::add(const Check& check, std::string_view kind, const Verdict& verdict) {
   if (wrong(verdict) && comes_first(check.id) && unusable_.empty()) unusable_ = check.id;
-  const bool told = verdict.outcome == Outcome::skipped && verdict.message.starts_with(kSee);
+  const Left left = left_by(verdict);
+  const bool told = !left.to.empty();
   if (told) {
-    left_to_.emplace_back(check.id, verdict.message.substr(kSee.size()));
+    left_.push_back({check.id, left.to, left.found});
   } else if (verdict.outcome == Outcome::passed || verdict.outcome == Outcome::skipped) {
     unfound_.insert(check.id);
   } else {
@@ -49,15 +48,16 @@ void KindTried::add(const Check& check, std::string_view kind, const Verdict& ve
 }
 
 bool KindTried::settled() const {
-  return tried_ && std::all_of(left_to_.begin(), left_to_.end(),
-                               [&](const auto& left) { return found_.contains(left.second); });
+  return tried_ && std::all_of(left_.begin(), left_.end(),
+                               [&](const LeftTo& left) { return found_.contains(left.to); });
 }
 
 Verdict KindTried::verdict(const std::string& ended) const {
-  for (const auto& [from, to] : left_to_) {
-    if (unfound_.contains(to)) {
-      return {Outcome::failed, cat(from, " leaves what it found to ", to, ", which finds nothing")};
-    }
+  for (const auto& [from, to, found] : left_) {
+    if (!unfound_.contains(to)) continue;
+    return {Outcome::failed,
+            found.empty() ? cat(from, " leaves what it found to ", to, ", which finds nothing")
+                          : cat(from, ": ", found, " (left to ", to, ", which finds nothing)")};
   }
   if (tried_) return {};
   if (!unusable_.empty()) return {Outcome::skipped, cat("see ", unusable_)};

@@ -1,7 +1,9 @@
 #include "testing/uses.h"
 
+#include "testing/checks/again.h"
 #include "testing/expect.h"
 #include "testing/noise.h"
+#include "testing/other_memory.h"
 
 #include <saffron/error.h>
 
@@ -9,6 +11,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/frexp.h>
 #include <ATen/ops/maximum.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <array>
@@ -112,11 +115,13 @@ std::string noisy_result(const Subject& subject, std::uint64_t direction) {
   return {};
 }
 
+constexpr std::string_view kSee = "see ";
+
 // Whether what it finds may be but a consequence of numbers that are wrong in every use.
 bool compares_numbers(const Check& check) {
   constexpr std::array<std::string_view, 6> kOthers = {
-      kIgnoresGlobalRng,           kInputNotMutated,       "no-grad-respected",
-      "exception-does-not-escape", "leaves-process-alone", "no-thread-left"};
+      kIgnoresGlobalRng,           kInputNotMutated,    "no-grad-respected",
+      "exception-does-not-escape", kLeavesProcessAlone, "no-thread-left"};
   return std::string_view(check.group) != "parameters" &&
          std::find(kOthers.begin(), kOthers.end(), check.id) == kOthers.end();
 }
@@ -152,7 +157,10 @@ GlobalDraws global_draws(const Subject& subject) {
 }
 
 std::string why_irreproducible(const Subject& subject) {
-  if (difference(use_fresh(subject), use_fresh(subject)).empty()) return {};
+  const OtherMemory one(OtherMemory::Filled::positive);
+  const Observed first = use_fresh(subject);
+  const OtherMemory other(OtherMemory::Filled::negative);
+  if (difference(first, use_fresh(subject)).empty()) return {};
   return global_draws(subject).any() ? kIgnoresGlobalRng : kDeterministicSameSeed;
 }
 
@@ -162,19 +170,58 @@ void need_reproducible(const Subject& subject) {
   if (!why.empty()) skip(cat("see ", why));
 }
 
-std::string fault_of_use(const Check& check, const Subject& subject) {
+std::string written_to(const Subject& subject) {
+  const auto changed = [&](bool strided) {
+    const auto driver = fresh(subject);
+    Inputs inputs(drawn(subject, {.strided = strided}));
+    static_cast<void>(driver->use(inputs));
+    try {
+      static_cast<void>(use(subject, *driver, {.data = kOtherData}));
+    } catch (const std::exception&) {
+      // Whether it can be used again is not the question here.
+    }
+    return inputs.changed();
+  };
+  std::string out = changed(false);
+  if (!out.empty() || !driver_of(subject).powers.strided) return out;
+  try {
+    return changed(true);
+  } catch (const std::exception&) {
+    return {};  // nor whether it takes any layout
+  }
+}
+
+std::string see(const std::string& id, const std::string& found) {
+  return cat(kSee, id, found.empty() ? "" : ": ", found);
+}
+
+Left left_by(const Verdict& verdict) {
+  if (verdict.outcome != Outcome::skipped || !verdict.message.starts_with(kSee)) return {};
+  const std::string rest = verdict.message.substr(kSee.size());
+  const std::size_t colon = rest.find(": ");
+  if (colon == std::string::npos) return {rest, {}};
+  return {rest.substr(0, colon), rest.substr(colon + 2)};
+}
+
+std::string fault_of_use(const Check& check, const Subject& subject, const ProcessState& before) {
   const std::string_view id = check.id;
   if (comes_first(id)) return {};
+  const bool changed = !ProcessState().changed_since(before).empty();
+  before.restore();
+  const c10::InferenceMode off(false);  // with gradients, whatever a use has left
   try {
-    Inputs inputs(drawn(subject));
-    static_cast<void>(fresh(subject)->use(inputs));
+    static_cast<void>(use_fresh(subject));
     if (!compares_numbers(check)) return {};
+    if (changed) return kLeavesProcessAlone;
     if (global_draws(subject).any()) return kIgnoresGlobalRng;
     if (id == kDeterministicSameSeed) return {};
-    if (!inputs.changed().empty()) return kInputNotMutated;
-    return subject.deterministic() ? why_irreproducible(subject) : std::string();
-  } catch (const Finding&) {
-    return {};  // it could not be tried
+    if (!written_to(subject).empty()) return kInputNotMutated;
+    if (!subject.deterministic()) return {};
+    const std::string why = why_irreproducible(subject);
+    return why.empty() ? fault_of_next_use(check, subject) : why;
+  } catch (const Finding& finding) {
+    // Skipped: it could not be tried.
+    return finding.verdict.outcome == Outcome::failed ? kCanBeUsed : "";
   } catch (...) {
     return kCanBeUsed;
   }

@@ -2,6 +2,8 @@
 
 #include "testing/driver.h"
 
+#include <saffron/testing/process_state.h>
+
 #include <memory>
 #include <string>
 
@@ -24,7 +26,11 @@ inline constexpr const char* kCanBeUsed = "can-be-used";
 inline constexpr const char* kIgnoresGlobalRng = "ignores-global-rng";
 inline constexpr const char* kInputNotMutated = "input-not-mutated";
 inline constexpr const char* kDeterministicSameSeed = "deterministic-same-seed";
+inline constexpr const char* kTwoInstancesIndependent = "two-instances-independent";
 inline constexpr const char* kLeavesProcessAlone = "leaves-process-alone";
+
+// What a use writes to that it was given, also when its instance is used once more; "" where nothing.
+[[nodiscard]] std::string written_to(const Subject& subject);
 
 // Whether a use draws from a global generator of the process, LibTorch's or C's, or seeds it.
 struct GlobalDraws {
@@ -38,9 +44,17 @@ struct GlobalDraws {
 // Skips the check of a component that differs from itself: what compares its instances says nothing.
 void need_reproducible(const Subject& subject);
 
+// "see ID: FOUND", of what one check has found and another one says better.
+struct Left {
+  std::string to, found;  // an id, "" where nothing is left; found may be ""
+};
+[[nodiscard]] std::string see(const std::string& id, const std::string& found);
+[[nodiscard]] Left left_by(const Verdict& verdict);
+
 // The check that finds what is wrong with a plain use, of what `check` may have stumbled over;
-// "" where there is none.
-[[nodiscard]] std::string fault_of_use(const Check& check, const Subject& subject);
+// "" where there is none. `before`: the process as the check found it.
+[[nodiscard]] std::string fault_of_use(const Check& check, const Subject& subject,
+                                       const ProcessState& before);
 
 // What of the results is computed in float32 although all inputs are float64; "" where nothing is
 // seen to be. Nudged by some units of float32's last place, such a result moves in steps, which a

@@ -82,19 +82,31 @@ bool remembers(const Subject& subject, const Variant& next) {
 void leave_to(const Subject& subject, const char* id, const std::string& found,
               const std::string& from) {
   static thread_local bool asking = false;
-  if (asking) skip(cat("see ", id));
+  if (asking) skip(see(id, found));
   const std::vector<const Check*> all = checks_for(subject.kind());
   const auto other = std::find_if(
       all.begin(), all.end(), [&](const Check* check) { return std::strcmp(check->id, id) == 0; });
   asking = true;
   const Verdict verdict = other == all.end() ? Verdict() : run(**other, subject);
   asking = false;
-  const bool left = !from.empty() && verdict.outcome == Outcome::skipped &&
-                    verdict.message.starts_with("see ") && verdict.message != cat("see ", from);
+  const std::string to = left_by(verdict).to;
+  const bool left = !from.empty() && !to.empty() && to != from;
   if (left || verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning) {
-    skip(cat("see ", id));
+    skip(see(id, found));
   }
   fail(found);
+}
+
+std::string fault_of_next_use(const Check& check, const Subject& subject) {
+  const KindDriver& kind = driver_of(subject);
+  for (const char* id : {kind.memory, kind.again, kind.stays, kStateRoundtrip, kUsedAgain,
+                         kResultsStay, kTwoInstancesIndependent}) {
+    if (std::strcmp(check.id, id) == 0) return {};
+  }
+  if (fresh(subject)->stateful() != nullptr) return {};
+  const Next next = after_a_use(subject, {.data = kOtherData});
+  if (!next.threw.empty()) return kind.again;
+  return next.differs.empty() ? "" : kind.memory;
 }
 
 Verdict state_roundtrip(const Subject& subject) {
@@ -171,6 +183,8 @@ Verdict two_instances_independent(const Subject& subject) {
   const bool rows = driver_of(subject).powers.rows;
   // What the first instance of a process leaves in a static is seen by all others alike: only in a
   // process where another came first does it show.
+  const auto plainly = [&] { return printed(use_fresh(subject)); };
+  const auto plain = elsewhere(plainly);
   const auto behind = elsewhere([&] {
     try {
       const Variant another{.data = 3, .rows = rows ? kOtherRows : Variant().rows};
@@ -178,15 +192,17 @@ Verdict two_instances_independent(const Subject& subject) {
     } catch (const std::exception&) {
       // Whether it takes that is not the question here.
     }
-    return printed(use_fresh(subject));
+    return plainly();
   });
+  const bool by_process = plain != behind && plain != elsewhere(plainly);
   need_reproducible(subject);
+  if (by_process) skip(see(kDeterministicSameSeed, {}));
   const Variant first{}, second{.data = kOtherData};
   const auto alone = fresh(subject);
   const Observed alone_first = use(subject, *alone, first);
-  if (behind && *behind != printed(alone_first)) {
+  if (plain && behind && *plain != *behind) {
     fail(cat("what it says depends on which instance came first in the process: ",
-             first_difference(printed(alone_first), *behind)));
+             first_difference(*plain, *behind)));
   }
   Observed alone_second;
   try {

@@ -14,6 +14,10 @@ namespace saffron::testing {
 [[noreturn]] void leave_to(const Subject& subject, const char* id, const std::string& found,
                            const std::string& from = {});
 
+// The check of a component that is not Stateful, and that its earlier uses change where `check` has
+// found something; "" where they do not, or where that is what `check` looks at.
+[[nodiscard]] std::string fault_of_next_use(const Check& check, const Subject& subject);
+
 Verdict state_roundtrip(const Subject& subject);
 Verdict used_again(const Subject& subject);
 Verdict results_stay(const Subject& subject);

@@ -3,6 +3,7 @@
 #include "testing/checks/process.h"
 #include "testing/elsewhere.h"
 #include "testing/expect.h"
+#include "testing/other_memory.h"
 #include "testing/uses.h"
 
 #include <saffron/error.h>
@@ -11,7 +12,6 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -38,17 +38,35 @@ void await_next_second() {
   std::this_thread::sleep_until(std::chrono::ceil<std::chrono::seconds>(system_clock::now()));
 }
 
+// With the global generators as they were: whether they are drawn from is another question.
+Observed seeded_use(const Subject& subject) {
+  at::manual_seed(1);
+  std::srand(1);
+  return use_fresh(subject);
+}
+
+// Two other processes come first: what a use draws once, they would find drawn.
 Verdict deterministic_same_seed(const Subject& subject) {
   need_deterministic(subject);
-  std::array<Observed, 2> runs;
-  for (Observed& run : runs) {
-    at::manual_seed(1);
-    std::srand(1);
-    run = use_fresh(subject);
-    if (&run == runs.data()) await_next_second();
-  }
-  const std::string differs = difference(runs[0], runs[1]);
+  const auto there = [&] { return printed(seeded_use(subject)); };
+  const auto one = elsewhere(there), another = elsewhere(there);
+  const Observed first = seeded_use(subject);
+  await_next_second();
+  std::string differs = difference(first, seeded_use(subject));
   if (!differs.empty()) fail(cat("two instances with one seed and one input differ: ", differs));
+  for (const auto filled : {OtherMemory::Filled::positive, OtherMemory::Filled::negative}) {
+    const OtherMemory memory(filled);
+    differs = difference(first, seeded_use(subject));
+    if (differs.empty()) continue;
+    fail(
+        cat("says something else where it lies elsewhere in memory, by an address or by memory "
+            "that nobody wrote to (at::empty): ",
+            differs));
+  }
+  if (one && another && *one != *another) {
+    fail(cat("two processes with one seed and one input differ (std::random_device, getpid()?): ",
+             first_difference(*one, *another), ": draw from Context::random"));
+  }
   return {};
 }
 
@@ -78,10 +96,7 @@ Verdict ignores_global_rng(const Subject& subject) {
 }
 
 Verdict input_not_mutated(const Subject& subject) {
-  const auto driver = fresh(subject);
-  Inputs inputs(drawn(subject));
-  static_cast<void>(driver->use(inputs));
-  const std::string changed = inputs.changed();
+  const std::string changed = written_to(subject);
   if (!changed.empty()) fail(cat("writes to what it was given: ", changed));
   return {};
 }
@@ -187,7 +202,7 @@ constexpr Check kChecks[] = {
     {kIgnoresGlobalRng, "component",
      "LibTorch's global generator and C's rand() are neither drawn from nor seeded", 1,
      ignores_global_rng},
-    {"two-instances-independent", "component", "instances in one process do not share state", 1,
+    {kTwoInstancesIndependent, "component", "instances in one process do not share state", 1,
      two_instances_independent},
     {"threads-agree", "component", "1 and 4 threads give the same, but for rounding", 3,
      threads_agree},

@@ -1,3 +1,4 @@
+#include "testing/checks/again.h"
 #include "testing/checks/model_checks.h"
 #include "testing/driver.h"
 #include "testing/expect.h"
@@ -24,6 +25,11 @@ std::vector<std::string> edited_sites(const ModelRuns& runs) {
 struct Thrown final : std::runtime_error {
   Thrown() : std::runtime_error("an edit's own exception") {}
 };
+
+// What a model does that calls no edit, is given another tensor, or calls it twice.
+[[noreturn]] void fail_edit(const Subject& subject, const std::string& found) {
+  leave_to(subject, "edits-are-called-once", found);
+}
 
 // Another value at each element, about 1.
 at::Tensor noise_like(const Subject& subject, const at::Tensor& x) {
@@ -121,9 +127,10 @@ Verdict edits_apply_in_order(const Subject& subject) {
                                         return x * 2;
                                       }}};
     static_cast<void>(runs.run({}, edits));
-    if (!given.defined()) fail(cat("the second edit at '", site, "' is not called"));
+    if (!given.defined()) fail_edit(subject, cat("the second edit at '", site, "' is not called"));
     if (!first.defined() || distance(given, first) > kSame) {
-      fail(cat("the second edit at '", site, "' is not given what the first returned"));
+      fail_edit(subject,
+                cat("the second edit at '", site, "' is not given what the first returned"));
     }
   }
   return {};
@@ -135,7 +142,7 @@ Verdict edits_are_felt(const Subject& subject) {
   for (const std::string& site : edited_sites(runs)) {
     const Edit edit = {site, [&](const at::Tensor& x) { return x + noise_like(subject, x); }};
     if (distance(plain, runs.run({}, {edit}).logits) > kUnfelt) continue;
-    fail(cat("noise added by an edit at '", site, "' changes no logit"));
+    fail_edit(subject, cat("noise added by an edit at '", site, "' changes no logit"));
   }
   return {};
 }
@@ -151,7 +158,7 @@ Verdict taps_after_edits(const Subject& subject) {
                        }};
     const at::Tensor tap = runs.run({site}, {edit}, false).taps.at(0);
     if (returned.defined() && distance(tap, returned) <= kSame) continue;
-    fail(cat("the tap at '", site, "' is not what the edit there returned"));
+    fail_edit(subject, cat("the tap at '", site, "' is not what the edit there returned"));
   }
   return {};
 }
@@ -177,13 +184,13 @@ Verdict edit_gradient_matches_finite_difference(const Subject& subject) {
     };
     const at::Tensor delta = x.to(at::kDouble) * 0;
     if (!f({delta.clone().requires_grad_()}).requires_grad()) {
-      fail(cat("no gradient reaches a tensor that an edit at '", site, "' adds"));
+      fail_edit(subject, cat("no gradient reaches a tensor that an edit at '", site, "' adds"));
     }
     const GradientReport report = GradientChecker(f, options).check({delta});
     if (!report.ok()) {
       const std::string text = report.text();
-      fail(cat("the gradient through an edit at '", site,
-               "' is not the derivative: ", text.substr(0, text.find('\n'))));
+      fail_edit(subject, cat("the gradient through an edit at '", site,
+                             "' is not the derivative: ", text.substr(0, text.find('\n'))));
     }
   }
   return {};

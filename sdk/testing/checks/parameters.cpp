@@ -113,14 +113,17 @@ Verdict destroy_without_use(const Subject& subject) {
 }
 
 Verdict can_be_used(const Subject& subject) {
-  try {
-    static_cast<void>(use_fresh(subject));
-  } catch (const Finding&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail(cat("a plain use throws: ", words_of(error)));
-  } catch (...) {
-    fail("a plain use throws something that is not a std::exception");
+  // What sets up the process once, and is refused the second time, fails at the second.
+  for (const char* what : {"a plain use", "a plain use of a second instance"}) {
+    try {
+      static_cast<void>(use_fresh(subject));
+    } catch (const Finding&) {
+      throw;
+    } catch (const std::exception& error) {
+      fail(cat(what, " throws: ", words_of(error)));
+    } catch (...) {
+      fail(cat(what, " throws something that is not a std::exception"));
+    }
   }
   return {};
 }

@@ -39,11 +39,14 @@ std::vector<Metric> metrics_on(const Subject& subject, const std::vector<std::st
   return Scoring(scorer->needs()).report(*scorer, kBatch).metrics;
 }
 
+bool has_value(const Metric& metric) {
+  return metric.undefined.empty() && std::isfinite(metric.value);
+}
+
 const Metric* find(const std::vector<Metric>& metrics, const std::string& key,
                    const std::string& of) {
   const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const Metric& metric) {
-    return metric.key == key && metric.subject == of && metric.undefined.empty() &&
-           std::isfinite(metric.value);
+    return metric.key == key && metric.subject == of && has_value(metric);
   });
   return found == metrics.end() ? nullptr : &*found;
 }
@@ -97,9 +100,8 @@ Verdict perfect_and_null_cases(const Subject& subject) {
     if (found == by_key.end()) continue;
     const Metric& worst = *found->second;
     by_key.erase(found);
-    if (best.better == Better::neither || !best.undefined.empty() || !worst.undefined.empty()) {
-      continue;
-    }
+    const bool valued = has_value(best) && has_value(worst);
+    if (best.better == Better::neither || !valued) continue;
     ++compared;
     const double ahead =
         best.better == Better::higher ? best.value - worst.value : worst.value - best.value;

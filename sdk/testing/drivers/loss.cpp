@@ -130,8 +130,11 @@ std::int64_t most_saes(const Subject& subject) {
 void observe_loss(const StepLoss& loss, const ToyStep& toys, Inputs& inputs, Observed& out) {
   std::vector<StepLeaves> leaves = toys.leaves(inputs);
   const bool graph = c10::GradMode::is_enabled();
-  for (StepLeaves& of : leaves) {
-    for (at::Tensor leaf : of.all()) leaf.requires_grad_(true);
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const std::vector<at::Tensor> all = leaves[i].all();
+    for (std::size_t n = 0; n < all.size(); ++n) {
+      inputs.watch(cat(leaf_name(n), " ", i), all[n].requires_grad_(true));
+    }
   }
   const auto step = toys.step(leaves, inputs);
   const at::Tensor value = loss(*step);

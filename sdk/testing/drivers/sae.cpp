@@ -27,6 +27,7 @@ class SaeDriver final : public Driver {
     Observed out;
     const SaeInput input = training_.batch(inputs.variant().data, inputs.variant().rows, &inputs);
     if (training_.trainable() && c10::GradMode::is_enabled()) train(input, inputs, out);
+    watch_own(inputs);
     const std::vector<Codes> codes = training_.sae().encode(input.inputs);
     observe_codes("codes", codes, out);
     std::vector<Codes> given;  // copies: who writes to them changes nothing that encode handed out
@@ -35,6 +36,8 @@ class SaeDriver final : public Driver {
       inputs.watch("the codes to decode", given.back().values());
     }
     const std::vector<at::Tensor> xhat = training_.sae().decode(given);
+    inputs.settle();  // the next use trains
+    watch_rows(input, inputs);
     for (std::size_t t = 0; t < xhat.size(); ++t) out.add(cat("reconstruction ", t), xhat[t]);
     return out;
   }
@@ -56,12 +59,27 @@ class SaeDriver final : public Driver {
   }
 
  private:
-  void train(const SaeInput& input, Inputs& inputs, Observed& out) {
-    for (const auto& [name, tensor] : training_.parameters()) inputs.watch(name, tensor);
-    const ToyTraining::Pass pass = training_.pass(input);
-    inputs.settle();  // from here on the optimiser writes to the parameters
+  static void watch_rows(const SaeInput& input, Inputs& inputs) {
     for (const at::Tensor& x : input.inputs) inputs.watch("an input", x);
     for (const at::Tensor& x : input.targets) inputs.watch("a target", x);
+  }
+  // encode and decode are const: they train nothing.
+  void watch_own(Inputs& inputs) const {
+    for (const Tensors* tensors : {&training_.parameters(), &training_.buffers()}) {
+      for (const auto& [name, tensor] : *tensors) inputs.watch(cat("its own ", name), tensor);
+    }
+  }
+  void train(const SaeInput& input, Inputs& inputs, Observed& out) {
+    for (const auto& [name, tensor] : training_.parameters()) inputs.watch(name, tensor);
+    const ToyTraining::Pass pass = training_.pass(input, [&](const Forward& forward) {
+      Upstream upstream = of_squared_error(input, forward);
+      for (const at::Tensor& of : upstream.reconstructions) {
+        inputs.watch("the gradient of a reconstruction", of);
+      }
+      return upstream;
+    });
+    inputs.settle();  // from here on the optimiser writes to the parameters
+    watch_rows(input, inputs);
     observe_codes("codes in training", pass.forward.codes, out);
     for (const Forward::Term& term : pass.forward.terms) out.add(term.name, term.value);
     for (const auto& [name, gradient] : pass.gradients) out.note("gradient of " + name, gradient);

@@ -18,7 +18,9 @@ class ScorerDriver final : public DriverOf<Scorer> {
 
   [[nodiscard]] Observed use(Inputs& inputs) override {
     const c10::AutoGradMode no_grad(false);
-    const Scoring scoring(component_->needs(), inputs.variant().data);
+    const ScorerNeeds needs = component_->needs();
+    const Scoring scoring(needs, inputs.variant().data);
+    for (const TrainedSae* sae : needs.saes) watch(*sae, inputs);
     const auto accumulator = component_->begin();
     if (scoring.wants_rows()) {
       Scoring::Cuts cuts = scoring.cuts(inputs.variant().rows);
@@ -30,6 +32,13 @@ class ScorerDriver final : public DriverOf<Scorer> {
     out.add("the report's text", report.text);
     out.note("the report's numbers", report.numbers);
     return out;
+  }
+
+ private:
+  static void watch(const TrainedSae& sae, Inputs& inputs) {
+    for (const Tensors* tensors : {&sae.parameters, &sae.buffers}) {
+      for (const auto& [name, tensor] : *tensors) inputs.watch(cat(sae.name, "'s ", name), tensor);
+    }
   }
 };
 

@@ -54,6 +54,8 @@ at::Tensor stream_rows(const StreamInfo& stream, const at::Tensor& rows) {
   return rows.mm(mix).tanh();
 }
 
+}  // namespace
+
 Upstream of_squared_error(const SaeInput& input, const Forward& forward) {
   Upstream out;
   out.codes.resize(forward.codes.size());
@@ -64,8 +66,6 @@ Upstream of_squared_error(const SaeInput& input, const Forward& forward) {
   }
   return out;
 }
-
-}  // namespace
 
 ToyTraining::ToyTraining(const Subject& subject, const Subject::Setup& setup, double before)
     : sae_(subject.make<Sae>(setup)), setup_(setup), first_(subject.nth(0)) {

@@ -19,6 +19,8 @@ namespace saffron::testing {
 // The shapes that an SAE is offered, in that order.
 [[nodiscard]] std::vector<SaeShape> toy_shapes();
 [[nodiscard]] std::string text_of(const SaeShape& shape);  // "12 to 7": widths
+// The gradients of the squared error, summed over targets and the mean over rows.
+[[nodiscard]] Upstream of_squared_error(const SaeInput& input, const Forward& forward);
 
 class ToyTraining {
  public:

@@ -82,6 +82,17 @@ TEST(Silence, IsACaseOfThePlugin) {
   EXPECT_EQ(cases.back().off_reason(), "a reason");
 }
 
+// What was found is said, where the check that it was left to finds nothing.
+TEST(KindTried, SaysWhatWasLeft) {
+  const Check own{"scale-degree", "regularizer", "", 1, nullptr};
+  const Check other{"float64", "component", "", 1, nullptr};
+  KindTried tried;
+  tried.add(own, "regularizer", {Outcome::skipped, "see float64: R is 3 and 2"});
+  tried.add(other, "regularizer", {});
+  EXPECT_EQ(tried.verdict().message,
+            "scale-degree: R is 3 and 2 (left to float64, which finds nothing)");
+}
+
 TEST(KindTried, IsACaseOfEachComponent) {
   const auto cases = conformance_cases({});
   ASSERT_FALSE(cases.empty());

@@ -179,7 +179,10 @@ class SAFFRON_EXPORT KindTried {
   bool tried_ = false;    // a check of its kind ran, or left it to one that did
   int not_tried_ = 0;     // those of its kind that did not run
   std::string reason_;    // of the first of them
-  std::vector<std::pair<std::string, std::string>> left_to_;
+  struct LeftTo {
+    std::string from, to, found;  // two ids, and what the first has found
+  };
+  std::vector<LeftTo> left_;
   std::set<std::string, std::less<>> found_, unfound_;
 };
 
