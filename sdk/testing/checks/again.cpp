@@ -106,7 +106,12 @@ std::string fault_of_next_use(const Check& check, const Subject& subject) {
   if (fresh(subject)->stateful() != nullptr) return {};
   const Next next = after_a_use(subject, {.data = kOtherData});
   if (!next.threw.empty()) return kind.again;
-  return next.differs.empty() ? "" : kind.memory;
+  if (next.differs.empty()) return {};
+  for (const Check* other : checks_for(subject.kind())) {
+    if (std::strcmp(other->id, kind.memory) != 0) continue;
+    return run(*other, subject).outcome == Outcome::failed ? kind.memory : "";
+  }
+  return {};
 }
 
 Verdict state_roundtrip(const Subject& subject) {
