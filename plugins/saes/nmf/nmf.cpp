@@ -22,10 +22,6 @@ constexpr std::int64_t kRowsOfALatent =
     4;                       // averaged at the start ("random Acol", Langville et al. 2006)
 constexpr int kSweeps = 20;  // of D at the end of a pass
 
-at::Tensor codes_of(const at::Tensor& rows, const at::Tensor& dictionary) {
-  return non_negative_codes(rows.mm(dictionary.t()), dictionary.mm(dictionary.t()));
-}
-
 }  // namespace
 
 Schema<Nmf::Options> Nmf::schema() {
@@ -91,7 +87,7 @@ void Nmf::initialise(const InitInput& init) {
 }
 
 std::vector<Codes> Nmf::encode(const std::vector<at::Tensor>& inputs) const {
-  return {Codes::from_dense(codes_of(inputs.at(0) - b_dec_, W_dec_))};
+  return {Codes::from_dense(non_negative_codes(inputs.at(0) - b_dec_, W_dec_))};
 }
 
 std::vector<at::Tensor> Nmf::decode(const std::vector<Codes>& codes) const {
@@ -123,7 +119,7 @@ void Nmf::require_not_negative(const at::Tensor& rows, std::int64_t first) const
 void Nmf::observe(const SaeInput& batch) {
   const at::Tensor rows = batch.inputs.at(0) - b_dec_;
   require_not_negative(rows, batch.rows_seen);
-  const at::Tensor f = codes_of(rows, W_dec_);
+  const at::Tensor f = non_negative_codes(rows, W_dec_);
   error_ += (rows - f.mm(W_dec_)).square().sum(at::kDouble).item<double>();
   products_.add_(f.t().mm(f));
   targets_.add_(f.t().mm(rows));

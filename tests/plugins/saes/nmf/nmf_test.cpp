@@ -31,7 +31,7 @@ at::Tensor signed_rows() {
 TEST(Nmf, CodesAreLeastSquaresAsScipySolvesThem) {
   const auto fixture = component_fixture("nmf");
   const at::Tensor x = fixture.tensor("x"), D = fixture.tensor("dictionary");
-  const at::Tensor f = plugins::non_negative_codes(x.mm(D.t()), D.mm(D.t()));
+  const at::Tensor f = plugins::non_negative_codes(x, D);
   EXPECT_GE(f.min().item<double>(), 0);
   // D has more rows than dimensions: the reconstruction is what is unique.
   EXPECT_TRUE(at::allclose(f.mm(D), fixture.tensor("reconstruction"), 1e-4, 1e-5));
@@ -41,7 +41,7 @@ TEST(Nmf, CodesAreLeastSquaresAsScipySolvesThem) {
 TEST(Nmf, CodesMeetTheOptimumsConditions) {
   const at::Tensor x = Random(1).normal_rows(0, 25, 9, at::kDouble);
   const at::Tensor D = Random(2).normal_rows(0, 6, 9, at::kDouble);
-  const at::Tensor f = plugins::non_negative_codes(x.mm(D.t()), D.mm(D.t()));
+  const at::Tensor f = plugins::non_negative_codes(x, D);
   const at::Tensor slope = (f.mm(D) - x).mm(D.t());
   EXPECT_GE(f.min().item<double>(), 0);
   EXPECT_LT((slope * f.gt(0)).abs().max().item<double>(), 1e-6);
