@@ -37,7 +37,6 @@ bool made(const Subject& subject) {
 }
 
 Verdict judged(const Check& check, const Subject& subject) {
-  const Undisturbed process(subject);
   try {
     return check.run(subject);
   } catch (const Finding& finding) {
@@ -95,16 +94,21 @@ std::string Settings::off_reason(std::string_view kind, std::string_view name,
 }
 
 Verdict run(const Check& check, const Subject& subject) {
-  const Undisturbed process(subject);
-  const ProcessState before;
-  Verdict verdict = judged(check, subject);
+  Verdict verdict;
+  bool changed = false;  // the process
+  {
+    const Undisturbed process(subject);
+    verdict = judged(check, subject);
+    changed = process.changed();
+  }
   const bool found = verdict.outcome == Outcome::failed || verdict.outcome == Outcome::warning;
   if (!found || std::string_view(check.id) == kFirst) return verdict;
+  const Undisturbed process(subject);
   if (!made(subject)) {
     return {Outcome::skipped, cat("its options make no component: see ", kFirst)};
   }
   // One fault is told of once: only what has found something asks what else there is to find.
-  const std::string elsewhere = fault_of_use(check, subject, before);
+  const std::string elsewhere = fault_of_use(check, subject, changed);
   if (!elsewhere.empty()) return {Outcome::skipped, see(elsewhere, verdict.message)};
   return verdict;
 }

@@ -203,11 +203,9 @@ Left left_by(const Verdict& verdict) {
   return {rest.substr(0, colon), rest.substr(colon + 2)};
 }
 
-std::string fault_of_use(const Check& check, const Subject& subject, const ProcessState& before) {
+std::string fault_of_use(const Check& check, const Subject& subject, bool changed) {
   const std::string_view id = check.id;
   if (comes_first(id)) return {};
-  const bool changed = !ProcessState().changed_since(before).empty();
-  before.restore();
   const c10::InferenceMode off(false);  // with gradients, whatever a use has left
   try {
     static_cast<void>(use_fresh(subject));

@@ -2,7 +2,6 @@
 
 #include "testing/driver.h"
 
-#include <saffron/testing/process_state.h>
 
 #include <memory>
 #include <string>
@@ -52,9 +51,8 @@ struct Left {
 [[nodiscard]] Left left_by(const Verdict& verdict);
 
 // The check that finds what is wrong with a plain use, of what `check` may have stumbled over;
-// "" where there is none. `before`: the process as the check found it.
-[[nodiscard]] std::string fault_of_use(const Check& check, const Subject& subject,
-                                       const ProcessState& before);
+// "" where there is none. `changed`: the check has left the process other than it was.
+[[nodiscard]] std::string fault_of_use(const Check& check, const Subject& subject, bool changed);
 
 // What of the results is computed in float32 although all inputs are float64; "" where nothing is
 // seen to be. Nudged by some units of float32's last place, such a result moves in steps, which a

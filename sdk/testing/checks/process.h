@@ -27,6 +27,7 @@ class Undisturbed {
  public:
   explicit Undisturbed(const Subject& subject) : subject_(subject) {}
   ~Undisturbed();
+  [[nodiscard]] bool changed() const { return !ProcessState().changed_since(before_).empty(); }
   Undisturbed(const Undisturbed&) = delete;
   Undisturbed& operator=(const Undisturbed&) = delete;
 

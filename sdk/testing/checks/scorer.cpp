@@ -34,13 +34,13 @@ std::string difference(const Report& a, const Report& b, double tolerance) {
 
 std::shared_ptr<Scorer> row_scorer(const Subject& subject) {
   auto scorer = made<Scorer>(subject);
-  if (!scorer->needs().rows_wanted) skip("reads no rows");
+  if (!needs_of(subject, *scorer).rows_wanted) skip("reads no rows");
   return scorer;
 }
 
 Verdict needs_name_saes(const Subject& subject) {
   const auto scorer = row_scorer(subject);
-  const ScorerNeeds needs = scorer->needs();
+  const ScorerNeeds needs = needs_of(subject, *scorer);
   if (needs.saes.empty()) fail("wants rows, but needs().saes is empty: of which source?");
   for (const TrainedSae* sae : needs.saes) {
     if (sae == nullptr) fail("needs().saes holds a null pointer");
@@ -55,7 +55,7 @@ Verdict needs_name_saes(const Subject& subject) {
 Verdict batching_invariant(const Subject& subject) {
   need_deterministic(subject);
   const auto scorer = row_scorer(subject);
-  const Scoring scoring(scorer->needs());
+  const Scoring scoring(needs_of(subject, *scorer));
   if (scoring.in_contexts()) skip("reads contexts, whose batches are the source's blocks");
   const Report one = scoring.report(*scorer, scoring.rows());
   const Report many = scoring.report(*scorer, kBatch);
@@ -71,7 +71,7 @@ Verdict merging_invariant(const Subject& subject) {
   need_deterministic(subject);
   const c10::AutoGradMode no_grad(false);
   const auto scorer = row_scorer(subject);
-  const Scoring scoring(scorer->needs());
+  const Scoring scoring(needs_of(subject, *scorer));
   const Scoring::Cuts cuts = scoring.cuts(kBatch);
   const auto half = cuts.begin() + static_cast<std::ptrdiff_t>(cuts.size() / 2);
   const auto one = scorer->begin(), first = scorer->begin(), second = scorer->begin();
@@ -134,7 +134,7 @@ Verdict accumulator_state_roundtrip(const Subject& subject) {
   need_deterministic(subject);
   const c10::AutoGradMode no_grad(false);
   const auto scorer = row_scorer(subject);
-  const Scoring scoring(scorer->needs());
+  const Scoring scoring(needs_of(subject, *scorer));
   const Scoring::Cuts cuts = scoring.cuts(kBatch);
   const auto half = cuts.begin() + static_cast<std::ptrdiff_t>(cuts.size() / 2);
   const auto straight = scorer->begin(), loaded = scorer->begin();
@@ -155,7 +155,7 @@ Verdict accumulator_state_roundtrip(const Subject& subject) {
 Verdict codes_in_any_layout(const Subject& subject) {
   need_deterministic(subject);
   const auto scorer = row_scorer(subject);
-  Scoring scoring(scorer->needs());
+  Scoring scoring(needs_of(subject, *scorer));
   const Report dense = scoring.report(*scorer, kBatch);
   for (const auto& [name, layout] :
        {std::pair{"csr", Codes::Layout::csr}, {"topk", Codes::Layout::topk}}) {
@@ -168,7 +168,7 @@ Verdict codes_in_any_layout(const Subject& subject) {
 
 Report report_of(const Subject& subject) {
   const auto scorer = made<Scorer>(subject);
-  return Scoring(scorer->needs()).report(*scorer, kBatch);
+  return Scoring(needs_of(subject, *scorer)).report(*scorer, kBatch);
 }
 
 Verdict metrics_are_defined(const Subject& subject) {
@@ -207,7 +207,7 @@ Verdict declared_range(const Subject& subject) {
 // On many rows and on hardly any.
 Verdict undefined_has_reason(const Subject& subject) {
   const auto scorer = made<Scorer>(subject);
-  const Scoring scoring(scorer->needs());
+  const Scoring scoring(needs_of(subject, *scorer));
   const auto look = [](const Report& report, const char* on) {
     for (const Metric& metric : report.metrics) {
       if (std::isfinite(metric.value) || !metric.undefined.empty()) continue;

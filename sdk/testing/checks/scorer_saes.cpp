@@ -13,6 +13,11 @@
 #include <vector>
 
 namespace saffron::testing {
+
+ScorerNeeds needs_of(const Subject& subject, const Scorer& scorer) {
+  return or_skip(subject, [&] { return scorer.needs(); });
+}
+
 namespace {
 
 constexpr std::int64_t kBatch = 37;
@@ -36,7 +41,7 @@ std::vector<Metric> metrics_on(const Subject& subject, const std::vector<std::st
   }
   if (!named) skip("names no SAE among its parameters");
   const auto scorer = or_skip(subject, [&] { return subject.make_with<Scorer>(options); });
-  return Scoring(scorer->needs()).report(*scorer, kBatch).metrics;
+  return Scoring(needs_of(subject, *scorer)).report(*scorer, kBatch).metrics;
 }
 
 bool has_value(const Metric& metric) {

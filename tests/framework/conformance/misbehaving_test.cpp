@@ -110,7 +110,7 @@ TEST(Misbehaving, RefusingEverythingIsNoPass) {
   const TestedCheck& check = check_of(test, "kind-tried");
   EXPECT_EQ(check.verdict.outcome, Outcome::failed);
   EXPECT_EQ(check.subject, "regularizer/refuses");
-  EXPECT_THAT(check.verdict.message, HasSubstr("none of 10 checks of its kind could run: takes no "
+  EXPECT_THAT(check.verdict.message, HasSubstr("none of 11 checks of its kind could run: takes no "
                                                "step of one to 4 toy SAEs: never in the mood"));
   EXPECT_THAT(check.verdict.message, HasSubstr("\nunder [off], test-plugin.toml (.off of "));
   EXPECT_THAT(outcomes(test_plugin(request("refuses", {"kind-tried"}))),

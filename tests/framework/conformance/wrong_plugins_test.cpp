@@ -230,6 +230,20 @@ TEST(RightComponents, ThatRefuseTheToyRows) {
   EXPECT_EQ(test.count(Outcome::warning), 1U);
 }
 
+TEST(RightComponents, ThatRefuseTheToySaes) {
+  const PluginTest test = tested(tests_folder() / "wrong" / "libwrong_choosy_scorer.so");
+  std::size_t told = 0;
+  for (const TestedCheck& check : test.checks) {
+    if (check.verdict.message.find("scores SAEs that are 768 wide") == std::string::npos) continue;
+    ++told;
+    EXPECT_EQ(check.verdict.outcome, check.id == "kind-tried" ? Outcome::failed : Outcome::skipped)
+        << check.id;
+  }
+  EXPECT_GT(told, 10U);
+  EXPECT_EQ(test.count(Outcome::warning), 0U);
+  EXPECT_EQ(test.count(Outcome::failed), 1U);
+}
+
 // Crash, abort, hang, exit and foreign exceptions: the report comes all the same.
 TEST(WrongPlugins, LeaveTheHostRunningToItsReport) {
   TestRequest request;
