@@ -1,5 +1,6 @@
 #include "testing/driver.h"
 
+#include "testing/elsewhere.h"
 #include "testing/expect.h"
 
 #include <saffron/error.h>
@@ -71,6 +72,7 @@ bool identical(const at::Tensor& a, const at::Tensor& b) {
 
 at::Tensor Inputs::give(const std::string& name, const at::Tensor& tensor) {
   at::Tensor out = tensor.is_floating_point() ? tensor.to(variant_.dtype) : tensor;
+  numbers_ = numbers_ || tensor.is_floating_point();
   if (variant_.nudge != 0 && tensor.is_floating_point() && tensor.dim() > 0) {
     const Random random = Random(variant_.nudged).fork("nudge").fork(name);
     const at::Tensor u = random.uniform_rows(0, 1, out.numel(), at::kDouble).view(out.sizes());
@@ -95,8 +97,18 @@ at::Tensor Inputs::give(const std::string& name, const at::Tensor& tensor) {
 
 void Inputs::watch(const std::string& name, const at::Tensor& tensor) {
   at::Tensor copy = tensor.detach().clone();
+  tensors_ = true;
   if (tensor.is_floating_point()) copy.requires_grad_(tensor.requires_grad());
   given_.push_back({name, tensor, copy});
+}
+
+void Inputs::watch(const std::string& name, const Codes& codes) {
+  watch(name, codes.values());
+  if (codes.layout() == Codes::Layout::dense) return;
+  watch(cat(name, ", by their indices"), codes.indices());
+  if (codes.layout() == Codes::Layout::csr) {
+    watch(cat(name, ", by their offsets"), codes.offsets());
+  }
 }
 
 std::string Inputs::changed() const {
@@ -134,7 +146,7 @@ std::string difference(const Observed& a, const Observed& b, double tolerance) {
   }
   for (std::size_t i = 0; i < a.texts.size(); ++i) {
     if (a.texts[i] != b.texts[i]) {
-      return cat(a.texts[i].first, ": '", a.texts[i].second, "' and '", b.texts[i].second, "'");
+      return cat(a.texts[i].first, ": ", first_difference(a.texts[i].second, b.texts[i].second));
     }
   }
   for (std::size_t i = 0; i < a.tensors.size(); ++i) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <saffron/codes.h>
 #include <saffron/properties.h>
 #include <saffron/state.h>
 #include <saffron/testing/checks.h>
@@ -19,10 +20,11 @@ namespace saffron::testing {
 
 // What the inputs of one use are like.
 struct Variant {
-  std::uint64_t data = 1;             // which inputs
-  std::int64_t rows = 24;             // of a batch, where the kind has batches
-  bool strided = false;               // tensors that are not contiguous
-  at::ScalarType dtype = at::kFloat;  // of inputs
+  std::uint64_t data = 1;                       // which inputs
+  std::int64_t rows = 24;                       // of a batch, where the kind has batches
+  bool strided = false;                         // tensors that are not contiguous
+  at::ScalarType dtype = at::kFloat;            // of inputs
+  Codes::Layout layout = Codes::Layout::dense;  // of codes
   // Every number x of a floating-point input is x (1 + nudge u), u in [0, 1] by `nudged`: all one way,
   // so that a mean moves too.
   double nudge = 0;
@@ -37,8 +39,12 @@ class Inputs {
   [[nodiscard]] at::Tensor give(const std::string& name, const at::Tensor& tensor);
   // Remembers one that is made elsewhere.
   void watch(const std::string& name, const at::Tensor& tensor);
+  void watch(const std::string& name, const Codes& codes);
   // The name of the first that has changed; "" when none has.
   [[nodiscard]] std::string changed() const;
+  // Whether there were any, and any of floating point.
+  [[nodiscard]] bool tensors() const { return tensors_; }
+  [[nodiscard]] bool numbers() const { return numbers_; }
   // Looks now, and forgets them: from here on others may write to them.
   void settle();
   [[nodiscard]] const Variant& variant() const { return variant_; }
@@ -51,6 +57,7 @@ class Inputs {
   Variant variant_;
   std::vector<Given> given_;
   std::string settled_;
+  bool tensors_ = false, numbers_ = false;
 };
 
 // What came out, by name, in order.
@@ -96,7 +103,8 @@ class Driver {
 
 // What the variants mean to a kind.
 struct Powers {
-  bool rows = false, strided = false, dtype = false, device = false, gradients = false;
+  bool rows = false, strided = false, dtype = false, device = false, gradients = false,
+       codes = false;
 };
 
 inline constexpr const char* kStateRoundtrip = "state-roundtrip";

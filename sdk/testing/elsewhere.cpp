@@ -18,6 +18,8 @@ namespace saffron::testing {
 namespace {
 
 constexpr int kPollMilliseconds = 5;
+// Of texts that differ: what is shown before the difference, and in all.
+constexpr std::size_t kBefore = 60, kLongest = 160;
 
 // A number that says what a tensor holds (FNV-1a, 64 bits, of its bytes).
 std::uint64_t print_of(const at::Tensor& tensor) {
@@ -63,11 +65,15 @@ std::string printed(const Observed& seen) {
 std::string first_difference(const std::string& a, const std::string& b) {
   const auto at = static_cast<std::size_t>(
       std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-  const std::size_t begin = at == 0 ? 0 : a.rfind('\n', at - 1) + 1;
-  const auto line = [&](const std::string& of) {
-    return begin < of.size() ? of.substr(begin, of.find('\n', begin) - begin) : std::string();
+  const std::size_t line = at == 0 ? 0 : a.rfind('\n', at - 1) + 1;
+  const std::size_t begin = at - line > kBefore ? at - kBefore : line;
+  const auto shown = [&](const std::string& of) {
+    if (begin >= of.size()) return std::string();
+    const std::size_t length = std::min(of.find('\n', begin), of.size()) - begin;
+    return cat(begin > line ? "..." : "", of.substr(begin, std::min(length, kLongest)),
+               length > kLongest ? "..." : "");
   };
-  return cat('\'', line(a), "' and '", line(b), '\'');
+  return cat('\'', shown(a), "' and '", shown(b), '\'');
 }
 
 std::optional<std::string> elsewhere(const std::function<std::string()>& f) {

@@ -198,7 +198,7 @@ std::unique_ptr<ScoreBatch> Scoring::batch(std::pair<std::int64_t, std::int64_t>
     part.targets = chosen(rows.streams, needs_.saes[i]->predicts);
     for (const at::Tensor& space : made_[i].codes) {
       part.codes.push_back(in_layout(taken(space), layout_));
-      if (inputs != nullptr) inputs->watch(cat("codes of SAE ", i), part.codes.back().values());
+      if (inputs != nullptr) inputs->watch(cat("codes of SAE ", i), part.codes.back());
     }
     for (const at::Tensor& target : made_[i].reconstructions) {
       part.reconstructions.push_back(given(cat("reconstruction by SAE ", i), target));

@@ -171,9 +171,9 @@ void need_reproducible(const Subject& subject) {
 }
 
 std::string written_to(const Subject& subject) {
-  const auto changed = [&](bool strided) {
+  const auto changed = [&](const Variant& variant) {
     const auto driver = fresh(subject);
-    Inputs inputs(drawn(subject, {.strided = strided}));
+    Inputs inputs(drawn(subject, variant));
     static_cast<void>(driver->use(inputs));
     try {
       static_cast<void>(use(subject, *driver, {.data = kOtherData}));
@@ -182,13 +182,22 @@ std::string written_to(const Subject& subject) {
     }
     return inputs.changed();
   };
-  std::string out = changed(false);
-  if (!out.empty() || !driver_of(subject).powers.strided) return out;
-  try {
-    return changed(true);
-  } catch (const std::exception&) {
-    return {};  // nor whether it takes any layout
+  const Powers powers = driver_of(subject).powers;
+  std::string out = changed({});
+  std::vector<Variant> others;
+  if (powers.strided) others.push_back({.strided = true});
+  if (powers.codes) {
+    others.push_back({.layout = Codes::Layout::topk});
+    others.push_back({.layout = Codes::Layout::csr});
   }
+  for (std::size_t i = 0; out.empty() && i < others.size(); ++i) {
+    try {
+      out = changed(others[i]);
+    } catch (const std::exception&) {
+      // Nor whether it takes any layout.
+    }
+  }
+  return out;
 }
 
 std::string see(const std::string& id, const std::string& found) {

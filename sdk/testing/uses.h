@@ -2,7 +2,6 @@
 
 #include "testing/driver.h"
 
-
 #include <memory>
 #include <string>
 

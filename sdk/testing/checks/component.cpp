@@ -95,7 +95,15 @@ Verdict ignores_global_rng(const Subject& subject) {
            ", or seeds it: take Context::random instead"));
 }
 
+// What a plain use is given.
+Inputs given(const Subject& subject) {
+  Inputs inputs(drawn(subject));
+  static_cast<void>(fresh(subject)->use(inputs));
+  return inputs;
+}
+
 Verdict input_not_mutated(const Subject& subject) {
+  need(given(subject).tensors(), subject, "is given nothing that it could write to");
   const std::string changed = written_to(subject);
   if (!changed.empty()) fail(cat("writes to what it was given: ", changed));
   return {};
@@ -150,6 +158,7 @@ Verdict float64(const Subject& subject) {
 
 Verdict bfloat16(const Subject& subject) {
   need(driver_of(subject).powers.dtype, subject, "has a dtype of its own");
+  need(given(subject).numbers(), subject, "is given no numbers");
   try {
     static_cast<void>(use_fresh(subject, {.dtype = at::kBFloat16}));
   } catch (const Error&) {

@@ -15,18 +15,19 @@ namespace saffron::testing {
 class PenaltyBench {
  public:
   explicit PenaltyBench(const Subject& subject) : PenaltyBench(subject, saes_for(subject)) {}
-  PenaltyBench(const Subject& subject, std::int64_t saes)
-      : subject_(subject),
-        toys_(saes),
-        inputs_(drawn(subject, {.rows = 12, .dtype = at::kDouble})) {
+  PenaltyBench(const Subject& subject, std::int64_t saes) : subject_(subject), toys_(saes) {
     need_float64(subject);
   }
 
-  [[nodiscard]] std::vector<StepLeaves> leaves() const { return toys_.leaves(inputs_); }
+  [[nodiscard]] std::vector<StepLeaves> leaves() const {
+    Inputs inputs(drawn(subject_, {.rows = kRows, .dtype = at::kDouble}));
+    return toys_.leaves(inputs);
+  }
   // R of a fresh instance.
   [[nodiscard]] at::Tensor penalty(const std::vector<StepLeaves>& leaves,
                                    Codes::Layout layout = Codes::Layout::dense) const {
-    return subject_.make<Regularizer>(in_double())->penalty(*toys_.step(leaves, inputs_, layout));
+    Inputs inputs(drawn(subject_, {.rows = kRows, .dtype = at::kDouble, .layout = layout}));
+    return subject_.make<Regularizer>(in_double())->penalty(*toys_.step(leaves, inputs));
   }
   [[nodiscard]] double value(const std::vector<StepLeaves>& leaves,
                              Codes::Layout layout = Codes::Layout::dense) const {
@@ -36,10 +37,10 @@ class PenaltyBench {
   }
 
  private:
+  static constexpr std::int64_t kRows = 12;
   static Subject::Setup in_double() { return {.dtype = at::kDouble}; }
   const Subject& subject_;
   ToyStep toys_;
-  mutable Inputs inputs_;
 };
 
 Verdict non_negative(const Subject& subject);

@@ -83,7 +83,8 @@ class ObjectiveDriver final : public DriverOf<Objective> {
   ToyStep toys_;
 };
 
-constexpr Powers kLossPowers{.rows = true, .strided = true, .dtype = true, .gradients = true};
+constexpr Powers kLossPowers{
+    .rows = true, .strided = true, .dtype = true, .gradients = true, .codes = true};
 
 }  // namespace
 
@@ -161,7 +162,7 @@ void check_ends_of_run(const Subject& subject, const std::function<StepLoss()>& 
   const ToyStep toys(saes);
   const auto at_step = [&](std::optional<std::int64_t> number) {
     Inputs inputs(drawn(subject));
-    return make()(*toys.step(toys.leaves(inputs), inputs, Codes::Layout::dense, number));
+    return make()(*toys.step(toys.leaves(inputs), inputs, number));
   };
   const at::Tensor usual = at_step({});
   need_number(usual);

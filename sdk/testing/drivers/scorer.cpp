@@ -19,7 +19,8 @@ class ScorerDriver final : public DriverOf<Scorer> {
   [[nodiscard]] Observed use(Inputs& inputs) override {
     const c10::AutoGradMode no_grad(false);
     const ScorerNeeds needs = component_->needs();
-    const Scoring scoring(needs, inputs.variant().data);
+    Scoring scoring(needs, inputs.variant().data);
+    scoring.set_layout(inputs.variant().layout);
     for (const TrainedSae* sae : needs.saes) watch(*sae, inputs);
     const auto accumulator = component_->begin();
     if (scoring.wants_rows()) {
@@ -45,6 +46,6 @@ class ScorerDriver final : public DriverOf<Scorer> {
 }  // namespace
 
 const KindDriver kScorerDriver = {
-    Scorer::kKind, {.rows = true, .strided = true}, drive_or_skip<ScorerDriver>};
+    Scorer::kKind, {.rows = true, .strided = true, .codes = true}, drive_or_skip<ScorerDriver>};
 
 }  // namespace saffron::testing

@@ -78,7 +78,6 @@ std::vector<StepLeaves> ToyStep::leaves(Inputs& inputs) const {
 }
 
 std::unique_ptr<FakeTrainStep> ToyStep::step(const std::vector<StepLeaves>& leaves, Inputs& inputs,
-                                             Codes::Layout layout,
                                              std::optional<std::int64_t> number) const {
   auto step =
       std::make_unique<FakeTrainStep>(number.value_or(step_of(inputs.variant().data)), kSteps);
@@ -89,7 +88,8 @@ std::unique_ptr<FakeTrainStep> ToyStep::step(const std::vector<StepLeaves>& leav
     member.sae.parameters.set("W_enc", leaves[i].W_enc);
     member.sae.parameters.set("b_enc", leaves[i].b_enc);
     member.sae.parameters.set("W_dec", leaves[i].W_dec);
-    member.codes.push_back(in_layout(leaves[i].codes, layout));
+    member.codes.push_back(in_layout(leaves[i].codes, inputs.variant().layout));
+    inputs.watch(cat("codes ", i), member.codes.back());
     member.reconstructions.push_back(leaves[i].reconstruction);
     member.inputs.push_back(inputs.give("the inputs", rows));
     member.targets.push_back(inputs.give("the targets", rows));

@@ -38,12 +38,11 @@ class ToyStep {
 
   // What each SAE makes of the inputs' batch, handed over through `inputs`; no leaf requires a gradient yet.
   [[nodiscard]] std::vector<StepLeaves> leaves(Inputs& inputs) const;
-  // The step with these tensors. Codes are dense [B, F]; `layout` says how the step holds them. Its
+  // The step with these tensors. Codes are dense [B, F]; the step holds them in the inputs' layout. Its
   // number is chosen by the inputs where none is given, and is not 0 then.
   static constexpr std::int64_t kSteps = 10;  // of the run
   [[nodiscard]] std::unique_ptr<FakeTrainStep> step(
       const std::vector<StepLeaves>& leaves, Inputs& inputs,
-      Codes::Layout layout = Codes::Layout::dense,
       std::optional<std::int64_t> number = std::nullopt) const;
 
  private:

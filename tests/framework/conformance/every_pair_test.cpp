@@ -19,10 +19,6 @@ struct Without {
 const std::vector<Without>& without() {
   static const std::vector<Without> all = {
       {"cuda-matches-cpu", {}, "needs a GPU"},
-      {"input-not-mutated",
-       {"dataset", "source", "tokenizer", "judge"},
-       "is given nothing that it could write to"},
-      {"bfloat16", {"source"}, "is given no numbers: its rows are of the Context's dtype"},
       {"kind-tried", {"regularizer", "sae"}, "is warned too (RightComponents.ThatRefuse...)"},
       {"kind-tried",
        {"model", "source", "objective", "scorer", "world", "tokenizer", "format", "explainer",
