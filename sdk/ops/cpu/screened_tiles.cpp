@@ -169,8 +169,7 @@ std::byte* ScreenedTiles::pack_latents(std::int64_t tile) const {
 bool ScreenedTiles::find_slack(std::int64_t tile, float* slack) const {
   const std::int64_t first = tile * kTileWidth;
   const RowBounds* const bounds = latent_bounds_ + first;
-  const float* const bias = arguments_.b.const_data_ptr<float>() + first;
-  const float* const scale = arguments_.scale.const_data_ptr<float>() + first;
+  const float *const bias = bias_ + first, *const scale = scale_ + first;
   Latents worst;
   bool sound = true;
   for (std::int64_t i = 0; i < width_of(tile); ++i) {
@@ -192,9 +191,8 @@ bool ScreenedTiles::find_slack(std::int64_t tile, float* slack) const {
 
 float ScreenedTiles::slack_of(std::int64_t row, std::int64_t latent) const {
   const RowBounds& bounds = latent_bounds_[latent];
-  const Latents one = {bounds.norm, bounds.rounded, bounds.rounded_off,
-                       std::abs(arguments_.b.const_data_ptr<float>()[latent]),
-                       arguments_.scale.const_data_ptr<float>()[latent]};
+  const Latents one = {bounds.norm, bounds.rounded, bounds.rounded_off, std::abs(bias_[latent]),
+                       scale_[latent]};
   const auto d = static_cast<double>(arguments_.x.size(1));
   return static_cast<float>(slack_between(row_bounds_[row], one, d));
 }
@@ -215,8 +213,8 @@ ScreenedTile ScreenedTiles::multiply(std::int64_t tile, std::int64_t first_row, 
                                width,
                                kStride,
                                products,
-                               arguments_.b.const_data_ptr<float>() + tile * kTileWidth,
-                               arguments_.scale.const_data_ptr<float>() + tile * kTileWidth};
+                               bias_ + tile * kTileWidth,
+                               scale_ + tile * kTileWidth};
   return {rounded, slack, *this};
 }
 

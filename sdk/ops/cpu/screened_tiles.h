@@ -56,7 +56,10 @@ class ScreenedTiles {
 
   // Of what suits.
   explicit ScreenedTiles(EncodeArguments arguments)
-      : arguments_(std::move(arguments)), unit_(*screening_unit()) {}
+      : arguments_(std::move(arguments)),
+        unit_(*screening_unit()),
+        bias_(arguments_.b.const_data_ptr<float>()),
+        scale_(arguments_.scale.const_data_ptr<float>()) {}
 
   [[nodiscard]] const ScreeningUnit& unit() const { return unit_; }
   [[nodiscard]] std::int64_t rows() const { return arguments_.x.size(0); }
@@ -111,7 +114,8 @@ class ScreenedTiles {
 
   EncodeArguments arguments_;
   const ScreeningUnit& unit_;
-  std::vector<std::int32_t> apart_;                             // RowsToRound's
+  const float *bias_, *scale_;       // the tensors' data: asking for it once an entry is slow
+  std::vector<std::int32_t> apart_;  // RowsToRound's
   RowBounds *row_bounds_ = nullptr, *latent_bounds_ = nullptr;  // in the caller's workspace
 };
 
