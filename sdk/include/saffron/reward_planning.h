@@ -11,7 +11,8 @@
 
 // What policies earn in a tabular world: exact planning, and the regret of going by one reward where
 // another counts. J is the expected return from mu0, range(R) = max J - min J over policies, and
-// R° = R / range(R), or 0 where no policy beats another. All in float64, for one thread at a time.
+// R° = R / range(R), or 0 where no policy beats another. All in float64; const functions may be
+// called from several threads at once.
 
 namespace saffron::inline sdk_v1::rewards {
 
@@ -56,12 +57,14 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] std::int64_t rewards() const { return static_cast<std::int64_t>(names_.size()); }
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
   [[nodiscard]] const Planner& planner() const { return planner_; }
-  [[nodiscard]] bool trivial(std::int64_t i) const;  // no policy beats another
+  [[nodiscard]] bool trivial(std::int64_t i) const;        // no policy beats another
+  [[nodiscard]] std::vector<std::string> trivial() const;  // the names of these
   [[nodiscard]] double highest(std::int64_t i) const { return highest_[at(i)]; }  // max J
   [[nodiscard]] double range(std::int64_t i) const { return range_[at(i)]; }      // max J - min J
 
   // range(R_i° - R_j°), in [0, 2].
   [[nodiscard]] double span_distance(std::int64_t i, std::int64_t j) const;
+  [[nodiscard]] at::Tensor span_distances() const;  // [R, R]
 
   // max { J_i(pi) - J_i(pi') : J_j(pi') >= J_j(pi) } / range(R_i), in [0, 1]: what one may lose of
   // reward i by going by reward j; 0 where reward i is trivial. By duality it is
@@ -74,10 +77,12 @@ class SAFFRON_EXPORT PolicyReturns {
     std::optional<double> lambda;  // none where reward i is trivial
     // pi and pi', P(a | s) [N, A], rows 0 in states that they do not reach; undefined where reward
     // i is trivial.
-    at::Tensor chosen, forgone;
+    at::Tensor better, followed;
     int evaluations = 0;  // of the function of lambda, two plans each
   };
   [[nodiscard]] WorstCase worst_case(std::int64_t i, std::int64_t j) const;
+  // R * R, row-major; nothing is lost by going by the reward itself.
+  [[nodiscard]] std::vector<WorstCase> worst_cases() const;
 
   // (max J_i - J_i(pi)) / range(R_i) for the worst and the best policy pi for reward i among those
   // that maximise J_j; 0 where reward i is trivial.
@@ -85,8 +90,10 @@ class SAFFRON_EXPORT PolicyReturns {
     double pessimistic = 0, optimistic = 0;
   };
   [[nodiscard]] Regret regret(std::int64_t i, std::int64_t j) const;
+  [[nodiscard]] std::vector<Regret> regrets() const;  // R * R, row-major
 
  private:
+  void plan(std::int64_t i, const at::Tensor& r, double scale);
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
   Planner planner_;

@@ -2,6 +2,7 @@
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
@@ -61,6 +62,15 @@ at::Tensor mixture(const Planner& planner, const at::Tensor& a, const at::Tensor
 
 double within(double x, double high) { return std::clamp(x, 0.0, high); }
 
+// f(i, j) of all ordered pairs, which are independent: many small plans side by side, since one of
+// them gives several threads too little to do.
+template <class F>
+void each_pair(std::int64_t count, F f) {
+  at::parallel_for(0, count * count, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) f(at / count, at % count);
+  });
+}
+
 }  // namespace
 
 PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string> names)
@@ -72,32 +82,59 @@ PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string>
   const ShapingProjection shaping(planner_.tau(), world.gamma(), at::ones_like(r[0]));
   unit_ = shaping.residual(r);
   const at::Tensor scale = shaping.scale(r, size);
-  for (std::int64_t i = 0; i < rewards(); ++i) {
-    const double largest = scale[i].amax().item<double>();
-    if (!std::isfinite(largest)) {
-      throw Error(ErrorKind::numeric,
-                  cat("the returns of reward '", names_[at(i)], "' overflow float64"))
-          .with_help("scale it down: relative regret does not see the scale");
-    }
-    if (unit_[i].abs().amax().item<double>() <= kZero * largest) unit_[i].zero_();
-    best_.push_back(planner_.best(unit_[i]));
-    worst_.push_back(planner_.best(-unit_[i]));
-    const at::Tensor both = at::stack({unit_[i], r[i]});
-    const at::Tensor high = planner_.returns(best_.back(), both);
-    highest_.push_back(high[1].item<double>());
-    range_.push_back(
-        std::max(0.0, (high - planner_.returns(worst_.back(), both))[0].item<double>()));
-    if (range_.back() > 0) unit_[i].div_(range_.back());
+  best_.resize(names_.size());
+  worst_.resize(names_.size());
+  highest_.resize(names_.size());
+  range_.resize(names_.size());
+  at::parallel_for(0, rewards(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) plan(i, r[i], scale[i].amax().item<double>());
+  });
+}
+
+void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, double scale) {
+  if (!std::isfinite(scale)) {
+    throw Error(ErrorKind::numeric,
+                cat("the returns of reward '", names_[at(i)], "' overflow float64"))
+        .with_help("scale it down: relative regret does not see the scale");
   }
+  const at::Tensor unit = unit_[i];
+  if (unit.abs().amax().item<double>() <= kZero * scale) unit.zero_();
+  best_[at(i)] = planner_.best(unit);
+  worst_[at(i)] = planner_.best(-unit);
+  const at::Tensor both = at::stack({unit, r});
+  const at::Tensor high = planner_.returns(best_[at(i)], both);
+  const at::Tensor low = planner_.returns(worst_[at(i)], both);
+  highest_[at(i)] = high[1].item<double>();
+  range_[at(i)] = std::max(0.0, (high - low)[0].item<double>());
+  if (trivial(i)) return;
+  unit.div_(range(i));
 }
 
 bool PolicyReturns::trivial(std::int64_t i) const { return range(i) == 0; }
+
+std::vector<std::string> PolicyReturns::trivial() const {
+  std::vector<std::string> out;
+  for (std::int64_t i = 0; i < rewards(); ++i) {
+    if (trivial(i)) out.push_back(names_[at(i)]);
+  }
+  return out;
+}
 
 double PolicyReturns::span_distance(std::int64_t i, std::int64_t j) const {
   const at::Tensor r = (unit_[i] - unit_[j]).unsqueeze(0);
   const at::Tensor gain =
       planner_.returns(planner_.best(r[0]), r) - planner_.returns(planner_.best(-r[0]), r);
   return within(gain.item<double>(), 2);
+}
+
+at::Tensor PolicyReturns::span_distances() const {
+  const at::Tensor out = at::zeros({rewards(), rewards()}, at::kDouble);
+  double* const cells = out.mutable_data_ptr<double>();
+  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+    if (i >= j) return;
+    cells[i * rewards() + j] = cells[j * rewards() + i] = span_distance(i, j);
+  });
+  return out;
 }
 
 // f(lambda) >= |1 - lambda|, since both rewards have range 1, and f(0) = 1: the minimum lies in
@@ -125,8 +162,8 @@ PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t 
   const double t = steep > 0 ? rising.slope / steep : 1;  // of `falling`: a mixture of slope 0
   out.regret = within(t * falling.intercept + (1 - t) * rising.intercept, 1);
   out.lambda = trivial(j) ? 0 : lambda * range(i) / range(j);
-  out.chosen = mixture(planner_, falling.high, rising.high, t);
-  out.forgone = mixture(planner_, falling.low, rising.low, t);
+  out.better = mixture(planner_, falling.high, rising.high, t);
+  out.followed = mixture(planner_, falling.low, rising.low, t);
   out.evaluations = f.evaluations;
   return out;
 }
@@ -141,6 +178,21 @@ PolicyReturns::Regret PolicyReturns::regret(std::int64_t i, std::int64_t j) cons
     return within(most - planner_.returns(policy, r).item<double>(), 1);
   };
   return {lost(-1), lost(1)};
+}
+
+std::vector<PolicyReturns::WorstCase> PolicyReturns::worst_cases() const {
+  std::vector<WorstCase> out(at(rewards() * rewards()));
+  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+    if (i != j) out[at(i * rewards() + j)] = worst_case(i, j);
+  });
+  return out;
+}
+
+std::vector<PolicyReturns::Regret> PolicyReturns::regrets() const {
+  std::vector<Regret> out(at(rewards() * rewards()));
+  each_pair(rewards(),
+            [&](std::int64_t i, std::int64_t j) { out[at(i * rewards() + j)] = regret(i, j); });
+  return out;
 }
 
 }  // namespace saffron::inline sdk_v1::rewards

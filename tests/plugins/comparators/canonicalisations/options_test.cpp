@@ -71,7 +71,8 @@ TEST(FormsOptions, WorldsWithoutTransitions) {
   MemoryWorld sparse = golden_world(golden_vector("G02"));
   sparse.transitions_.dense.reset();
   for (const Form& form : forms()) {
-    for (const World* world : {static_cast<const World*>(&plain), static_cast<const World*>(&sparse)}) {
+    for (const World* world :
+         {static_cast<const World*>(&plain), static_cast<const World*>(&sparse)}) {
       try {
         static_cast<void>(form.compare(*world));
         FAIL() << form.name;
