@@ -5,7 +5,6 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <saffron/error.h>
-#include <algorithm>
 
 namespace saffron::plugins {
 namespace {
@@ -55,12 +54,7 @@ Schema<Dard::Options> Dard::schema() {
           "\"shared\" for DARD, with one action for both steps, \"independent\" for DARD_indepA, "
           "with one of its own for each; or both",
           one_of({"shared", "independent"}))
-      .check([](const Options& o) {
-        const bool twice = o.actions.size() == 2 && o.actions[0] == o.actions[1];
-        return o.actions.empty() || o.actions.size() > 2 || twice
-                   ? "actions lists \"shared\", \"independent\", or each once"
-                   : "";
-      });
+      .check([](const Options& o) { return rewards::check_distinct("actions", o.actions); });
 }
 
 Comparison Dard::compare(const World& world) {

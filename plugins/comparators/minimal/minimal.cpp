@@ -25,12 +25,7 @@ Schema<Minimal::Options> Minimal::schema() {
              "of the squares that are least: \"one\" for Minimal_L2, \"tau\" for Minimal_tauL2, by "
              "the transitions' probabilities; or both",
              one_of({"one", "tau"}))
-      .check([](const Options& o) {
-        const bool twice = o.weights.size() == 2 && o.weights[0] == o.weights[1];
-        return o.weights.empty() || o.weights.size() > 2 || twice
-                   ? "weights lists \"one\", \"tau\", or each once"
-                   : "";
-      });
+      .check([](const Options& o) { return rewards::check_distinct("weights", o.weights); });
 }
 
 Comparison Minimal::compare(const World& world) {

@@ -60,12 +60,7 @@ Schema<Regret::Options> Regret::schema() {
              "among several optimal policies, the \"pessimistic\" or the \"optimistic\" choice; or "
              "both",
              one_of({"pessimistic", "optimistic"}))
-      .check([](const Options& o) {
-        const bool twice = o.ties.size() == 2 && o.ties[0] == o.ties[1];
-        return o.ties.empty() || o.ties.size() > 2 || twice
-                   ? "ties lists \"pessimistic\", \"optimistic\", or each once"
-                   : "";
-      });
+      .check([](const Options& o) { return rewards::check_distinct("ties", o.ties); });
 }
 
 Comparison Regret::compare(const World& world) {

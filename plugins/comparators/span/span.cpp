@@ -5,7 +5,6 @@
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
-#include <algorithm>
 #include <charconv>
 
 namespace saffron::plugins {
@@ -151,16 +150,7 @@ Schema<Span::Options> Span::schema() {
              one_of({"span", "w12", "w21"}))
       .param("states", &Options::states,
              "how many states a pair the report shows of policies that attain w12", at_least(0))
-      .check([](const Options& o) -> std::string {
-        if (o.metrics.empty()) return "metrics lists nothing";
-        for (std::size_t i = 1; i < o.metrics.size(); ++i) {
-          const auto end = o.metrics.begin() + static_cast<std::ptrdiff_t>(i);
-          if (std::find(o.metrics.begin(), end, *end) != end) {
-            return "metrics lists \"" + *end + "\" twice";
-          }
-        }
-        return "";
-      });
+      .check([](const Options& o) { return rewards::check_distinct("metrics", o.metrics); });
 }
 
 Comparison Span::compare(const World& world) {

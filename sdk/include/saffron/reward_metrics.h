@@ -57,7 +57,10 @@ struct SAFFRON_EXPORT Measure {
 // when one is listed twice, or is a Pearson distance where `pearson` is false.
 [[nodiscard]] SAFFRON_EXPORT std::vector<Measure> parse_measures(
     const std::vector<std::string>& texts, bool pearson);
-// The same as a rule of a schema: "" or what is wrong.
+// What is wrong with a component's list of words, none of which may stand twice, or "".
+[[nodiscard]] SAFFRON_EXPORT std::string check_distinct(const char* option,
+                                                        const std::vector<std::string>& words);
+// parse_measures as a rule of a schema: "" or what is wrong.
 [[nodiscard]] SAFFRON_EXPORT std::string check_measures(const std::vector<std::string>& texts,
                                                         bool pearson);
 // What the option `pairs` of such a component means.
@@ -156,9 +159,39 @@ inline constexpr double kZero = 1e-10;
 //   R(s, a, s') + gamma u(s') - u(s) - 2 gamma E[m] / (1 + gamma^2)
 [[nodiscard]] SAFFRON_EXPORT Canonical minimal_potential_form(const TabularWorld& world);
 
+// Error (numeric), naming the reward, when a canonical reward is not finite.
+SAFFRON_EXPORT void require_finite(const Canonical& canonical,
+                                   const std::vector<std::string>& names);
+// x / norm(x) of each row of x [R, N], or 0 where the norm is at most kZero times that of scale.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor standardise(Norm kind, const at::Tensor& x,
+                                                    const at::Tensor& scale, const Cells& cells);
+
+// D_S x D_A x D_S or, if `reachable`, D_S x D_A x tau, divided by its sum: [S, A, S]; undefined
+// where it is 0 everywhere.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor coverage(const TabularWorld& world, bool reachable);
+
+// The symmetric matrix [R, R] of d(row i, the rows j > i [R - i - 1, N]) over rows of x [R, N], 0 on
+// the diagonal.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor pairwise(
+    const at::Tensor& x, const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& d);
+
+// Makes NaN of all cells, `count` rewards, for this reason; or of the cells of those rewards that
+// are `undefined`, bool [R], each for its own.
+SAFFRON_EXPORT void leave_undefined(PairMatrix& out, std::int64_t count, const std::string& reason);
+SAFFRON_EXPORT void leave_undefined(PairMatrix& out, const at::Tensor& undefined,
+                                    const std::vector<std::string>& reasons);
+inline constexpr const char* kNoCoverage =
+    "no transition is covered: D_S x D_A x tau is 0 everywhere";
+
+// sqrt((1 - rho) / 2) of the rows of x [R, N] under weights [N] of sum 1, or undefined weights; x
+// and scale as in Canonical, `form` its name.
+SAFFRON_EXPORT void correlate(PairMatrix& out, const at::Tensor& x, const at::Tensor& scale,
+                              const at::Tensor& weight, std::string_view form,
+                              const std::vector<std::string>& names);
+
 class SAFFRON_EXPORT Distances {
  public:
-  // `names` are the rewards'. Error (numeric) when a canonical reward is not finite.
+  // `names` are the rewards'. Throws as require_finite.
   Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names);
 
   // Key "VAL/2-2"; NaN and the reason where a correlation is undefined.
@@ -170,10 +203,8 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] std::vector<std::string> trivial() const;
 
  private:
-  [[nodiscard]] at::Tensor zero(Norm kind) const;  // bool [R]
   [[nodiscard]] at::Tensor standardised(Norm kind) const;
   [[nodiscard]] at::Tensor angles(Norm kind) const;
-  void pearson(const Measure& measure, PairMatrix& out) const;
 
   std::string name_;
   std::vector<std::string> names_;

@@ -132,6 +132,16 @@ std::vector<Measure> parse_measures(const std::vector<std::string>& texts, bool 
   return out;
 }
 
+std::string check_distinct(const char* option, const std::vector<std::string>& words) {
+  if (words.empty()) return cat(option, " lists nothing");
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (std::find(words.begin(), word, *word) != word) {
+      return cat(option, " lists \"", *word, "\" twice");
+    }
+  }
+  return "";
+}
+
 const char* measures_doc(bool pearson) {
   return pearson
              ? "distances: \"pearson-uniform\" over D_S x D_A x D_S, \"pearson-reachable\" over "
