@@ -120,7 +120,7 @@ Block policies_block(const PolicyReturns& returns, const std::vector<WorstCase>&
   for (std::int64_t i = 0; i < returns.rewards(); ++i) {
     for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
       const WorstCase& worst = cases[at];
-      if (worst.regret == 0 || !worst.better.defined()) continue;
+      if (worst.regret <= rewards::kZero || !worst.better.defined()) continue;
       std::int64_t shown = 0;
       for (std::int64_t s = 0; s < worst.better.size(0) && shown < most; ++s) {
         const std::string pi = actions(worst.better[s]), instead = actions(worst.followed[s]);
