@@ -31,8 +31,8 @@ class SAFFRON_EXPORT Planner {
   [[nodiscard]] at::Tensor best(const at::Tensor& r, const at::Tensor& allowed = {},
                                 const at::Tensor& start = {}) const;
   // Whether Q(s, a) = V(s) of the policy that maximises J_r, up to 1e-11 of the largest |Q|:
-  // bool [N, A].
-  [[nodiscard]] at::Tensor optimal_actions(const at::Tensor& r) const;
+  // bool [N, A]. `start` as of best().
+  [[nodiscard]] at::Tensor optimal_actions(const at::Tensor& r, const at::Tensor& start = {}) const;
   // J of rewards [K, N, A]: [K].
   [[nodiscard]] at::Tensor returns(const at::Tensor& policy, const at::Tensor& rewards) const;
   // eta(s) = sum_t gamma^t P(s_t = s): [N].

@@ -82,8 +82,8 @@ at::Tensor Planner::best(const at::Tensor& r, const at::Tensor& allowed,
   }
 }
 
-at::Tensor Planner::optimal_actions(const at::Tensor& r) const {
-  const at::Tensor policy = best(r);
+at::Tensor Planner::optimal_actions(const at::Tensor& r, const at::Tensor& start) const {
+  const at::Tensor policy = best(r, {}, start);
   const at::Tensor V = values(policy, chosen(r, policy).unsqueeze(-1)).squeeze(-1);
   const at::Tensor Q = action_values(r, V);
   return Q >= Q.amax(-1, true) - kTie * Q.abs().max();

@@ -170,7 +170,7 @@ PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t 
 
 PolicyReturns::Regret PolicyReturns::regret(std::int64_t i, std::int64_t j) const {
   if (trivial(i)) return {};
-  const at::Tensor optimal = planner_.optimal_actions(unit_[j]);
+  const at::Tensor optimal = planner_.optimal_actions(unit_[j], best_[at(j)]);
   const at::Tensor r = unit_[i].unsqueeze(0);
   const double most = planner_.returns(best_[at(i)], r).item<double>();
   const auto lost = [&](double sign) {

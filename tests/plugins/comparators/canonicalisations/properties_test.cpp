@@ -1,5 +1,7 @@
 #include "tests/plugins/comparators/canonicalisations/forms.h"
 
+#include <saffron/reward_planning.h>
+
 #include <cmath>
 #include <numbers>
 
@@ -36,7 +38,13 @@ class FormsProperties : public ::testing::TestWithParam<std::size_t> {
   [[nodiscard]] static bool normalised(const PairMatrix& matrix) {
     return matrix.key.find("/0-") == std::string::npos;
   }
-  [[nodiscard]] const Form& form() const { return forms()[GetParam()]; }
+  [[nodiscard]] static const Form& form() { return forms()[GetParam()]; }
+
+  // The distance 2-2 alone.
+  [[nodiscard]] static PairMatrix plain(const MemoryWorld& world) {
+    return rewards::Distances(world, form().canonical(world), world.info_.rewards)
+        .matrix(rewards::parse_measure("2-2"));
+  }
 
   RandomWorlds random_{21};
 };
@@ -164,6 +172,60 @@ TEST_P(FormsProperties, OnlyStarcFormsSeeThroughTheAttacks) {
   EXPECT_LT(between(metric(cancelling, name + "2-2"), 0, 1), 5e-3);
   EXPECT_LT(between(metric(cancelling, name + "weighted_2-weighted_2"), 0, 1), 5e-3);
   for (const Certificate& c : cancelling.certificates) EXPECT_NE(c.caveat, "") << c.metric;
+}
+
+// The same in every world: R and -R behind K times a reward of mean 0 over successors. The larger K,
+// the nearer they are to a form that keeps it, and worst-case regret is 1 whatever K is.
+TEST_P(FormsProperties, NoConstantBoundsRegretOfTheOthers) {
+  for (int i = 0; i < kWorlds; ++i) {
+    MemoryWorld world = next();
+    const at::Tensor R = world.rewards_[0].clone();
+    const at::Tensor hidden = random_.redistribution(world.transitions_.dense);
+    world.info_.rewards.resize(2);
+    std::vector<double> distances;
+    for (const double K : {1e2, 1e4, 1e6}) {
+      world.rewards_ = at::stack({R + K * hidden, -R + K * hidden});
+      const rewards::PolicyReturns returns(world, world.info_.rewards);
+      EXPECT_NEAR(returns.worst_case(0, 1).regret, 1, 1e-7);
+      distances.push_back(between(plain(world), 0, 1));
+    }
+    if (form().removes_redistribution) {
+      for (const double d : distances) EXPECT_NEAR(d, 2, 1e-6);
+    } else {
+      EXPECT_LT(distances[2], 1e-3);
+      EXPECT_LT(distances[2], 0.02 * distances[1]);
+    }
+  }
+}
+
+// Sound and complete: as a reward approaches another, distance and worst-case regret vanish
+// together. For the other forms a distance remains where nothing is lost.
+TEST_P(FormsProperties, DistanceAndRegretVanishTogether) {
+  double least = INFINITY, most = 0;
+  for (int i = 0; i < kWorlds; ++i) {
+    MemoryWorld world = next();
+    world.policy_ = uniform(world.policy_.sizes());
+    const at::Tensor R = world.rewards_[0].clone(), other = world.rewards_[5].clone();
+    const at::Tensor same = R + random_.redistribution(world.transitions_.dense);
+    world.info_.rewards.resize(4);
+    world.rewards_ = at::stack({R, R + 1e-2 * other, R + 1e-5 * other, same});
+    const rewards::PolicyReturns returns(world, world.info_.rewards);
+    const PairMatrix d = plain(world);
+    EXPECT_LT(returns.worst_case(0, 3).regret, 1e-8);
+    if (!form().removes_redistribution) {
+      EXPECT_GT(between(d, 0, 3), 1e-3);
+      continue;
+    }
+    EXPECT_LT(between(d, 0, 3), 1e-8);
+    for (const int near : {1, 2}) {
+      const double ratio = returns.worst_case(0, near).regret / between(d, 0, near);
+      least = std::min(least, ratio);
+      most = std::max(most, ratio);
+    }
+  }
+  if (!form().removes_redistribution) return;
+  EXPECT_GT(least, 0.02);
+  EXPECT_LT(most, 50);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FormsProperties, ::testing::Range<std::size_t>(0, forms().size()),
