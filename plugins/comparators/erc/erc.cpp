@@ -5,7 +5,6 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
-#include <ATen/ops/zeros_like.h>
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
@@ -22,20 +21,18 @@ class Returns {
     V_ = now.values(rewards::expected_rewards(tau, world.rewards()));
     size_ =
         (now.values(rewards::expected_rewards(tau, world.rewards().abs())) * world.mu0()).sum(-1);
-    weight_ = world.policy().unsqueeze(-1) * tau;
-    surprise_ = world.rewards() + world.gamma() * V_.unsqueeze(1).unsqueeze(1) -
-                V_.unsqueeze(-1).unsqueeze(-1);
+    const at::Tensor weight = world.policy().unsqueeze(-1) * tau;
+    const at::Tensor surprise = world.rewards() + world.gamma() * V_.unsqueeze(1).unsqueeze(1) -
+                                V_.unsqueeze(-1).unsqueeze(-1);
+    surprise_ = at::where(weight > 0, surprise, 0.0).flatten(1);
+    weight_ = weight.flatten();
   }
 
   // Standard deviations of sum_i factors[k, i] G_i: [K].
   [[nodiscard]] at::Tensor deviation(const at::Tensor& factors) const {
+    const at::Tensor steps = at::matmul(factors, surprise_).square() * weight_;
+    const at::Tensor c = steps.view({factors.size(0), V_.size(1), -1}).sum(-1);  // [K, S]
     at::Tensor V = at::matmul(factors, V_);
-    const at::Tensor c = at::zeros_like(V);
-    for (std::int64_t k = 0; k < factors.size(0); ++k) {
-      const at::Tensor step =
-          at::where(weight_ > 0, (factors[k].view({-1, 1, 1, 1}) * surprise_).sum(0), 0.0);
-      c[k].copy_((step.square() * weight_).sum(at::IntArrayRef{-2, -1}));
-    }
     V = V - (V * world_.mu0()).sum(-1, true);
     const at::Tensor variance = V.square() + later_.solve(c.t()).t();
     return (variance * world_.mu0()).sum(-1).clamp_min(0).sqrt();
@@ -46,7 +43,9 @@ class Returns {
  private:
   const TabularWorld& world_;
   rewards::PolicyEvaluation later_;
-  at::Tensor V_, size_, weight_, surprise_;
+  at::Tensor V_, size_;
+  at::Tensor weight_,
+      surprise_;  // pi tau [S A S], R + gamma V(s') - V(s) where possible [R, S A S]
 };
 
 Certificate certify() {
