@@ -1,11 +1,13 @@
 #pragma once
 
 #include <saffron/comparator.h>
+#include <saffron/schema.h>
 #include <saffron/world.h>
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,9 +57,22 @@ struct SAFFRON_EXPORT Measure {
 // when one is listed twice, or is a Pearson distance where `pearson` is false.
 [[nodiscard]] SAFFRON_EXPORT std::vector<Measure> parse_measures(
     const std::vector<std::string>& texts, bool pearson);
-// The same as a rule of a schema: "" or what is wrong.
+// What is wrong with a component's list of words, none of which may stand twice, or "".
+[[nodiscard]] SAFFRON_EXPORT std::string check_distinct(const char* option,
+                                                        const std::vector<std::string>& words);
+// parse_measures as a rule of a schema: "" or what is wrong.
 [[nodiscard]] SAFFRON_EXPORT std::string check_measures(const std::vector<std::string>& texts,
                                                         bool pearson);
+// What the option `pairs` of such a component means.
+[[nodiscard]] SAFFRON_EXPORT const char* measures_doc(bool pearson);
+
+// A schema with that option, std::vector<std::string> Options::pairs.
+template <class Options>
+[[nodiscard]] Schema<Options> measures_schema(bool pearson) {
+  return Schema<Options>{}
+      .param("pairs", &Options::pairs, measures_doc(pearson))
+      .check([pearson](const Options& o) { return check_measures(o.pairs, pearson); });
+}
 
 // ---- the world ----------------------------------------------------------------------------------
 
@@ -76,12 +91,36 @@ struct SAFFRON_EXPORT Measure {
 class SAFFRON_EXPORT PolicyEvaluation {
  public:
   explicit PolicyEvaluation(const TabularWorld& world);
+  // With another discount in [0, 1) than the world's.
+  PolicyEvaluation(const TabularWorld& world, double discount);
   // [R, S, A] -> [R, S]. Error (numeric) when the result is not finite.
   [[nodiscard]] at::Tensor values(const at::Tensor& expected_rewards) const;
+  // The same of r: [S, N] -> [S, N].
+  [[nodiscard]] at::Tensor solve(const at::Tensor& r) const;
 
  private:
   at::Tensor policy_, system_, lu_, pivots_;
   double gamma_;
+};
+
+// What no potential explains of expected rewards r [R, S, A]. Shaping by Phi adds P Phi to them,
+// P[(s, a), j] = gamma tau[s, a, j] - 1{j = s}, and
+//
+//   r* = r + P Phi*,   Phi* = argmin sum_sa kappa(s, a) (r + P Phi)(s, a)^2
+//
+// by a QR factorisation of sqrt(kappa) P that all rewards share. Where (s, a) has no successors, in
+// terminal states, r and kappa count as 0 and so does Phi: episodes end with potential 0.
+class SAFFRON_EXPORT ShapingProjection {
+ public:
+  // tau [S, A, S]; kappa [S, A], positive wherever there are successors.
+  ShapingProjection(const at::Tensor& tau, double gamma, const at::Tensor& kappa);
+  [[nodiscard]] at::Tensor residual(const at::Tensor& r) const;  // r*
+  // Like r*: the sums that yield it with the absolute value of every term, `size` being that of r.
+  [[nodiscard]] at::Tensor scale(const at::Tensor& r, const at::Tensor& size) const;
+
+ private:
+  [[nodiscard]] at::Tensor explained(const at::Tensor& y) const;
+  at::Tensor q_, root_, live_;  // [SA, S]; sqrt(kappa) and whether there are successors [SA]
 };
 
 // ---- norms --------------------------------------------------------------------------------------
@@ -113,9 +152,46 @@ struct SAFFRON_EXPORT Canonical {
 
 inline constexpr double kZero = 1e-10;
 
+// "MinimalPotential_L2": R + gamma Phi(s') - Phi(s) of the least mean square over D_S x D_A x D_S,
+// which is free of all shaping, also at terminal states. With m(s) = E[R(s, A, S')],
+// n(s') = E[R(S, A, s')] and u = (m - gamma n) / (1 + gamma^2), it is
+//
+//   R(s, a, s') + gamma u(s') - u(s) - 2 gamma E[m] / (1 + gamma^2)
+[[nodiscard]] SAFFRON_EXPORT Canonical minimal_potential_form(const TabularWorld& world);
+
+// Error (numeric), naming the reward, when a canonical reward is not finite.
+SAFFRON_EXPORT void require_finite(const Canonical& canonical,
+                                   const std::vector<std::string>& names);
+// x / norm(x) of each row of x [R, N], or 0 where the norm is at most kZero times that of scale.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor standardise(Norm kind, const at::Tensor& x,
+                                                    const at::Tensor& scale, const Cells& cells);
+
+// D_S x D_A x D_S or, if `reachable`, D_S x D_A x tau, divided by its sum: [S, A, S]; undefined
+// where it is 0 everywhere.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor coverage(const TabularWorld& world, bool reachable);
+
+// The symmetric matrix [R, R] of d(row i, the rows j > i [R - i - 1, N]) over rows of x [R, N], 0 on
+// the diagonal.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor pairwise(
+    const at::Tensor& x, const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& d);
+
+// Makes NaN of all cells, `count` rewards, for this reason; or of the cells of those rewards that
+// are `undefined`, bool [R], each for its own.
+SAFFRON_EXPORT void leave_undefined(PairMatrix& out, std::int64_t count, const std::string& reason);
+SAFFRON_EXPORT void leave_undefined(PairMatrix& out, const at::Tensor& undefined,
+                                    const std::vector<std::string>& reasons);
+inline constexpr const char* kNoCoverage =
+    "no transition is covered: D_S x D_A x tau is 0 everywhere";
+
+// sqrt((1 - rho) / 2) of the rows of x [R, N] under weights [N] of sum 1, or undefined weights; x
+// and scale as in Canonical, `form` its name.
+SAFFRON_EXPORT void correlate(PairMatrix& out, const at::Tensor& x, const at::Tensor& scale,
+                              const at::Tensor& weight, std::string_view form,
+                              const std::vector<std::string>& names);
+
 class SAFFRON_EXPORT Distances {
  public:
-  // `names` are the rewards'. Error (numeric) when a canonical reward is not finite.
+  // `names` are the rewards'. Throws as require_finite.
   Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names);
 
   // Key "VAL/2-2"; NaN and the reason where a correlation is undefined.
@@ -127,10 +203,8 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] std::vector<std::string> trivial() const;
 
  private:
-  [[nodiscard]] at::Tensor zero(Norm kind) const;  // bool [R]
   [[nodiscard]] at::Tensor standardised(Norm kind) const;
   [[nodiscard]] at::Tensor angles(Norm kind) const;
-  void pearson(const Measure& measure, PairMatrix& out) const;
 
   std::string name_;
   std::vector<std::string> names_;
@@ -138,5 +212,31 @@ class SAFFRON_EXPORT Distances {
   Cells cells_;
   at::Tensor uniform_, reachable_;  // coverage of the cells [N], sum 1; undefined where empty
 };
+
+// ---- comparisons --------------------------------------------------------------------------------
+
+// What a canonicalisation promises beside what follows from the measure.
+using Certify = std::function<void(const Measure&, Certificate&)>;
+
+// Of a STARC canonicalisation, linear with potential shaping and S'-redistribution as its kernel:
+// sound in every MDP, and complete where mu0 reaches all states.
+[[nodiscard]] SAFFRON_EXPORT Certify starc_claims(const TabularWorld& world,
+                                                  std::vector<std::string> needs);
+
+// Of one that keeps more than policies see: how a reward is spread over next states; potential
+// shaping unless `removes_shaping`; and, if the form of one transition depends on the rewards of
+// others that cannot happen (`reads_impossible`), these also where possible ones alone are measured.
+[[nodiscard]] SAFFRON_EXPORT Certify reward_claims(std::vector<std::string> needs,
+                                                   bool removes_shaping, bool reads_impossible);
+
+// Adds every measure's matrix and certificate, and says of rewards whose form is 0 what they are:
+// "reward 'x' is potential shaping alone".
+SAFFRON_EXPORT void add_distances(Comparison& out, const Distances& distances,
+                                  const std::vector<Measure>& measures, const Certify& certify,
+                                  std::string_view trivial);
+
+// What a form of 0 says of a reward.
+inline constexpr const char* kTrivial = "is trivial: no policy beats another";
+inline constexpr const char* kShapingAlone = "is potential shaping alone";
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -132,6 +132,29 @@ std::vector<Measure> parse_measures(const std::vector<std::string>& texts, bool 
   return out;
 }
 
+std::string check_distinct(const char* option, const std::vector<std::string>& words) {
+  if (words.empty()) return cat(option, " lists nothing");
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (std::find(words.begin(), word, *word) != word) {
+      return cat(option, " lists \"", *word, "\" twice");
+    }
+  }
+  return "";
+}
+
+const char* measures_doc(bool pearson) {
+  return pearson
+             ? "distances: \"pearson-uniform\" over D_S x D_A x D_S, \"pearson-reachable\" over "
+               "D_S x D_A x tau; normalisation-distance such as \"2-2\" or \"weighted_1-inf\" of "
+               "the "
+               "norms 1, 2, inf, weighted_1, weighted_2, weighted_inf and none; \"angle\", "
+               "\"weighted_angle\"; \"all\" but the first two"
+             : "distances: normalisation-distance such as \"2-2\" or \"weighted_1-inf\" of the "
+               "norms "
+               "1, 2, inf, weighted_1, weighted_2, weighted_inf and none; \"angle\", "
+               "\"weighted_angle\"; \"all\" of these";
+}
+
 std::string check_measures(const std::vector<std::string>& texts, bool pearson) {
   try {
     return parse_measures(texts, pearson).empty() ? "no distance is listed" : "";

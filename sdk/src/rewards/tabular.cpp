@@ -56,7 +56,10 @@ at::Tensor expected_rewards(const at::Tensor& tau, const at::Tensor& rewards) {
 }
 
 PolicyEvaluation::PolicyEvaluation(const TabularWorld& world)
-    : policy_(world.policy()), gamma_(world.gamma()) {
+    : PolicyEvaluation(world, world.gamma()) {}
+
+PolicyEvaluation::PolicyEvaluation(const TabularWorld& world, double discount)
+    : policy_(world.policy()), gamma_(discount) {
   const at::Tensor& tau = world.transitions().dense;
   const at::Tensor T = (policy_.unsqueeze(-1) * tau).sum(1);
   system_ = at::eye(tau.size(0), tau.options()) - gamma_ * T;
@@ -64,8 +67,7 @@ PolicyEvaluation::PolicyEvaluation(const TabularWorld& world)
   std::tie(lu_, pivots_, std::ignore) = at::linalg_lu_factor_ex(system_);
 }
 
-at::Tensor PolicyEvaluation::values(const at::Tensor& expected_rewards) const {
-  const at::Tensor r = (expected_rewards * policy_).sum(-1).t();  // [S, R]
+at::Tensor PolicyEvaluation::solve(const at::Tensor& r) const {
   at::Tensor V = at::linalg_lu_solve(lu_, pivots_, r);
   V = V + at::linalg_lu_solve(lu_, pivots_, r - at::matmul(system_, V));
   if (!V.isfinite().all().item<bool>()) {
@@ -74,7 +76,11 @@ at::Tensor PolicyEvaluation::values(const at::Tensor& expected_rewards) const {
                     (1 + gamma_) / (1 - gamma_)))
         .with_help("use a smaller gamma, or smaller rewards");
   }
-  return V.t();
+  return V;
+}
+
+at::Tensor PolicyEvaluation::values(const at::Tensor& expected_rewards) const {
+  return solve((expected_rewards * policy_).sum(-1).t()).t();
 }
 
 }  // namespace saffron::inline sdk_v1::rewards

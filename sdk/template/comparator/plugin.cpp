@@ -2,7 +2,8 @@
 //
 // Change first: the formula below and compare(); then certify(), which promises no more than is
 // proved; then Options and schema(). What tabular comparators share (standardised distances,
-// policy evaluation, reachable states) is in saffron/reward_metrics.h.
+// policy evaluation, reachable states) is in saffron/reward_metrics.h, and exact planning in
+// saffron/reward_planning.h.
 //
 // What holds for every comparator (saffron/comparator.h):
 // - It gets all rewards of a world together and returns one float64 [R, R] matrix a metric, with

@@ -1,0 +1,11 @@
+#include "dard.h"
+
+#include <saffron/plugin.h>
+
+SAFFRON_PLUGIN("org.saffron.dard", "0.1.0",
+               saffron::component<saffron::plugins::Dard>(
+                   "dard", "DARD distances between rewards: EPIC with the world's transitions")
+                   .describe("Reads the rewards of transitions near possible ones, some of them "
+                             "impossible, and promises nothing about regret: read it beside val.")
+                   .cite("Wulfe et al. 2022, Dynamics-Aware Comparison of Learned Reward "
+                         "Functions"))

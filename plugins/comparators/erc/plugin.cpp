@@ -1,0 +1,10 @@
+#include "erc.h"
+
+#include <saffron/plugin.h>
+
+SAFFRON_PLUGIN("org.saffron.erc", "0.1.0",
+               saffron::component<saffron::plugins::Erc>(
+                   "erc", "Correlation of episodes' returns under two rewards")
+                   .describe("Exact over all episodes of the world's policy. Says nothing of other "
+                             "policies.")
+                   .cite("Gleave et al. 2021, Quantifying Differences in Reward Functions"))

@@ -1,0 +1,19 @@
+#include "minimal_potential.h"
+
+namespace saffron::plugins {
+
+Schema<MinimalPotential::Options> MinimalPotential::schema() {
+  return rewards::measures_schema<Options>(true);
+}
+
+Comparison MinimalPotential::compare(const World& world) {
+  const TabularWorld& tabular = rewards::dense_tabular(world, "minimal_potential");
+  Comparison out;
+  rewards::add_distances(
+      out, {tabular, rewards::minimal_potential_form(tabular), world.info().rewards},
+      rewards::parse_measures(options_.pairs, true),
+      rewards::reward_claims({"D_S and D_A"}, true, true), rewards::kShapingAlone);
+  return out;
+}
+
+}  // namespace saffron::plugins

@@ -1,0 +1,10 @@
+#include "minimal_potential.h"
+
+#include <saffron/plugin.h>
+
+SAFFRON_PLUGIN("org.saffron.minimal_potential", "0.1.0",
+               saffron::component<saffron::plugins::MinimalPotential>(
+                   "minimal_potential", "Distances between rewards in their smallest shaped form")
+                   .describe("Ignores the dynamics, and so promises nothing about regret.")
+                   .cite("Skalse et al. 2024, STARC: A General Framework For Quantifying "
+                         "Differences Between Reward Functions"))

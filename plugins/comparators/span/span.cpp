@@ -1,0 +1,181 @@
+#include "span.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <saffron/error.h>
+#include <saffron/reward_metrics.h>
+#include <saffron/reward_planning.h>
+#include <charconv>
+
+namespace saffron::plugins {
+namespace {
+
+using rewards::PolicyReturns;
+using WorstCase = PolicyReturns::WorstCase;
+
+Certificate certify(std::string metric) {
+  Certificate out;
+  out.metric = std::move(metric);
+  out.needs = {"transitions", "mu0"};
+  out.invariant_to = {"positive scaling", "potential shaping", "S'-redistribution"};
+  out.covers = "all policies of this MDP";
+  out.high = 1;
+  return out;
+}
+
+void add_span(const PolicyReturns& returns, Comparison& out) {
+  out.metrics.push_back({.key = "span",
+                         .values = returns.span_distances(),
+                         .reasons = {},
+                         .definition = "range(R1 / range(R1) - R2 / range(R2)), range(R) = max J - "
+                                       "min J over policies"});
+  Certificate c = certify("span");
+  c.high = 2;
+  c.pseudometric = c.sound = c.complete = true;
+  c.U = 1;
+  c.L = 0.5;
+  out.certificates.push_back(std::move(c));
+}
+
+void add_worst_case(const PolicyReturns& returns, const std::vector<WorstCase>& cases, bool forward,
+                    Comparison& out) {
+  const std::int64_t count = returns.rewards();
+  PairMatrix matrix{
+      .key = forward ? "w12" : "w21",
+      .values = at::zeros({count, count}, at::kDouble),
+      .definition = forward ? "max { J1(pi) - J1(pi') : J2(pi') >= J2(pi) } / (max J1 - min J1)"
+                            : "max { J2(pi) - J2(pi') : J1(pi') >= J1(pi) } / (max J2 - min J2)"};
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      const std::int64_t at = forward ? i * count + j : j * count + i;
+      matrix.values[i][j] = cases[static_cast<std::size_t>(at)].regret;
+    }
+  }
+  Certificate c = certify(matrix.key);
+  out.metrics.push_back(std::move(matrix));
+  if (forward) {
+    c.sound = c.complete = true;
+    c.U = c.L = 1;
+  } else {
+    c.caveat =
+        "It bounds the regret of going by reward 1 where reward 2 counts, and w12 <= 2 w21 "
+        "only where neither reward is trivial.";
+  }
+  out.certificates.push_back(std::move(c));
+}
+
+// ---- the report ---------------------------------------------------------------------------------
+
+TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
+
+Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
+  TableBlock table;
+  table.columns = {column("counts", "reward 1"),
+                   column("followed", "reward 2"),
+                   column("w12", "worst-case regret, a share of the range"),
+                   column("lambda", "range(R1 - lambda R2) is least, and w12 of range(R1)"),
+                   column("loss", "w12 as a difference of J1"),
+                   column("range", "max J1 - min J1"),
+                   column("plans", "planning problems that were solved for it")};
+  std::size_t at = 0;
+  for (std::int64_t i = 0; i < returns.rewards(); ++i) {
+    for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
+      if (i == j) continue;
+      const WorstCase& worst = cases[at];
+      table.rows.push_back({Value(returns.names()[static_cast<std::size_t>(i)]),
+                            Value(returns.names()[static_cast<std::size_t>(j)]),
+                            Value(worst.regret), worst.lambda ? Value(*worst.lambda) : Value(),
+                            Value(worst.regret * returns.range(i)), Value(returns.range(i)),
+                            Value(std::int64_t{2} * worst.evaluations)});
+    }
+  }
+  return {.title = "Worst-case regret",
+          .caption = "What one may lose of the reward that counts by following another.",
+          .body = std::move(table)};
+}
+
+// "1", or "0: 0.25, 2: 0.75"; "" in a state that is not reached.
+std::string actions(const at::Tensor& row) {
+  std::string out;
+  for (std::int64_t a = 0; a < row.size(0); ++a) {
+    const double p = row[a].item<double>();
+    if (p == 0) continue;
+    char digits[32];
+    const auto end =
+        std::to_chars(digits, digits + sizeof digits, p, std::chars_format::general, 4);
+    out += (out.empty() ? "" : ", ") + std::to_string(a);
+    if (p < 1) out += ": " + std::string(digits, end.ptr);
+  }
+  return out;
+}
+
+Block policies_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases,
+                     std::int64_t most) {
+  TableBlock table;
+  table.columns = {column("counts", "reward 1"), column("followed", "reward 2"),
+                   column("state", "where the two policies differ"),
+                   column("forgone", "pi: the action, or several with their probabilities"),
+                   column("followed instead", "pi', no worse than pi by reward 2")};
+  std::size_t at = 0;
+  for (std::int64_t i = 0; i < returns.rewards(); ++i) {
+    for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
+      const WorstCase& worst = cases[at];
+      if (worst.regret <= rewards::kZero || !worst.better.defined()) continue;
+      std::int64_t shown = 0;
+      for (std::int64_t s = 0; s < worst.better.size(0) && shown < most; ++s) {
+        const std::string pi = actions(worst.better[s]), instead = actions(worst.followed[s]);
+        if (pi == instead) continue;
+        table.rows.push_back({Value(returns.names()[static_cast<std::size_t>(i)]),
+                              Value(returns.names()[static_cast<std::size_t>(j)]),
+                              Value(returns.planner().states()[s].item<std::int64_t>()), Value(pi),
+                              Value(instead)});
+        ++shown;
+      }
+    }
+  }
+  return {.title = "Policies that attain it",
+          .caption = cat("Up to ", most,
+                         " states a pair in which the two policies differ; blank "
+                         "where a policy does not go."),
+          .body = std::move(table)};
+}
+
+}  // namespace
+
+Schema<Span::Options> Span::schema() {
+  return Schema<Options>{}
+      .param("metrics", &Options::metrics,
+             "\"span\", the span distance; \"w12\" and \"w21\", exact worst-case regret, about "
+             "seven times the work",
+             one_of({"span", "w12", "w21"}))
+      .param("states", &Options::states,
+             "how many states a pair the report shows of policies that attain w12", at_least(0))
+      .check([](const Options& o) { return rewards::check_distinct("metrics", o.metrics); });
+}
+
+Comparison Span::compare(const World& world) {
+  const TabularWorld& tabular = rewards::dense_tabular(world, "span");
+  const PolicyReturns returns(tabular, world.info().rewards);
+  Comparison out;
+  std::vector<WorstCase> cases;
+  for (const std::string& name : options_.metrics) {
+    if (name == "span") {
+      add_span(returns, out);
+      continue;
+    }
+    if (cases.empty()) cases = returns.worst_cases();
+    add_worst_case(returns, cases, name == "w12", out);
+  }
+  if (!cases.empty()) {
+    out.report.blocks.push_back(plans_block(returns, cases));
+    if (options_.states > 0) {
+      out.report.blocks.push_back(policies_block(returns, cases, options_.states));
+    }
+  }
+  for (const std::string& name : returns.trivial()) {
+    out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
+  }
+  return out;
+}
+
+}  // namespace saffron::plugins

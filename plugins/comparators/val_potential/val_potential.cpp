@@ -1,0 +1,36 @@
+#include "val_potential.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+
+namespace saffron::plugins {
+
+rewards::Canonical val_potential_form(const TabularWorld& world) {
+  const at::Tensor& tau = world.transitions().dense;
+  const at::Tensor& R = world.rewards();
+  const at::Tensor size = R.abs();
+  const rewards::PolicyEvaluation evaluation(world);
+  const at::Tensor V = evaluation.values(
+      at::cat({rewards::expected_rewards(tau, R), rewards::expected_rewards(tau, size)}));
+  const at::Tensor here = V.unsqueeze(-1).unsqueeze(-1);
+  const at::Tensor next = world.gamma() * V.unsqueeze(1).unsqueeze(1);
+  const std::int64_t count = R.size(0);
+  return {"VALPotential", R + next.slice(0, 0, count) - here.slice(0, 0, count),
+          size + next.slice(0, count) + here.slice(0, count)};
+}
+
+Schema<ValPotential::Options> ValPotential::schema() {
+  return rewards::measures_schema<Options>(true);
+}
+
+Comparison ValPotential::compare(const World& world) {
+  const TabularWorld& tabular = rewards::dense_tabular(world, "val_potential");
+  Comparison out;
+  rewards::add_distances(out, {tabular, val_potential_form(tabular), world.info().rewards},
+                         rewards::parse_measures(options_.pairs, true),
+                         rewards::reward_claims({"transitions", "policy"}, true, false),
+                         rewards::kShapingAlone);
+  return out;
+}
+
+}  // namespace saffron::plugins

@@ -1,0 +1,107 @@
+#include <saffron/error.h>
+#include <saffron/reward_metrics.h>
+
+#include <algorithm>
+
+namespace saffron::inline sdk_v1::rewards {
+namespace {
+
+constexpr const char* kNotSeen =
+    ", which no policy's return does: rewards that order all policies in opposite ways can be near "
+    "0 apart, and rewards that order them alike far apart.";
+
+void need(Certificate& certificate, const char* what) {
+  auto& needs = certificate.needs;
+  if (std::find(needs.begin(), needs.end(), what) == needs.end()) needs.emplace_back(what);
+}
+
+// Whether impossible transitions have no weight in it.
+bool on_possible(const Measure& measure) {
+  using Kind = Measure::Kind;
+  switch (measure.kind) {
+    case Kind::norms:
+      return measure.distance >= Norm::weighted_one &&
+             (measure.normalise == Norm::none || measure.normalise >= Norm::weighted_one);
+    case Kind::weighted_angle:
+    case Kind::pearson_reachable: return true;
+    case Kind::angle:
+    case Kind::pearson_uniform: break;
+  }
+  return false;
+}
+
+std::string caveat(bool on_possible, bool removes_shaping, bool reads_impossible) {
+  const std::string spread = cat(removes_shaping ? "" : "potential shaping, and ",
+                                 "how a reward is spread over next states", kNotSeen);
+  if (!on_possible) return cat("It reads rewards of transitions that cannot happen, and ", spread);
+  if (!reads_impossible) return cat("It sees ", spread);
+  return cat(
+      "It measures on possible transitions only, but its canonical form reads impossible "
+      "ones, and it sees ",
+      spread);
+}
+
+std::string unreached(const at::Tensor& reachable) {
+  std::string out;
+  std::int64_t count = 0;
+  for (std::int64_t s = 0; s < reachable.size(0); ++s) {
+    if (reachable[s].item<bool>()) continue;
+    if (++count <= 8) out += (out.empty() ? "" : ", ") + std::to_string(s);
+  }
+  return count > 8 ? cat(out, " and ", count - 8, " more") : out;
+}
+
+}  // namespace
+
+// Every norm here is a norm on the image of a STARC canonicalisation, and the angle is equivalent
+// to the distance of unit vectors. No policy's return sees states that are not reached.
+Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) {
+  return [needs = std::move(needs), states = unreached(reachable_states(world))](
+             const Measure& measure, Certificate& out) {
+    out.needs = needs;
+    out.invariant_to.emplace_back("potential shaping");
+    out.invariant_to.emplace_back("S'-redistribution");
+    out.covers = "all policies of this MDP";
+    out.sound = measure.scale_invariant();
+    out.complete = out.sound && states.empty();
+    if (!out.sound) {
+      out.caveat =
+          "Not normalised: it grows with the rewards' scale, which no policy's order sees.";
+    } else if (!states.empty()) {
+      out.caveat = cat("No policy reaches these states from mu0: ", states,
+                       "; rewards there count in the distance and in no policy's return.");
+    }
+  };
+}
+
+Certify reward_claims(std::vector<std::string> needs, bool removes_shaping, bool reads_impossible) {
+  return [needs = std::move(needs), removes_shaping, reads_impossible](const Measure& measure,
+                                                                       Certificate& out) {
+    out.needs = needs;
+    if (measure.weighted()) need(out, "transitions");
+    if (measure.pearson()) need(out, "D_S and D_A");
+    if (removes_shaping) out.invariant_to.emplace_back("potential shaping");
+    out.covers = "the reward functions alone, not what policies earn by them";
+    out.caveat = caveat(on_possible(measure), removes_shaping, reads_impossible);
+  };
+}
+
+void add_distances(Comparison& out, const Distances& distances,
+                   const std::vector<Measure>& measures, const Certify& certify,
+                   std::string_view trivial) {
+  for (const Measure& measure : measures) {
+    out.metrics.push_back(distances.matrix(measure));
+    Certificate certificate = distances.certificate(measure);
+    certify(measure, certificate);
+    out.certificates.push_back(std::move(certificate));
+  }
+  for (const std::string& name : distances.trivial()) {
+    std::string text = cat("reward '", name, "' ", trivial);
+    if (std::find(out.degenerate.begin(), out.degenerate.end(), text) != out.degenerate.end()) {
+      continue;  // another form of the same comparison has said so
+    }
+    out.degenerate.push_back(std::move(text));
+  }
+}
+
+}  // namespace saffron::inline sdk_v1::rewards

@@ -1,0 +1,102 @@
+#include "tests/plugins/comparators/canonicalisations/forms.h"
+
+// What the components' options refuse, and worlds that they cannot compare in.
+
+namespace saffron::plugins {
+namespace {
+
+using namespace saffron::testing;
+
+template <class C>
+std::string problem(const char* option, std::initializer_list<const char*> values) {
+  Value config = Value::table(), list = Value::list();
+  for (const char* value : values) list.push(value);
+  config.set(option, list);
+  typename C::Options options;
+  Decoded decoded;
+  C::schema().decode(config, &options, decoded);
+  return decoded.problems.empty() ? std::string() : decoded.problems[0].message;
+}
+
+TEST(FormsOptions, Measures) {
+  EXPECT_EQ(problem<None>("pairs", {"pearson-uniform", "none-inf"}), "");
+  EXPECT_EQ(problem<Dard>("pairs", {"all", "pearson-reachable"}), "");
+  EXPECT_NE(problem<Dard>("pairs", {"2-2", "2-2"}).find("'2-2' is listed twice"),
+            std::string::npos);
+  EXPECT_NE(problem<MinimalPotential>("pairs", {"2-3"}).find("'3' is not a norm"),
+            std::string::npos);
+  EXPECT_NE(problem<ValPotential>("pairs", {}).find("no distance is listed"), std::string::npos);
+  EXPECT_NE(problem<Minimal>("pairs", {"pearson-uniform"}).find("is not offered here"),
+            std::string::npos);
+}
+
+TEST(FormsOptions, Readings) {
+  EXPECT_EQ(problem<Dard>("actions", {"independent", "shared"}), "");
+  EXPECT_NE(problem<Dard>("actions", {"shared", "shared"}), "");
+  EXPECT_NE(problem<Dard>("actions", {}), "");
+  EXPECT_NE(problem<Dard>("actions", {"both"}), "");
+  EXPECT_EQ(problem<Minimal>("weights", {"tau", "one"}), "");
+  EXPECT_NE(problem<Minimal>("weights", {"tau", "tau"}), "");
+  EXPECT_NE(problem<Minimal>("weights", {}), "");
+  EXPECT_NE(problem<Minimal>("weights", {"two"}), "");
+}
+
+TEST(FormsOptions, SeveralReadingsAtOnce) {
+  const MemoryWorld world = golden_world(golden_vector("G06"));
+  const Comparison minimal = Minimal({{"2-2"}, {"tau", "one"}}).compare(world);
+  ASSERT_EQ(minimal.metrics.size(), 2u);
+  EXPECT_EQ(minimal.metrics[0].key, "Minimal_tauL2/2-2");
+  EXPECT_EQ(minimal.metrics[1].key, "Minimal_L2/2-2");
+  EXPECT_EQ(minimal.degenerate,
+            std::vector<std::string>{"reward 'R1' is trivial: no policy beats another"});
+  const Comparison dard = Dard({{"angle"}, {"shared", "independent"}}).compare(world);
+  ASSERT_EQ(dard.metrics.size(), 2u);
+  EXPECT_EQ(dard.metrics[1].key, "DARD_indepA/angle");
+}
+
+TEST(FormsOptions, ARewardOfZeroIsNamed) {
+  MemoryWorld world = golden_world(golden_vector("G02"));
+  world.rewards_[1].zero_();
+  EXPECT_EQ(None({{"2-2"}}).compare(world).degenerate,
+            std::vector<std::string>{"reward 'R2' is 0 everywhere"});
+  EXPECT_EQ(Dard({{"2-2"}, {"shared"}}).compare(world).degenerate,
+            std::vector<std::string>{"reward 'R2' is potential shaping alone"});
+}
+
+TEST(FormsOptions, WorldsWithoutTransitions) {
+  struct Plain final : World {
+    const WorldInfo& info() const override { return info_; }
+    WorldInfo info_{"preferences of three people", {"a"}};
+  } const plain;
+  MemoryWorld sparse = golden_world(golden_vector("G02"));
+  sparse.transitions_.dense.reset();
+  for (const Form& form : forms()) {
+    for (const World* world :
+         {static_cast<const World*>(&plain), static_cast<const World*>(&sparse)}) {
+      try {
+        static_cast<void>(form.compare(*world));
+        FAIL() << form.name;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::invalid) << form.name;
+        EXPECT_NE(error.message().find(" needs "), std::string::npos) << error.message();
+      }
+    }
+  }
+}
+
+TEST(FormsOptions, OverflowIsNamed) {
+  MemoryWorld world = golden_world(golden_vector("G02"));
+  world.rewards_[1] *= 1e308;
+  for (const Form& form : forms()) {
+    if (form.name == "None") continue;  // adds nothing up
+    try {
+      static_cast<void>(form.compare(world));
+      FAIL() << form.name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::numeric) << form.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace saffron::plugins
