@@ -138,8 +138,9 @@ TEST_F(SparseRefusals, Structure) {
             "offsets[6] = 9 is not the number of successors, 8");
   EXPECT_EQ(refusal("successors", at::tensor({0, 0, 1, 1, 1, 3, 2, 2}, at::kLong)),
             "successors[5] = 3 is no state of 3");
-  EXPECT_EQ(refusal("successors", at::tensor({0.0, 0.5, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0}, at::kDouble)),
-            "successors[1] = 0.5 is not a whole number");
+  EXPECT_EQ(
+      refusal("successors", at::tensor({0.0, 0.5, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0}, at::kDouble)),
+      "successors[1] = 0.5 is not a whole number");
   EXPECT_EQ(refusal("successors", at::tensor({0, 1, 1, 1, 1, 2, 2, 2}, at::kLong)),
             "state 0, action 1: successor 1 comes twice | give it once, with the sum of its "
             "probabilities");
@@ -153,9 +154,9 @@ TEST_F(SparseRefusals, NotStochastic) {
   EXPECT_EQ(
       refusal("probabilities", at::tensor({1.0, 0.25, 0.5, 1.0, 0.5, 0.5, 1.0, 1.0}, at::kDouble)),
       "state 0, action 1 sums to 0.75, not to 1 within 1e-09");
-  EXPECT_EQ(
-      refusal("probabilities", at::tensor({1.0, -0.25, 1.25, 1.0, 0.5, 0.5, 1.0, 1.0}, at::kDouble)),
-      "probabilities[1] = -0.25 is not a probability");
+  EXPECT_EQ(refusal("probabilities",
+                    at::tensor({1.0, -0.25, 1.25, 1.0, 0.5, 0.5, 1.0, 1.0}, at::kDouble)),
+            "probabilities[1] = -0.25 is not a probability");
   EXPECT_EQ(refusal("probabilities", at::full({8}, std::numeric_limits<float>::quiet_NaN())),
             "probabilities[0] = nan is not a finite number");
 }
