@@ -112,6 +112,15 @@ std::unique_ptr<TensorReader> open_tensors(const fs::path& path) {
           "numpy.savez(path, **arrays) or safetensors.numpy.save_file(arrays, path) writes one");
 }
 
+std::string element_name(std::string_view tensor_name, const at::Tensor& values,
+                         std::int64_t position) {
+  std::string indices;
+  for (std::int64_t d = values.dim(); d-- > 0; position /= values.size(d)) {
+    indices = cat("[", position % values.size(d), "]") + indices;
+  }
+  return std::string(tensor_name) + indices;
+}
+
 void write_npz(const fs::path& path, const NamedTensors& tensors) {
   std::vector<std::string_view> names;
   for (const auto& [name, tensor] : tensors) names.push_back(name);

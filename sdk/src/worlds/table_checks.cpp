@@ -1,5 +1,7 @@
 #include "src/worlds/table_checks.h"
 
+#include <saffron/archives.h>
+
 #include <ATen/TensorOperators.h>
 
 #include <charconv>
@@ -20,14 +22,6 @@ std::string dims(at::IntArrayRef shape) {
   return out;
 }
 
-std::string place(const std::string& name, const at::Tensor& values, std::int64_t at) {
-  std::string indices;
-  for (std::int64_t d = values.dim(); d-- > 0; at /= values.size(d)) {
-    indices = cat("[", at % values.size(d), "]") + indices;
-  }
-  return name + indices;
-}
-
 void TableChecks::fail(std::string message, std::string_view help) const {
   throw Error(ErrorKind::data, std::move(message)).within(source_).with_help(help);
 }
@@ -42,7 +36,7 @@ void TableChecks::finite(const at::Tensor& values, const std::string& name) cons
   const double* p = values.const_data_ptr<double>();
   for (std::int64_t i = 0; i < values.numel(); ++i) {
     if (std::isfinite(p[i])) continue;
-    fail(cat(place(name, values, i), " = ", number(p[i]), " is not a finite number"));
+    fail(cat(element_name(name, values, i), " = ", number(p[i]), " is not a finite number"));
   }
 }
 
@@ -58,7 +52,7 @@ TableChecks::Probabilities TableChecks::probabilities(const at::Tensor& given,
   const double* p = out.values.const_data_ptr<double>();
   for (std::int64_t i = 0; i < out.values.numel(); ++i) {
     if (p[i] >= 0) continue;
-    fail(cat(place(name, out.values, i), " = ", number(p[i]), " is not a probability"));
+    fail(cat(element_name(name, out.values, i), " = ", number(p[i]), " is not a probability"));
   }
   return out;
 }
@@ -81,7 +75,7 @@ at::Tensor TableChecks::distribution(const at::Tensor& given, const std::string&
   auto* p = table.values.mutable_data_ptr<double>();
   for (std::int64_t row = 0; row < rows; ++row) {
     const auto row_name = [&] {
-      const std::string first = place(name, table.values, row * width);
+      const std::string first = element_name(name, table.values, row * width);
       return first.substr(0, first.rfind('['));
     };
     divide_by_sum(p, row * width, (row + 1) * width, table.tolerance, row_name, nullptr);
@@ -95,7 +89,7 @@ at::Tensor TableChecks::indices(const at::Tensor& given, const std::string& name
     const double* p = values.const_data_ptr<double>();
     for (std::int64_t i = 0; i < values.numel(); ++i) {
       if (std::floor(p[i]) == p[i] && std::abs(p[i]) < 0x1p53) continue;
-      fail(cat(place(name, values, i), " = ", number(p[i]), " is not a whole number"));
+      fail(cat(element_name(name, values, i), " = ", number(p[i]), " is not a whole number"));
     }
   }
   return given.to(at::kLong).clone(at::MemoryFormat::Contiguous);

@@ -14,8 +14,6 @@ namespace saffron::inline sdk_v1::worlds {
 
 [[nodiscard]] std::string number(double value);
 [[nodiscard]] std::string dims(at::IntArrayRef shape);
-// "tau[0][1][2]", of a flat position in it.
-[[nodiscard]] std::string place(const std::string& name, const at::Tensor& values, std::int64_t at);
 
 class TableChecks {
  public:

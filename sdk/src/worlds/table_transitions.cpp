@@ -1,5 +1,7 @@
 #include "src/worlds/table_transitions.h"
 
+#include <saffron/archives.h>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
@@ -127,9 +129,9 @@ void check_dense_row(double* p, std::int64_t row, const at::Tensor& tau, bool en
   if (!zero) check.divide_by_sum(p, begin, end, tolerance, name, kUndeclared);
   for (std::int64_t i = begin; ends && i < end; ++i) {
     if (p[i] != 0 && i % S != row / A) {
-      check.fail(
-          cat(place("tau", tau, i), " = ", number(p[i]), ", but state ", row / A, " is terminal"),
-          kStays);
+      check.fail(cat(element_name("tau", tau, i), " = ", number(p[i]), ", but state ", row / A,
+                     " is terminal"),
+                 kStays);
     }
     p[i] = 0;
   }
