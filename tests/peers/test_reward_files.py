@@ -9,6 +9,7 @@ import numpy
 import pandas
 import pytest
 import scipy.sparse
+from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("SAFFRON_BUILD_DIR", ROOT / "build" / "release"))
@@ -100,8 +101,14 @@ def test_scores(tmp_path, monkeypatch, text):
     )
     table["label"] = table["label"].astype(int)
     table.to_parquet("scores.parquet")
-    exec(block("read_parquet"), {})
+    code = block("read_parquet")
+    exec(code if not text else code[: code.index("save_file({")], {})
     read(tmp_path, "preferences", "scores.csv")
+    if text:
+        return
+    read(tmp_path, "preferences", "scores.safetensors")
+    for name, values in load_file("scores.safetensors").items():
+        assert numpy.array_equal(values, table[name]), name
 
 
 def test_the_table_on_the_page(tmp_path):

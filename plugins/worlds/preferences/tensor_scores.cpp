@@ -18,7 +18,7 @@ class Columns {
   std::vector<std::string> ids(std::size_t column) {
     const at::Tensor values = read(column);
     if (values.is_floating_point()) {
-      fail(cat(names_[column], " is ", c10::toString(values.scalar_type()), ", not integers"),
+      fail(cat(names_[column], " is ", file_.info(names_[column]).dtype, ", not integers"),
            "numbers stand for prompts and responses in a file of tensors; a .csv file may have "
            "names");
     }

@@ -13,7 +13,9 @@ namespace {
 
 // float64 [n, width], contiguous; -0 becomes 0.
 at::Tensor flat(const at::Tensor& x) {
-  return x.to(at::kDouble).reshape({x.size(0), -1}).add(0.0).contiguous();
+  std::int64_t width = 1;
+  for (const std::int64_t n : x.sizes().slice(1)) width *= n;
+  return x.to(at::kDouble).reshape({x.size(0), width}).add(0.0).contiguous();
 }
 
 at::Tensor both(const at::Tensor& data, const at::Tensor& further) {

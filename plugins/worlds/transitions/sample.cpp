@@ -78,7 +78,7 @@ class Reader {
 
   at::Tensor whole(const std::string& name, const at::Tensor& given) const {
     if (given.is_floating_point()) {
-      fail(cat(name, " is ", c10::toString(given.scalar_type()), ", not integers"));
+      fail(cat(name, " is ", file_->info(name).dtype, ", not integers"));
     }
     at::Tensor values = given.to(at::kLong).contiguous();
     const auto* p = values.const_data_ptr<std::int64_t>();

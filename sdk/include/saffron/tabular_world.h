@@ -24,11 +24,13 @@ struct SAFFRON_EXPORT MdpTables {
   at::Tensor tau;                                 // [S, A, S']
   at::Tensor offsets, successors, probabilities;  // [S A + 1], [nnz], [nnz]
   at::Tensor policy;                              // [S, A], optional
-  at::Tensor D_S, D_A;                            // [S], [A], optional
+  at::Tensor state_distribution;                  // D_S [S], optional
+  at::Tensor action_distribution;                 // D_A [A], optional
   at::Tensor terminal;                            // [S], 0 and 1, optional
   std::vector<std::pair<std::string, at::Tensor>> rewards;
 
-  // The one of that name, or nullptr; rewards are not among them.
+  // By the names of files: "D_S" for state_distribution, otherwise as the members. nullptr for another;
+  // rewards are not among them.
   [[nodiscard]] at::Tensor* find(std::string_view name);
   [[nodiscard]] static const std::vector<std::string>& names();
 };
@@ -53,15 +55,19 @@ class SAFFRON_EXPORT TableWorld : public World, public TabularWorld {
   [[nodiscard]] const Transitions& transitions() const override { return transitions_; }
   [[nodiscard]] const at::Tensor& rewards() const override { return rewards_; }
   [[nodiscard]] const at::Tensor& policy() const override { return policy_; }
-  [[nodiscard]] const at::Tensor& state_distribution() const override { return D_S_; }
-  [[nodiscard]] const at::Tensor& action_distribution() const override { return D_A_; }
+  [[nodiscard]] const at::Tensor& state_distribution() const override {
+    return state_distribution_;
+  }
+  [[nodiscard]] const at::Tensor& action_distribution() const override {
+    return action_distribution_;
+  }
   [[nodiscard]] const at::Tensor& terminal() const override { return terminal_; }
 
  private:
   WorldInfo info_;
   double gamma_ = 0;
   Transitions transitions_;
-  at::Tensor mu0_, rewards_, policy_, D_S_, D_A_, terminal_;
+  at::Tensor mu0_, rewards_, policy_, state_distribution_, action_distribution_, terminal_;
 };
 
 }  // namespace saffron::inline sdk_v1

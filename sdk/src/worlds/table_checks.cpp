@@ -43,7 +43,8 @@ void TableChecks::finite(const at::Tensor& values, const std::string& name) cons
 TableChecks::Probabilities TableChecks::probabilities(const at::Tensor& given,
                                                       const std::string& name) const {
   if (given.is_floating_point() && given.element_size() < 4) {
-    fail(cat(name, " is ", c10::toString(given.scalar_type()), ", too coarse for probabilities"),
+    fail(cat(name, " has numbers of ", 8 * given.element_size(),
+             " bits, too coarse for probabilities"),
          "store it as float64 or float32; rewards may have any dtype");
   }
   Probabilities out{given.to(at::kDouble).clone(at::MemoryFormat::Contiguous),

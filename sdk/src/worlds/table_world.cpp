@@ -10,10 +10,16 @@ namespace {
 using worlds::TableChecks;
 
 // Where each of names() is.
-constexpr std::array kTables = {
-    &MdpTables::gamma,      &MdpTables::mu0,           &MdpTables::tau,    &MdpTables::offsets,
-    &MdpTables::successors, &MdpTables::probabilities, &MdpTables::policy, &MdpTables::D_S,
-    &MdpTables::D_A,        &MdpTables::terminal};
+constexpr std::array kTables = {&MdpTables::gamma,
+                                &MdpTables::mu0,
+                                &MdpTables::tau,
+                                &MdpTables::offsets,
+                                &MdpTables::successors,
+                                &MdpTables::probabilities,
+                                &MdpTables::policy,
+                                &MdpTables::state_distribution,
+                                &MdpTables::action_distribution,
+                                &MdpTables::terminal};
 
 void check_present(const MdpTables& tables, const TableChecks& check) {
   const char* const help =
@@ -90,8 +96,8 @@ TableWorld::TableWorld(MdpTables tables, const std::string& source, std::string_
   const std::int64_t S = transitions_.states, A = transitions_.actions;
   mu0_ = distribution(tables.mu0, "mu0", {S}, "S", check);
   policy_ = distribution(tables.policy, "policy", {S, A}, "S x A", check);
-  D_S_ = distribution(tables.D_S, "D_S", {S}, "S", check);
-  D_A_ = distribution(tables.D_A, "D_A", {A}, "A", check);
+  state_distribution_ = distribution(tables.state_distribution, "D_S", {S}, "S", check);
+  action_distribution_ = distribution(tables.action_distribution, "D_A", {A}, "A", check);
   info_.description = cat(what, ", ", S, " states, ", A, " actions, gamma ", gamma_,
                           transitions_.sparse() ? ", sparse" : "");
   for (auto& [name, values] : tables.rewards) info_.rewards.push_back(std::move(name));

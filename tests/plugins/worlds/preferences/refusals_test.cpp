@@ -136,7 +136,7 @@ TEST(PreferencesRefusals, Tensors) {
   EXPECT_EQ(message("r", at::ones({2, 1}, at::kDouble)),
             "s.npz: r has the shape [2, 1], not [N] = [2]");
   EXPECT_EQ(message("prompt_id", at::ones({2}, at::kDouble)),
-            "s.npz: prompt_id is Double, not integers");
+            "s.npz: prompt_id is <f8, not integers");
   EXPECT_EQ(message("r", at::tensor({1.0, std::numeric_limits<double>::quiet_NaN()}, at::kDouble)),
             "s.npz: r[1] = nan is not a finite number");
   EXPECT_EQ(message("response_id", at::tensor({4, 4}, at::kLong)),

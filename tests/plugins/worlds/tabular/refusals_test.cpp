@@ -187,10 +187,10 @@ TEST_F(TensorRefusals, NotFinite) {
 }
 
 TEST_F(TensorRefusals, NamesAndDtypes) {
-  EXPECT_EQ(
-      refusal_with("mu0", at::ones({1}, at::kHalf)),
-      "mu0 is Half, too coarse for probabilities | store it as float64 or float32; rewards may "
-      "have any dtype");
+  EXPECT_EQ(refusal_with("mu0", at::ones({1}, at::kHalf)),
+            "mu0 has numbers of 16 bits, too coarse for probabilities | store it as float64 or "
+            "float32; rewards may "
+            "have any dtype");
   EXPECT_EQ(refusal_with("taus", at::ones({1}, at::kDouble)),
             "the tensor 'taus' is no part of a tabular world | did you mean 'tau'?");
   EXPECT_EQ(refusal_with("good", at::ones({1, 1, 1}, at::kDouble)),

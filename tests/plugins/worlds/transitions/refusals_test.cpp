@@ -76,7 +76,7 @@ TEST(SampledTransitionsRefusals, Values) {
             "rewards/cost[0] = -inf is not a finite number");
   EXPECT_EQ(refusal("terminal", at::tensor({0.0, 0.0, 0.5, 0.0, 1.0}, at::kDouble)),
             "terminal[2] = 0.5 is neither true nor false");
-  EXPECT_EQ(refusal("episodes", at::ones({5})), "episodes is Float, not integers");
+  EXPECT_EQ(refusal("episodes", at::ones({5})), "episodes is <f4, not integers");
   EXPECT_EQ(refusal("states", at::full({5}, std::int64_t{1} << 60, at::kLong)),
             "states[0] = 1152921504606846976 is beyond 2^53");
 }

@@ -6,6 +6,8 @@
 #include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace saffron::plugins {
 namespace {
 
@@ -63,6 +65,27 @@ TEST(SampledTransitions, LooksUpWhatItKnows) {
       world.evaluate(goal, states, actions, next).equal(at::tensor({1.0, 0.0}, at::kDouble)));
   EXPECT_TRUE(
       world.evaluate(cost, states, actions, next).equal(at::tensor({-3.0, -1.0}, at::kDouble)));
+}
+
+TEST(SampledTransitions, NothingAsked) {
+  const SampleFile file(line());
+  const SampledTransitions world(file.options);
+  const auto none = [](const at::Tensor& x) { return x.narrow(0, 0, 0); };
+  const at::Tensor found =
+      world.evaluate(0, none(world.states()), none(world.actions()), none(world.next_states()));
+  EXPECT_EQ(found.sizes(), at::IntArrayRef{0});
+}
+
+// -0 is 0, and NaN is nothing that is known.
+TEST(SampledTransitions, OddNumbers) {
+  NamedTensors tensors = line();
+  set(tensors, "states", at::tensor({0.0, 1.0, 2.0, 1.0, 2.0}, at::kDouble));
+  const SampleFile file(tensors);
+  const SampledTransitions world(file.options);
+  const at::Tensor states =
+      at::tensor({-0.0, std::numeric_limits<double>::quiet_NaN()}, at::kDouble);
+  EXPECT_TRUE(world.known(states, world.actions().narrow(0, 0, 2), at::tensor({1, 2}, at::kLong))
+                  .equal(at::tensor({1, 0}, at::kLong) != 0));
 }
 
 TEST(SampledTransitions, SaysWhatItDoesNotKnow) {
