@@ -101,6 +101,12 @@ TEST(RandomMdp, ShapedByAPotential) {
   EXPECT_LT(largest(change - expected), 1e-10);
   EXPECT_GT(phi.std().item<double>(), 0.1);
   EXPECT_LT(phi.std().item<double>(), 14);  // at most 10 N
+  options.potential_scale = 0;              // the potential is its mean, at most 3
+  options.potential_shift = 3;
+  const at::Tensor level = (rewards(options) - rewards(plain())) / (0.95 - 1);
+  EXPECT_LT(level[0].var().item<double>(), 1e-20);
+  EXPECT_GT(level.min().item<double>(), 0);
+  EXPECT_LT(level.max().item<double>(), 3);
 }
 
 // Of 1,000 rewards, a share within four standard deviations of the probability takes each step.
