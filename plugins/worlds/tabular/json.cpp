@@ -89,7 +89,7 @@ MdpTables read_json_tables(const std::filesystem::path& path) {
     at::Tensor* table = out.find(entry.key);
     if (table == nullptr) {
       std::vector<std::string> names = MdpTables::names();
-      names.push_back("rewards");
+      names.emplace_back("rewards");
       const std::string near = nearest(entry.key, names.data(), names.size());
       Error error(ErrorKind::data, cat("'", entry.key, "' is no part of a tabular world"));
       throw error.at(entry.key_origin)
