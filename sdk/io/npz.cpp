@@ -102,6 +102,25 @@ at::Tensor NpzFile::rows(std::string_view name, std::int64_t begin, std::int64_t
   return tensor(name).narrow(0, begin, count);
 }
 
+std::unique_ptr<TensorReader> open_tensors(const fs::path& path) {
+  if (path.extension() == ".npz") return std::make_unique<NpzFile>(NpzFile::open(path));
+  if (path.extension() == ".safetensors") {
+    return std::make_unique<SafetensorsFile>(SafetensorsFile::open(path));
+  }
+  throw Error(cat("'", path.string(), "' is neither a .safetensors nor a .npz file"))
+      .with_help(
+          "numpy.savez(path, **arrays) or safetensors.numpy.save_file(arrays, path) writes one");
+}
+
+std::string element_name(std::string_view tensor_name, const at::Tensor& values,
+                         std::int64_t position) {
+  std::string indices;
+  for (std::int64_t d = values.dim(); d-- > 0; position /= values.size(d)) {
+    indices = cat("[", position % values.size(d), "]") + indices;
+  }
+  return std::string(tensor_name) + indices;
+}
+
 void write_npz(const fs::path& path, const NamedTensors& tensors) {
   std::vector<std::string_view> names;
   for (const auto& [name, tensor] : tensors) names.push_back(name);

@@ -55,6 +55,7 @@ Scorer::~Scorer() = default;
 World::~World() = default;
 TabularWorld::~TabularWorld() = default;
 SampledWorld::~SampledWorld() = default;
+KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
 Comparator::~Comparator() = default;
 Format::~Format() = default;

@@ -3,9 +3,11 @@
 """
 
 import hashlib
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 TAG = ("saffron-plugin/1\n"
@@ -86,6 +88,10 @@ def safetensors(tensors, metadata=None):
     return struct.pack("<Q", len(head)) + head + data
 
 
+def longs(*values):
+    return struct.pack(f"<{len(values)}q", *values)
+
+
 def doubles(*values):
     return struct.pack(f"<{len(values)}d", *values)
 
@@ -126,3 +132,35 @@ for _ in range(8):
     ragged = "[" + ragged + ",0" * 29 + "]"
 save("world/ragged.json", f'{{"gamma": 0.9, "tau": {ragged}}}'.encode())
 save("world/deep.json", f'{{"tau": {"[" * 200 + "1" + "]" * 200}}}'.encode())
+
+
+def npz(arrays):
+    """A .npz as numpy.savez writes it, of {name: (dtype, shape, bytes)}; stored, so that bytes are where they seem."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, (dtype, shape, data) in arrays.items():
+            header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+            header += " " * (-(len(header) + 11) % 64) + "\n"
+            npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), npy)
+    return out.getvalue()
+
+
+save("world/sparse.npz", npz({
+    "gamma": ("<f8", "()", doubles(0.5)), "mu0": ("<f8", "(2,)", doubles(1, 0)),
+    "offsets": ("<i8", "(3,)", longs(0, 2, 3)),
+    "successors": ("<i4", "(3,)", struct.pack("<3i", 0, 1, 1)),
+    "probabilities": ("<f8", "(3,)", doubles(0.5, 0.5, 1)),
+    "terminal": ("|b1", "(2,)", b"\0\1"), "rewards/r": ("<f8", "(3,)", doubles(1, 2, 3))}))
+save("csv/quoted.csv", b'\xef\xbb\xbf"prompt_id","response_id","a, ""b""",log_reference\r\n'
+     b'"two\r\nlines",1,1.5,-2\r\n"two\r\nlines","2",-1,-3\r\n')
+
+sample = {"states": ("<i8", "(3,)", longs(0, 1, 1)), "actions": ("<f8", "(3, 1)", doubles(1, 1, 1)),
+          "next_states": ("<i8", "(3,)", longs(1, 2, 2)), "terminal": ("|b1", "(3,)", b"\0\1\1"),
+          "episodes": ("<i8", "(3,)", longs(0, 0, 1)), "rewards/r": ("<f8", "(3,)", doubles(0, 1, 1)),
+          "further/states": ("<i8", "(1,)", longs(0)), "further/actions": ("<f8", "(1, 1)", doubles(1)),
+          "further/next_states": ("<i8", "(1,)", longs(2)), "further/rewards/r": ("<f8", "(1,)", doubles(3))}
+save("transitions/line.npz", npz(sample))
+save("transitions/line.safetensors", safetensors(
+    [("states", "I64", [2], longs(0, 1)), ("actions", "I64", [2], longs(1, 1)),
+     ("next_states", "I64", [2], longs(1, 2)), ("rewards/r", "F64", [2], doubles(0, 1))]))

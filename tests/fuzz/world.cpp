@@ -1,7 +1,7 @@
 #include "plugins/worlds/tabular/tables.h"
 #include "tests/fuzz/fuzz.h"
 
-// A tabular world with its rewards: JSON, or what does not start with '{' as safetensors.
+// A tabular world with its rewards: JSON, an npz, or what starts as neither as safetensors.
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace saffron;
@@ -9,10 +9,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::accepts([&] {
     if (input.starts_with('{')) {
       const auto path = fuzz::write("world.json", input);
-      (void)plugins::check_tables(plugins::read_json_tables(path), path.string());
+      (void)TableWorld(plugins::read_json_tables(path), path.string(), "tabular MDP");
     } else {
-      const auto path = fuzz::write("world.safetensors", input);
-      (void)plugins::check_tables(plugins::read_safetensors_tables(path), path.string());
+      const auto path =
+          fuzz::write(input.starts_with("PK") ? "world.npz" : "world.safetensors", input);
+      (void)TableWorld(plugins::read_tensor_tables(path), path.string(), "tabular MDP");
     }
   });
   return 0;

@@ -68,12 +68,12 @@ class NestedLists {
 
 }  // namespace
 
-Tables read_json_tables(const std::filesystem::path& path) {
+MdpTables read_json_tables(const std::filesystem::path& path) {
   const Value document = from_json(read_utf8(path), path.string());
   if (!document.is_table()) {
     fail(document, cat("a tabular world is a JSON object, and this is ", document.type_name()));
   }
-  Tables out;
+  MdpTables out;
   for (const Value::Entry& entry : document.as_table()) {
     if (entry.key == "rewards") {
       if (!entry.value.is_table()) {
@@ -86,17 +86,20 @@ Tables read_json_tables(const std::filesystem::path& path) {
       }
       continue;
     }
-    Tables::Table* table = out.find(entry.key);
+    at::Tensor* table = out.find(entry.key);
     if (table == nullptr) {
-      std::vector<std::string> names = Tables::names();
-      names.push_back("rewards");
+      std::vector<std::string> names = MdpTables::names();
+      names.emplace_back("rewards");
       const std::string near = nearest(entry.key, names.data(), names.size());
       Error error(ErrorKind::data, cat("'", entry.key, "' is no part of a tabular world"));
       throw error.at(entry.key_origin)
-          .with_help(near.empty() ? "there are gamma, mu0, tau, rewards, policy, D_S, D_A, terminal"
-                                  : "did you mean '" + near + "'?");
+          .with_help(
+              near.empty()
+                  ? "there are gamma, mu0, tau, rewards, policy, D_S, D_A, terminal; or offsets, "
+                    "successors and probabilities for tau"
+                  : "did you mean '" + near + "'?");
     }
-    table->values = NestedLists(entry.key, entry.key == "terminal").read(entry.value);
+    *table = NestedLists(entry.key, entry.key == "terminal").read(entry.value);
   }
   return out;
 }

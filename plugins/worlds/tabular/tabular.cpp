@@ -1,17 +1,17 @@
 #include "tabular.h"
 
-#include <saffron/error.h>
+#include "tables.h"
 
-#include <filesystem>
+#include <saffron/error.h>
 
 namespace saffron::plugins {
 namespace {
 
-TabularData read(const std::string& path) {
-  const std::string extension = std::filesystem::path(path).extension().string();
-  if (extension == ".json") return check_tables(read_json_tables(path), path);
-  if (extension == ".safetensors") return check_tables(read_safetensors_tables(path), path);
-  throw Error(cat("'", path, "' is neither a .json nor a .safetensors file"));
+MdpTables read(const std::string& path) {
+  const std::filesystem::path extension = std::filesystem::path(path).extension();
+  if (extension == ".json") return read_json_tables(path);
+  if (extension == ".safetensors" || extension == ".npz") return read_tensor_tables(path);
+  throw Error(cat("'", path, "' is no .json, .safetensors or .npz file"));
 }
 
 }  // namespace
@@ -19,18 +19,18 @@ TabularData read(const std::string& path) {
 Schema<Tabular::Options> Tabular::schema() {
   return Schema<Options>{}.param(
       "path", &Options::path,
-      "a .json file with gamma, mu0, tau and rewards, and, optionally, policy, D_S, D_A and "
-      "terminal; or a .safetensors file with tensors of these names and one rewards/<name> each",
+      "a .json, .safetensors or .npz file with gamma, mu0 [S], tau [S, A, S'] and rewards, and, "
+      "optionally, policy [S, A], D_S [S], D_A [A] and terminal [S]. Sparse transitions stand for "
+      "tau as offsets [S A + 1], successors [nnz] and probabilities [nnz]: entries offsets[s A + "
+      "a] "
+      "to offsets[s A + a + 1] are the successors of (s, a). Rewards are an object {name: table} "
+      "in "
+      "JSON and tensors rewards/<name> elsewhere, [S, A, S'], or [nnz] where transitions are "
+      "sparse",
       required(), not_empty(), hashed_file());
 }
 
-Tabular::Tabular(const Options& options) : data_(read(options.path.value)) {
-  transitions_.states = data_.tau.size(0);
-  transitions_.actions = data_.tau.size(1);
-  transitions_.dense = data_.tau;
-  info_.description = cat("tabular MDP, ", transitions_.states, " states, ", transitions_.actions,
-                          " actions, gamma ", data_.gamma);
-  info_.rewards = data_.names;
-}
+Tabular::Tabular(const Options& options)
+    : TableWorld(read(options.path.value), options.path.value, "tabular MDP") {}
 
 }  // namespace saffron::plugins

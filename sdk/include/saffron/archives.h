@@ -27,6 +27,15 @@ class SAFFRON_EXPORT NpzFile : public TensorReader {
 // Atomic, stored, the same bytes for the same tensors. Dtypes as write_npy.
 SAFFRON_EXPORT void write_npz(const std::filesystem::path& path, const NamedTensors& tensors);
 
+// A .npz or .safetensors file, by its extension; Error (invalid) for any other.
+[[nodiscard]] SAFFRON_EXPORT std::unique_ptr<TensorReader> open_tensors(
+    const std::filesystem::path& path);
+
+// "tau[0][1][2]": an element of a tensor in words, of its position among all of them in order.
+[[nodiscard]] SAFFRON_EXPORT std::string element_name(std::string_view tensor_name,
+                                                      const at::Tensor& values,
+                                                      std::int64_t position);
+
 // torch.save of a state dict, by PyTorch 1.6 or later: a dict or OrderedDict from names to dense tensors
 // (or parameters), whose pickle may hold nothing else that needs a Python class. No code of the file is
 // run: the few things that such a pickle does are done here, and what is not among them is an Error.

@@ -57,7 +57,9 @@ class SAFFRON_EXPORT TabularWorld {
   [[nodiscard]] virtual const at::Tensor& terminal() const = 0;             // bool [S]
 };
 
-// Capability: transitions drawn from an environment, and each reward's value on them.
+// Capability: transitions drawn from an environment, and each reward's value on them. Rows of an episode
+// follow each other in its order, and none follows its terminal one. States, actions and next states are
+// float64, or int64 where they are numbers of things.
 class SAFFRON_EXPORT SampledWorld {
  public:
   virtual ~SampledWorld();
@@ -67,21 +69,34 @@ class SAFFRON_EXPORT SampledWorld {
   [[nodiscard]] virtual const at::Tensor& next_states() const = 0;  // [N, ...]
   [[nodiscard]] virtual const at::Tensor& terminal() const = 0;     // bool [N]
   [[nodiscard]] virtual const at::Tensor& episodes() const = 0;     // int64 [N]
-  // Reward i on arbitrary transitions (needed off the data by canonicalisations).
+  // Reward i, float64 [n], on n transitions, those of the data or others (which canonicalisations that
+  // average over successors or actions ask for). Thread-safe.
   [[nodiscard]] virtual at::Tensor evaluate(std::int64_t reward, const at::Tensor& states,
                                             const at::Tensor& actions,
                                             const at::Tensor& next_states) const = 0;
 };
 
+// Capability of a sampled world whose rewards are known on some transitions alone, those of its data among
+// them: a table of values that others have computed. Without it they are known on all. evaluate() of a
+// transition that is not known is Error (data), which names the first.
+class SAFFRON_EXPORT KnownTransitions {
+ public:
+  virtual ~KnownTransitions();
+  // Which of these n transitions the rewards are known of: bool [n].
+  [[nodiscard]] virtual at::Tensor known(const at::Tensor& states, const at::Tensor& actions,
+                                         const at::Tensor& next_states) const = 0;
+};
+
 // Capability: scores of responses to prompts, one column a reward model (a contextual bandit: each
-// prompt's offset is unidentifiable).
+// prompt's offset is unidentifiable). Every prompt has two different responses at least.
 class SAFFRON_EXPORT PreferenceWorld {
  public:
   virtual ~PreferenceWorld();
-  [[nodiscard]] virtual const at::Tensor& prompts() const = 0;        // int64 [N], 0..P-1, sorted
-  [[nodiscard]] virtual const at::Tensor& scores() const = 0;         // [R, N]
-  [[nodiscard]] virtual const at::Tensor& labels() const = 0;         // [N] or undefined
-  [[nodiscard]] virtual const at::Tensor& log_reference() const = 0;  // log pi_ref [N] or undefined
+  [[nodiscard]] virtual const at::Tensor& prompts() const = 0;  // int64 [N], 0..P-1, sorted
+  [[nodiscard]] virtual const at::Tensor& scores() const = 0;   // [R, N]
+  [[nodiscard]] virtual const at::Tensor& labels() const = 0;   // [N] or undefined
+  // log pi_ref(response | prompt) [N] or undefined; at most 0, a prompt's probabilities sum to at most 1.
+  [[nodiscard]] virtual const at::Tensor& log_reference() const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

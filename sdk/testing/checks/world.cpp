@@ -3,10 +3,6 @@
 #include "testing/checks/groups.h"
 #include "testing/drivers/worlds.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <set>
@@ -15,7 +11,6 @@
 namespace saffron::testing {
 namespace {
 
-constexpr double kRowwise = 1e-9;  // another kernel may sum in another order
 constexpr std::size_t kReaders = 4;
 constexpr int kReads = 4;
 
@@ -106,91 +101,6 @@ Verdict reads_are_thread_safe(const Subject& subject) {
   return {};
 }
 
-// ---- sampled worlds ----------------------------------------------------------------------------
-
-// The world's transitions with the successors of others: what canonicalisations ask for.
-struct Asked {
-  at::Tensor states, actions, next_states;
-  explicit Asked(const SampledWorld& world)
-      : states(world.states().clone()),
-        actions(world.actions().clone()),
-        next_states(world.next_states().roll(1, 0)) {}
-  [[nodiscard]] at::Tensor evaluate(const SampledWorld& world, std::int64_t reward,
-                                    std::int64_t begin, std::int64_t end) const {
-    const auto rows = [&](const at::Tensor& x) { return x.slice(0, begin, end).clone(); };
-    return world.evaluate(reward, rows(states), rows(actions), rows(next_states));
-  }
-  [[nodiscard]] at::Tensor evaluate(const SampledWorld& world, std::int64_t reward) const {
-    return evaluate(world, reward, 0, states.size(0));
-  }
-};
-
-Verdict evaluates_any_transition(const Subject& subject) {
-  const auto world = made<World>(subject);
-  const auto& sampled = needed<SampledWorld>(*world, "sampled world");
-  const Asked asked(sampled);
-  for (std::size_t i = 0; i < world->info().rewards.size(); ++i) {
-    const std::string& name = world->info().rewards[i];
-    const at::Tensor r = asked.evaluate(sampled, static_cast<std::int64_t>(i));
-    if (!r.defined() || r.dim() != 1 || r.size(0) != asked.states.size(0)) {
-      fail(cat("reward '", name, "' of ", asked.states.size(0), " transitions is ", describe(r)));
-    }
-    if (!all_finite(r)) {
-      fail(cat("reward '", name, "' is not finite for states with other states' successors"));
-    }
-  }
-  return {};
-}
-
-Verdict evaluation_batching_invariant(const Subject& subject) {
-  const auto world = made<World>(subject);
-  const auto& sampled = needed<SampledWorld>(*world, "sampled world");
-  const Asked all(sampled);
-  const std::int64_t rows = std::min<std::int64_t>(all.states.size(0), 16);
-  for (std::size_t i = 0; i < world->info().rewards.size(); ++i) {
-    const auto reward = static_cast<std::int64_t>(i);
-    const at::Tensor together = all.evaluate(sampled, reward);
-    if (together.dim() != 1) skip("evaluate returns no vector: see evaluates-any-transition");
-    std::vector<at::Tensor> single;
-    for (std::int64_t n = 0; n < rows; ++n) {
-      single.push_back(all.evaluate(sampled, reward, n, n + 1));
-    }
-    const double apart = distance(together.slice(0, 0, rows), at::cat(single));
-    if (apart > kRowwise) {
-      fail(cat("reward '", world->info().rewards[i], "' of a transition depends on the others in ",
-               "the call: apart by ", apart));
-    }
-  }
-  return {};
-}
-
-// ---- preference worlds -------------------------------------------------------------------------
-
-Verdict prompts_are_sorted(const Subject& subject) {
-  const auto world = made<World>(subject);
-  const at::Tensor prompts =
-      needed<PreferenceWorld>(*world, "preference world").prompts().to(at::kLong).contiguous();
-  const auto* p = prompts.const_data_ptr<std::int64_t>();
-  if (prompts.numel() == 0) fail("there are no prompts");
-  if (p[0] != 0) fail(cat("the first prompt is ", p[0], ": they are 0..P-1, sorted"));
-  for (std::int64_t i = 1; i < prompts.numel(); ++i) {
-    if (p[i] == p[i - 1] || p[i] == p[i - 1] + 1) continue;
-    fail(cat("prompt ", p[i], " at response ", i, " follows prompt ", p[i - 1],
-             ": they are 0..P-1, sorted"));
-  }
-  return {};
-}
-
-Verdict reference_is_log_probability(const Subject& subject) {
-  const auto world = made<World>(subject);
-  const at::Tensor& log = needed<PreferenceWorld>(*world, "preference world").log_reference();
-  if (!log.defined()) skip("has no reference policy");
-  if (!(log <= 0).all().item<bool>()) {
-    fail("a log probability of the reference policy is above 0, or not a number");
-  }
-  return {};
-}
-
 constexpr Check kChecks[] = {
     {"world-has-capability", "world", "it is a tabular, sampled or preference world", 1,
      world_has_capability},
@@ -217,9 +127,20 @@ constexpr Check kChecks[] = {
     {"evaluation-batching-invariant", "world",
      "a transition's reward does not depend on the others in the call", 3,
      evaluation_batching_invariant},
+    {"unknown-transitions-refused", "world",
+     "a world that knows rewards of some transitions alone says which, and refuses others as data",
+     2, unknown_transitions_refused},
+    {"episodes-follow-each-other", "world",
+     "an episode's transitions come one after another, and none after its terminal one", 2,
+     episodes_follow_each_other},
     {"prompts-are-sorted", "world", "prompts are 0..P-1, sorted", 1, prompts_are_sorted},
+    {"prompts-offer-a-choice", "world", "every prompt has at least two responses", 2,
+     prompts_offer_a_choice},
     {"reference-is-log-probability", "world", "log pi_ref is a number, at most 0", 3,
      reference_is_log_probability},
+    {"reference-sums-to-one-at-most", "world",
+     "the probabilities of a prompt's responses sum to at most 1", 3,
+     reference_sums_to_one_at_most},
 };
 
 }  // namespace

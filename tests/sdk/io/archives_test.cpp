@@ -115,5 +115,20 @@ TEST(Npz, DamageIsNamed) {
   EXPECT_THAT(other.what(), HasSubstr("no npz file"));
 }
 
+TEST(OpenTensors, GoesByTheExtension) {
+  EXPECT_EQ(open_tensors(fixture("stored.npz"))->tensors().size(),
+            NpzFile::open(fixture("stored.npz")).tensors().size());
+  EXPECT_EQ(open_tensors(fixture("all_dtypes.safetensors"))->tensors().size(),
+            SafetensorsFile::open(fixture("all_dtypes.safetensors")).tensors().size());
+  const Error error = caught([] { (void)open_tensors("rewards.pkl"); });
+  EXPECT_EQ(error.kind(), ErrorKind::invalid);
+  EXPECT_EQ(error.message(), "'rewards.pkl' is neither a .safetensors nor a .npz file");
+}
+
+TEST(ElementName, HasTheIndicesOfAPosition) {
+  EXPECT_EQ(element_name("tau", at::arange(24).reshape({2, 3, 4}), 17), "tau[1][1][1]");
+  EXPECT_EQ(element_name("gamma", at::full({}, 1), 0), "gamma");
+}
+
 }  // namespace
 }  // namespace saffron::io_test

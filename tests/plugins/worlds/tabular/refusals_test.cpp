@@ -59,7 +59,10 @@ TEST(TabularRefusals, Gamma) {
 }
 
 TEST(TabularRefusals, Missing) {
-  const char* const help = " | a tabular world has gamma, mu0, tau and rewards";
+  const char* const help =
+      " | a tabular world has gamma, mu0, tau and rewards; offsets, successors and probabilities "
+      "may "
+      "stand for tau";
   EXPECT_EQ(without("gamma"), cat("there is no 'gamma'", help));
   EXPECT_EQ(without("mu0"), cat("there is no 'mu0'", help));
   EXPECT_EQ(without("tau"), cat("there is no 'tau'", help));
@@ -121,7 +124,7 @@ TEST(TabularRefusals, Keys) {
             "'polcy' is no part of a tabular world | did you mean 'policy'?");
   EXPECT_EQ(refusal("comment", "\"x\""),
             "'comment' is no part of a tabular world | there are gamma, mu0, tau, rewards, policy, "
-            "D_S, D_A, terminal");
+            "D_S, D_A, terminal; or offsets, successors and probabilities for tau");
   EXPECT_EQ(refusal("rewards", R"({"": [[[1, 0], [0, 0]], [[0, 0], [0, 0]]]})"),
             "a reward has the empty name");
 }
@@ -143,7 +146,7 @@ TEST(TabularRefusals, Files) {
     }
     return "accepted";
   };
-  EXPECT_EQ(message("world.npz"), "'world.npz' is neither a .json nor a .safetensors file");
+  EXPECT_EQ(message("world.csv"), "'world.csv' is no .json, .safetensors or .npz file");
   EXPECT_NE(message(folder.file("absent.json")), "accepted");
 }
 
@@ -185,7 +188,8 @@ TEST_F(TensorRefusals, NotFinite) {
 
 TEST_F(TensorRefusals, NamesAndDtypes) {
   EXPECT_EQ(refusal_with("mu0", at::ones({1}, at::kHalf)),
-            "mu0 is F16, too coarse for this world | store it as float64 or float32; rewards may "
+            "mu0 has numbers of 16 bits, too coarse for probabilities | store it as float64 or "
+            "float32; rewards may "
             "have any dtype");
   EXPECT_EQ(refusal_with("taus", at::ones({1}, at::kDouble)),
             "the tensor 'taus' is no part of a tabular world | did you mean 'tau'?");

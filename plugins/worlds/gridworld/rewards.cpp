@@ -1,0 +1,35 @@
+#include "gridworld.h"
+
+#include <saffron/error.h>
+
+namespace saffron::plugins::gridworld {
+
+RewardTable::RewardTable(const Gridworld::Reward& reward, const Grid& grid,
+                         const std::vector<bool>& terminal, double gamma)
+    : before_(terminal.size(), 0), after_(terminal.size(), reward.step) {
+  for (const Gridworld::Entered& entered : reward.enter) {
+    for (std::size_t s = 0; s < after_.size(); ++s) {
+      if (grid.marks[s] == entered.cell.front()) after_[s] += entered.reward;
+    }
+  }
+  if (reward.shaping == 0 && reward.progress == 0) return;
+  const std::vector<std::int64_t> moves = moves_to(grid, reward.towards.front(), terminal);
+  for (std::size_t s = 0; s < moves.size(); ++s) {
+    const auto n = static_cast<double>(moves[s]);
+    const double phi = terminal[s] ? 0 : -n;
+    after_[s] += reward.shaping * gamma * phi;
+    before_[s] += reward.shaping * phi;
+    if (reward.progress == 0) continue;
+    if (moves[s] < 0) {
+      throw Error(ErrorKind::data,
+                  cat("no way leads from ", grid.place(static_cast<std::int64_t>(s)), " to any '",
+                      reward.towards, "'"))
+          .within(grid.source)
+          .with_help("wall the cell off with #, or use shaping instead of progress");
+    }
+    after_[s] -= reward.progress * n;
+    before_[s] -= reward.progress * n;
+  }
+}
+
+}  // namespace saffron::plugins::gridworld

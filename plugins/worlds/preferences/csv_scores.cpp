@@ -1,0 +1,79 @@
+#include "csv.h"
+#include "scores.h"
+
+#include <saffron/error.h>
+#include <saffron/io.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace saffron::plugins {
+namespace {
+
+// A field as a finite number.
+double number(const CsvReader& file, std::size_t field, const std::string& column) {
+  const std::string_view text = file.fields()[field];
+  const auto fail = [&](const std::string& what, std::string_view help) {
+    file.fail(field, cat("column '", column, "': ", what), help);
+  };
+  constexpr const char* kColumns =
+      "which columns are scores is said by scores = [...]; decimals have a point";
+  double value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty()) fail("the field is empty", "leave the response out, or give it a number");
+  if (status == std::errc::result_out_of_range) fail(cat(text, " is beyond float64"), {});
+  if (status != std::errc() || end != text.data() + text.size()) {
+    fail(cat("'", text.substr(0, 40), text.size() > 40 ? "..." : "", "' is not a number"),
+         kColumns);
+  }
+  if (!std::isfinite(value)) {
+    fail(cat(text, " is not a finite number"), "leave the response out, or give it a number");
+  }
+  return value;
+}
+
+std::string id(const CsvReader& file, std::size_t field, const std::string& column) {
+  if (file.fields()[field].empty()) file.fail(field, cat("column '", column, "' is empty"));
+  return std::string(file.fields()[field]);
+}
+
+}  // namespace
+
+Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& columns) {
+  const auto mapped = MappedFile::open(path, Access::sequential);
+  const std::span<const std::byte> bytes = mapped->bytes();
+  CsvReader file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  if (!file.next()) throw Error(ErrorKind::data, "the file is empty").within(path.string());
+  const std::vector<std::string> names(file.fields().begin(), file.fields().end());
+  const ScoreLayout layout = score_layout(columns, names, path.string());
+
+  Scores out;
+  out.source = path.string();
+  std::vector<std::pair<std::size_t, Scores::Column*>> numbers;
+  for (const std::size_t field : layout.scores) out.scores.push_back({names[field], {}});
+  for (std::size_t i = 0; i < out.scores.size(); ++i) {
+    numbers.emplace_back(layout.scores[i], &out.scores[i]);
+  }
+  if (layout.label)
+    numbers.emplace_back(*layout.label,
+                         &out.label.emplace(Scores::Column{names[*layout.label], {}}));
+  if (layout.log_reference) {
+    numbers.emplace_back(*layout.log_reference, &out.log_reference.emplace(Scores::Column{
+                                                    names[*layout.log_reference], {}}));
+  }
+  while (file.next()) {
+    if (file.fields().size() != names.size()) {
+      file.fail(0, cat("this record has ", file.fields().size(), " fields, and the header has ",
+                       names.size()));
+    }
+    out.prompts.push_back(id(file, layout.prompt, columns.prompt));
+    out.responses.push_back(id(file, layout.response, columns.response));
+    out.lines.push_back(file.line());
+    for (const auto& [field, column] : numbers) {
+      column->values.push_back(number(file, field, names[field]));
+    }
+  }
+  return out;
+}
+
+}  // namespace saffron::plugins

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""What the recipes that compare rewards say of their own results.
+
+usage: compare_worlds.py SAFFRON RECIPES-FOLDER
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+
+def distances(program, recipe):
+    """{(a, b): {metric: value}} of every comparator of a recipe."""
+    root = pathlib.Path(recipe).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([program, "run", "--quiet", recipe, "--runs", folder, "--cache", ""], cwd=root,
+                       check=True, timeout=200)
+        (results,) = pathlib.Path(folder).glob("*/results.json")
+        compared = json.loads(results.read_text())["compare"]
+    pairs = {}
+    for comparator in compared.values():
+        for pair in comparator["pairs"]:
+            pairs.setdefault((pair["a"], pair["b"]), {}).update(pair["metrics"])
+    return pairs
+
+
+def near(found, expected, tolerance):
+    assert abs(found - expected) <= tolerance, f"{found} is not {expected} within {tolerance}"
+
+
+def gridworld(program, recipes):
+    pairs = distances(program, recipes / "compare_gridworld.toml")
+    for metric in ["VAL/2-2", "EPIC/2-2"]:
+        near(pairs["goal", "shaped"][metric], 0, 1e-9)
+    near(pairs["goal", "progress"]["VAL/2-2"], 0.153, 5e-4)
+    near(pairs["goal", "progress"]["EPIC/2-2"], 0.029, 5e-4)
+
+
+def random_mdp(program, recipes):
+    pairs = distances(program, recipes / "compare_random_mdp.toml")
+    way = ["r0", *(f"r0 to r1, {i}/16" for i in range(1, 16)), "r1"]
+    assert len(pairs) == len(way) ** 2, len(pairs)
+    for metric in ["VAL/2-2", "EPIC/2-2", "VAL/angle", "EPIC/pearson-uniform"]:
+        found = [pairs["r0", to][metric] for to in way]
+        assert found[0] == 0 and found[-1] > 0.1, found
+        assert found == sorted(found), f"{metric}: {found}"
+
+
+def main():
+    program, recipes = sys.argv[1], pathlib.Path(sys.argv[2])
+    gridworld(program, recipes)
+    random_mdp(program, recipes)
+
+
+if __name__ == "__main__":
+    main()
