@@ -46,7 +46,7 @@ Certificate certify(const std::string& key) {
   Certificate out;
   out.metric = key;
   out.needs = {"D_S and D_A"};
-  if (key.ends_with("-reachable")) out.needs.push_back("transitions");
+  if (key.ends_with("-reachable")) out.needs.emplace_back("transitions");
   out.pseudometric = true;
   out.high = std::numeric_limits<double>::infinity();
   out.covers = "the reward functions alone, not what policies earn by them";
