@@ -8,6 +8,8 @@
 #include <saffron/error.h>
 #include <saffron/log.h>
 
+#include <unistd.h>
+
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
@@ -175,6 +177,8 @@ int main(int argc, char** argv) {
   const int code = run(argc, argv);
   errno = 0;
   if (std::fflush(stdout) == 0 && std::cout) return code;
+  // Where it was an earlier write that failed, another one says why.
+  if (errno == 0) static_cast<void>(::write(STDOUT_FILENO, "\n", 1) == 1);
   const std::string why = errno == 0 ? "" : ": " + std::generic_category().message(errno);
   std::cerr << "error: cannot write to standard output" << why << "\n";
   return code == 0 ? exit_code(saffron::ErrorKind::io) : code;

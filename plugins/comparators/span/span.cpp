@@ -1,11 +1,15 @@
 #include "span.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros.h>
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 
 namespace saffron::plugins {
 namespace {
@@ -68,6 +72,22 @@ void add_worst_case(const PolicyReturns& returns, const std::vector<WorstCase>& 
 
 TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
 
+// "0.25", with at most five digits.
+std::string short_number(double x) {
+  char digits[32];
+  return {digits,
+          std::to_chars(digits, digits + sizeof digits, x, std::chars_format::general, 5).ptr};
+}
+
+// A regret within rounding of 0 is none; percentages are rounded up, as they bound.
+std::string in_words(const std::string& counts, const std::string& followed, double regret) {
+  const double percent = std::min(std::ceil(1e4 * regret - 1e-6) / 100, 100.0);
+  const std::string bound = regret <= rewards::kZero ? cat("nothing of '", counts, "'")
+                                                     : cat("at most ", short_number(percent),
+                                                           " % of the range of '", counts, "'");
+  return cat("if '", followed, "' weakly prefers policy p to q, going from q to p costs ", bound);
+}
+
 Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
   TableBlock table;
   table.columns = {column("counts", "reward 1"),
@@ -76,17 +96,20 @@ Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
                    column("lambda", "range(R1 - lambda R2) is least, and w12 of range(R1)"),
                    column("loss", "w12 as a difference of J1"),
                    column("range", "max J1 - min J1"),
-                   column("plans", "planning problems that were solved for it")};
+                   column("plans", "planning problems that were solved for it"),
+                   column("in words", "of all policies of this MDP, and of no other world")};
   std::size_t at = 0;
   for (std::int64_t i = 0; i < returns.rewards(); ++i) {
     for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
       if (i == j) continue;
       const WorstCase& worst = cases[at];
-      table.rows.push_back({Value(returns.names()[static_cast<std::size_t>(i)]),
-                            Value(returns.names()[static_cast<std::size_t>(j)]),
-                            Value(worst.regret), worst.lambda ? Value(*worst.lambda) : Value(),
+      const std::string& counts = returns.names()[static_cast<std::size_t>(i)];
+      const std::string& followed = returns.names()[static_cast<std::size_t>(j)];
+      table.rows.push_back({Value(counts), Value(followed), Value(worst.regret),
+                            worst.lambda ? Value(*worst.lambda) : Value(),
                             Value(worst.regret * returns.range(i)), Value(returns.range(i)),
-                            Value(std::int64_t{2} * worst.evaluations)});
+                            Value(std::int64_t{2} * worst.evaluations),
+                            Value(in_words(counts, followed, worst.regret))});
     }
   }
   return {.title = "Worst-case regret",
@@ -100,11 +123,8 @@ std::string actions(const at::Tensor& row) {
   for (std::int64_t a = 0; a < row.size(0); ++a) {
     const double p = row[a].item<double>();
     if (p == 0) continue;
-    char digits[32];
-    const auto end =
-        std::to_chars(digits, digits + sizeof digits, p, std::chars_format::general, 4);
     out += (out.empty() ? "" : ", ") + std::to_string(a);
-    if (p < 1) out += ": " + std::string(digits, end.ptr);
+    if (p < 1) out += ": " + short_number(p);
   }
   return out;
 }

@@ -40,6 +40,21 @@ TEST(SpanGolden, ReportHoldsLambda) {
               expected.at("w12").as_real() * expected.at("range1").as_real(), 1e-9);
 }
 
+// A bound in words is never below the number: 0.89583... is 89.59 %.
+TEST(SpanReport, SaysTheBoundInWords) {
+  const auto words = [](const char* id) {
+    const Comparison found = Span({.metrics = {"w12"}}).compare(golden_world(golden_vector(id)));
+    const auto& table = std::get<TableBlock>(found.report.blocks.at(0).body);
+    return table.rows.at(0).back().as_string();
+  };
+  EXPECT_EQ(words("G02"),
+            "if 'R2' weakly prefers policy p to q, going from q to p costs at most 89.59 % of the "
+            "range of 'R1'");
+  EXPECT_EQ(words("G03"),
+            "if 'R2' weakly prefers policy p to q, going from q to p costs nothing of 'R1'");
+  EXPECT_NE(words("G05").find("at most 100 % of"), std::string::npos);
+}
+
 // Opposite rewards: what counts goes right, and what is followed stays left.
 TEST(SpanReport, NamesThePolicies) {
   const MemoryWorld world = golden_world(golden_vector("G05"));
