@@ -96,8 +96,7 @@ Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
                    column("lambda", "range(R1 - lambda R2) is least, and w12 of range(R1)"),
                    column("loss", "w12 as a difference of J1"),
                    column("range", "max J1 - min J1"),
-                   column("plans", "planning problems that were solved for it"),
-                   column("in words", "of all policies of this MDP, and of no other world")};
+                   column("plans", "planning problems that were solved for it")};
   std::size_t at = 0;
   for (std::int64_t i = 0; i < returns.rewards(); ++i) {
     for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
@@ -108,12 +107,26 @@ Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
       table.rows.push_back({Value(counts), Value(followed), Value(worst.regret),
                             worst.lambda ? Value(*worst.lambda) : Value(),
                             Value(worst.regret * returns.range(i)), Value(returns.range(i)),
-                            Value(std::int64_t{2} * worst.evaluations),
-                            Value(in_words(counts, followed, worst.regret))});
+                            Value(std::int64_t{2} * worst.evaluations)});
     }
   }
   return {.title = "Worst-case regret",
           .caption = "What one may lose of the reward that counts by following another.",
+          .body = std::move(table)};
+}
+
+Block words_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
+  TableBlock table;
+  table.columns = {column("what is certain", "")};
+  std::size_t at = 0;
+  for (const std::string& counts : returns.names()) {
+    for (const std::string& followed : returns.names()) {
+      const double regret = cases[at++].regret;
+      if (counts != followed) table.rows.push_back({Value(in_words(counts, followed, regret))});
+    }
+  }
+  return {.title = "In words",
+          .caption = "Of all policies of this MDP, and of no other world.",
           .body = std::move(table)};
 }
 
@@ -187,6 +200,7 @@ Comparison Span::compare(const World& world) {
     add_worst_case(returns, cases, name == "w12", out);
   }
   if (!cases.empty()) {
+    out.report.blocks.push_back(words_block(returns, cases));
     out.report.blocks.push_back(plans_block(returns, cases));
     if (options_.states > 0) {
       out.report.blocks.push_back(policies_block(returns, cases, options_.states));

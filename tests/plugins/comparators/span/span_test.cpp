@@ -29,7 +29,7 @@ TEST(SpanGolden, ReportHoldsLambda) {
   const Value& expected = vector.at("expected").at("regret");
   const Comparison found = Span({.metrics = {"w12"}}).compare(golden_world(vector));
   ASSERT_EQ(found.metrics.size(), 1u);
-  const auto& table = std::get<TableBlock>(found.report.blocks.at(0).body);
+  const auto& table = std::get<TableBlock>(found.report.blocks.at(1).body);
   ASSERT_EQ(table.rows.size(), 2u);
   EXPECT_EQ(table.rows[0][0].as_string(), "R1");
   EXPECT_EQ(table.rows[0][1].as_string(), "R2");
@@ -59,12 +59,12 @@ TEST(SpanReport, SaysTheBoundInWords) {
 TEST(SpanReport, NamesThePolicies) {
   const MemoryWorld world = golden_world(golden_vector("G05"));
   const Comparison found = Span({.states = 1}).compare(world);
-  ASSERT_EQ(found.report.blocks.size(), 2u);
-  const auto& table = std::get<TableBlock>(found.report.blocks[1].body);
+  ASSERT_EQ(found.report.blocks.size(), 3u);
+  const auto& table = std::get<TableBlock>(found.report.blocks[2].body);
   ASSERT_EQ(table.rows.size(), 2u);  // one state of each pair
   EXPECT_NE(table.rows[0][3].as_string(), table.rows[0][4].as_string());
   EXPECT_EQ(table.rows[0][3].as_string(), table.rows[1][4].as_string());
-  EXPECT_EQ(Span({.states = 0}).compare(world).report.blocks.size(), 1u);
+  EXPECT_EQ(Span({.states = 0}).compare(world).report.blocks.size(), 2u);
   EXPECT_TRUE(Span({.metrics = {"span"}}).compare(world).report.blocks.empty());
 }
 
@@ -111,7 +111,7 @@ TEST(SpanDegenerate, TrivialRewards) {
   const Comparison found = Span({}).compare(golden_world(golden_vector("G06")));
   EXPECT_EQ(found.degenerate,
             std::vector<std::string>{"reward 'R1' is trivial: no policy beats another"});
-  const auto& table = std::get<TableBlock>(found.report.blocks.at(0).body);
+  const auto& table = std::get<TableBlock>(found.report.blocks.at(1).body);
   EXPECT_TRUE(table.rows[0][3].is_null());  // no lambda: there is nothing to lose
 }
 
