@@ -8,8 +8,16 @@ RewardTable::RewardTable(const Gridworld::Reward& reward, const Grid& grid,
                          const std::vector<bool>& terminal, double gamma)
     : before_(terminal.size(), 0), after_(terminal.size(), reward.step) {
   for (const Gridworld::Entered& entered : reward.enter) {
+    bool found = false;
     for (std::size_t s = 0; s < after_.size(); ++s) {
-      if (grid.marks[s] == entered.cell.front()) after_[s] += entered.reward;
+      if (grid.marks[s] != entered.cell.front()) continue;
+      after_[s] += entered.reward;
+      found = true;
+    }
+    if (!found) {
+      throw Error(ErrorKind::data, cat("no cell is '", entered.cell, "', which reward '",
+                                       reward.name, "' pays for entering"))
+          .within(grid.source);
     }
   }
   if (reward.shaping == 0 && reward.progress == 0) return;

@@ -68,8 +68,8 @@ Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) 
       out.caveat =
           "Not normalised: it grows with the rewards' scale, which no policy's order sees.";
     } else if (!states.empty()) {
-      out.caveat = cat("No policy reaches these states from mu0: ", states,
-                       "; rewards there count in the distance and in no policy's return.");
+      out.caveat = cat("No policy's return from mu0 depends on these states: ", states,
+                       "; rewards there count in the distance alone.");
     }
   };
 }

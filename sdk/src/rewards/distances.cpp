@@ -16,7 +16,7 @@ namespace saffron::inline sdk_v1::rewards {
 using Kind = Measure::Kind;
 
 Distances::Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names)
-    : name_(std::move(canonical.name)), names_(std::move(names)) {
+    : name_(canonical.name), names_(std::move(names)) {
   require_finite(canonical, names_);
   const at::Tensor& tau = world.transitions().dense;
   const bool constant = canonical.values.size(-1) != tau.size(-1) || tau.size(-1) == 1;

@@ -21,7 +21,9 @@ const TabularWorld& dense_tabular(const World& world, std::string_view comparato
   }
   if (tabular->transitions().sparse()) {
     throw Error(cat(comparator,
-                    " needs dense transitions, and these are sparse: ", world.info().description));
+                    " needs dense transitions, and these are sparse: ", world.info().description))
+        .with_help(
+            "a gridworld takes transitions = \"dense\"; a file of tables holds tau and no offsets");
   }
   return *tabular;
 }
@@ -29,6 +31,7 @@ const TabularWorld& dense_tabular(const World& world, std::string_view comparato
 at::Tensor reachable_states(const TabularWorld& world) {
   const at::Tensor possible = (world.transitions().dense > 0).any(1).contiguous();  // [S, S]
   const at::Tensor reached = (world.mu0() > 0).contiguous().clone();
+  if (world.gamma() == 0) return reached;  // what comes later counts for nothing
   const std::int64_t states = reached.size(0);
   const bool* edge = possible.const_data_ptr<bool>();
   bool* seen = reached.mutable_data_ptr<bool>();

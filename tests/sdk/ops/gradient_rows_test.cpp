@@ -77,7 +77,12 @@ TEST_P(AdamSteps, EqualTheDenseFormula) {
 
 INSTANTIATE_TEST_SUITE_P(Constraints, AdamSteps,
                          testing::Values(Constraint::none, Constraint::unit_rows,
-                                         Constraint::non_negative));
+                                         Constraint::non_negative),
+                         [](const auto& given) {
+                           if (given.param == Constraint::none) return "none";
+                           return given.param == Constraint::unit_rows ? "unit_rows"
+                                                                       : "non_negative";
+                         });
 
 TEST(GradientRows, SignumInBfloat16GoesWhereItGoesInFull) {
   at::Tensor W = Random(5).normal_rows(0, 40, 300), full = W.clone();

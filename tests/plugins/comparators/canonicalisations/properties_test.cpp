@@ -152,7 +152,7 @@ TEST_P(FormsProperties, UnreachableStatesCount) {
     }
     if (!form().removes_redistribution) continue;
     EXPECT_NE(certificate(found, form().name + "/2-2")
-                  .caveat.find(cat("from mu0: ", last, "; rewards there count")),
+                  .caveat.find(cat("depends on these states: ", last, "; rewards there count")),
               std::string::npos);
   }
 }

@@ -102,8 +102,19 @@ TEST(ValGolden, CertificateSpeaksOfUnreachableStates) {
   EXPECT_TRUE(certificate(unreached, "VAL/angle").sound);
   EXPECT_FALSE(certificate(unreached, "VAL/angle").complete);
   EXPECT_EQ(certificate(unreached, "VAL/angle").caveat,
-            "No policy reaches these states from mu0: 3; rewards there count in the distance and "
-            "in no policy's return.");
+            "No policy's return from mu0 depends on these states: 3; rewards there count in the "
+            "distance alone.");
+}
+
+// Where gamma is 0, no policy's return depends on a state that only a later step reaches.
+TEST(ValCertificates, MyopicWorldsAreIncomplete) {
+  const at::Tensor tau = at::full({2, 2, 2}, 0.5, at::kDouble);
+  at::Tensor a = at::zeros({2, 2, 2}, at::kDouble);
+  a[1][0].fill_(1);
+  for (const double gamma : {0.0, 0.5}) {
+    const MemoryWorld world(tau, at::tensor({1.0, 0.0}, at::kDouble), gamma, {{"a", a}, {"b", -a}});
+    EXPECT_EQ(certificate(compare(world), "VAL/angle").complete, gamma > 0) << gamma;
+  }
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ TEST(Gridworld, SlipsToTheSides) {
 TEST(Gridworld, StartsAnywhereWithoutAStart) {
   Gridworld::Options options = ring();
   options.map = "..\n.G\n";
+  options.rewards = {{.name = "goal", .enter = {{"G", 1}}}};
   const Gridworld world(options);
   for (std::int64_t s = 0; s < 4; ++s) {
     EXPECT_DOUBLE_EQ(world.mu0()[s].item<double>(), s == 3 ? 0 : 1.0 / 3);

@@ -34,6 +34,11 @@ TEST(GridworldRefusals, Maps) {
   EXPECT_EQ(refusal("GT\n"), "map: every cell is terminal: no episode can start");
 }
 
+TEST(GridworldRefusals, CellsThatAreNotThere) {
+  const Gridworld::Reward paid{.name = "r", .enter = {{"q", 1}}};
+  EXPECT_EQ(refusal("S.G\n", paid), "map: no cell is 'q', which reward 'r' pays for entering");
+}
+
 TEST(GridworldRefusals, Ways) {
   const Gridworld::Reward shaped{.name = "r", .shaping = 1}, progress{.name = "r", .progress = 1};
   EXPECT_EQ(refusal("S..\n", shaped), "map: no cell is 'G', towards which a reward leads");
