@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """recipes/synth_sae_bench/quarter.toml with two models of features, and its SAEs at other L0: which architecture
 finds more of the planted features, and does that agree with the published order? Writes Markdown to standard
-output. About an hour on two cores; a run that was stopped goes on where it was.
+output. Half a day on two cores; a run that was stopped goes on where it was.
 
 usage: synth_sae_bench.py [--program SAFFRON] [--folder RUNS] [--rows N]
 """
