@@ -169,6 +169,18 @@ inline int expect_distances(const Comparison& comparison, const std::string& nam
 
 inline double largest(const at::Tensor& x) { return x.abs().max().item<double>(); }
 
+// Of every metric of a comparison: d >= 0, d(a, a) = 0, symmetric, d(a, c) <= d(a, b) + d(b, c).
+inline void expect_pseudometrics(const Comparison& comparison) {
+  for (const PairMatrix& matrix : comparison.metrics) {
+    const at::Tensor& d = matrix.values;
+    EXPECT_TRUE((d >= 0).all().item<bool>()) << matrix.key;
+    EXPECT_EQ(largest(d - d.t()), 0) << matrix.key;
+    EXPECT_EQ(largest(d.diagonal()), 0) << matrix.key;
+    const at::Tensor detour = d.unsqueeze(2) + d.unsqueeze(0);  // [a, b, c]
+    EXPECT_TRUE((d.unsqueeze(1) <= detour * (1 + 1e-12) + 1e-12).all().item<bool>()) << matrix.key;
+  }
+}
+
 // A random world: about a third of the transitions impossible, every state reachable from mu0.
 class RandomWorlds {
  public:

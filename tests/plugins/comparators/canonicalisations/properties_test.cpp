@@ -53,15 +53,7 @@ TEST_P(FormsProperties, Pseudometric) {
   for (int i = 0; i < kWorlds; ++i) {
     const Comparison found = form().compare(next());
     EXPECT_EQ(found.metrics.size(), form().correlates ? 46u : 44u);
-    for (const PairMatrix& matrix : found.metrics) {
-      const at::Tensor& d = matrix.values;
-      EXPECT_TRUE((d >= 0).all().item<bool>()) << matrix.key;
-      EXPECT_EQ(largest(d - d.t()), 0) << matrix.key;
-      EXPECT_EQ(largest(d.diagonal()), 0) << matrix.key;
-      const at::Tensor detour = d.unsqueeze(2) + d.unsqueeze(0);
-      EXPECT_TRUE((d.unsqueeze(1) <= detour * (1 + 1e-12) + 1e-12).all().item<bool>())
-          << matrix.key;
-    }
+    expect_pseudometrics(found);
   }
 }
 

@@ -51,16 +51,7 @@ TEST_F(EpicProperties, BlindToShapingAndScaleButNotToRedistribution) {
 
 TEST_F(EpicProperties, Pseudometric) {
   for (int i = 0; i < kWorlds; ++i) {
-    const Comparison comparison = compare(next());
-    for (const PairMatrix& matrix : comparison.metrics) {
-      const at::Tensor& d = matrix.values;
-      EXPECT_TRUE((d >= 0).all().item<bool>());
-      EXPECT_EQ(largest(d - d.t()), 0) << matrix.key;
-      EXPECT_EQ(largest(d.diagonal()), 0) << matrix.key;
-      const at::Tensor detour = d.unsqueeze(2) + d.unsqueeze(0);
-      EXPECT_TRUE((d.unsqueeze(1) <= detour * (1 + 1e-12) + 1e-12).all().item<bool>())
-          << matrix.key;
-    }
+    expect_pseudometrics(compare(next()));
   }
 }
 
