@@ -76,7 +76,8 @@ Comparison Regret::compare(const World& world) {
   Comparison out;
   for (const std::string& tie : options_.ties) {
     const at::Tensor& values = tie == "pessimistic" ? worst : best;
-    const std::string words = tie == "pessimistic" ? "the worst of several" : "the best of several";
+    const std::string words = cat(tie == "pessimistic" ? "the worst" : "the best",
+                                  " of several that rounding cannot tell apart");
     add(out, "regret1_" + tie, values, kRegret1 + words, 1);
     add(out, "regret2_" + tie, values.t().contiguous(), kRegret2 + words, 0.5);
     add(out, "regret_mean_" + tie, (values + values.t()) / 2,

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,13 @@
 
 namespace saffron::inline sdk_v1::rewards {
 
-// Deterministic policies of the N states that some policy reaches from mu0: int64 [N], an action
-// each. Rewards here are expected ones, r(s, a) [N, A].
+// A deterministic policy of the N states that some policy reaches from mu0.
+struct Plan {
+  std::vector<std::int64_t> actions;  // [N]
+  std::vector<double> visits;         // eta(s) = sum_t gamma^t P(s_t = s) [N]
+};
+
+// Rewards here are expected ones, r(s, a): N * A numbers, row by row.
 class SAFFRON_EXPORT Planner {
  public:
   explicit Planner(const TabularWorld& world);
@@ -25,26 +31,28 @@ class SAFFRON_EXPORT Planner {
   [[nodiscard]] const at::Tensor& states() const { return states_; }  // the world's, int64 [N]
   [[nodiscard]] const at::Tensor& tau() const { return tau_; }        // [N, A, N]
 
-  // argmax J_r by policy iteration, evaluating exactly: from the policy `start`, or else from the
-  // greedy one; among the actions `allowed`, bool [N, A], or else all. Ties go to the earlier
-  // policy's action, then to the lowest. Error (numeric) when values are not finite.
-  [[nodiscard]] at::Tensor best(const at::Tensor& r, const at::Tensor& allowed = {},
-                                const at::Tensor& start = {}) const;
-  // Whether Q(s, a) = V(s) of the policy that maximises J_r, up to 1e-11 of the largest |Q|:
-  // bool [N, A]. `start` as of best().
-  [[nodiscard]] at::Tensor optimal_actions(const at::Tensor& r, const at::Tensor& start = {}) const;
-  // J of rewards [K, N, A]: [K].
-  [[nodiscard]] at::Tensor returns(const at::Tensor& policy, const at::Tensor& rewards) const;
-  // eta(s) = sum_t gamma^t P(s_t = s): [N].
-  [[nodiscard]] at::Tensor occupancy(const at::Tensor& policy) const;
+  // argmax J_r by policy iteration, evaluating exactly: from the actions `start`, or else from the
+  // greedy ones; among those `allowed`, N * A flags, or else all. Ties go to the earlier policy's
+  // action, then to the lowest. Error (numeric) when values are not finite.
+  [[nodiscard]] Plan best(std::span<const double> r, std::span<const std::int64_t> start = {},
+                          std::span<const std::uint8_t> allowed = {}) const;
+  // The plan of these actions.
+  [[nodiscard]] Plan plan(std::span<const std::int64_t> actions) const;
+  // Whether Q(s, a) = V(s) of the policy that maximises J_r, N * A flags. Equal are values that
+  // differ by what rounding may make of equal ones: max(1e-11, 8 eps / (1 - gamma)) of the largest
+  // |Q|, and what errors of `noise` in r may.
+  [[nodiscard]] std::vector<std::uint8_t> optimal_actions(std::span<const double> r,
+                                                          std::span<const std::int64_t> start = {},
+                                                          double noise = 0) const;
+  // J_r.
+  [[nodiscard]] double returns(const Plan& plan, std::span<const double> r) const;
 
  private:
-  [[nodiscard]] at::Tensor system(const at::Tensor& policy) const;
-  [[nodiscard]] at::Tensor values(const at::Tensor& policy, const at::Tensor& rewards) const;
-  [[nodiscard]] at::Tensor action_values(const at::Tensor& r, const at::Tensor& V) const;
+  class Iteration;
 
   at::Tensor states_, tau_, mu0_;
   double gamma_;
+  std::int64_t size_, actions_;
 };
 
 // The returns of all rewards of a world. Potential shaping is projected away before anything is
@@ -85,7 +93,7 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] std::vector<WorstCase> worst_cases() const;
 
   // (max J_i - J_i(pi)) / range(R_i) for the worst and the best policy pi for reward i among those
-  // that maximise J_j; 0 where reward i is trivial.
+  // that maximise J_j, as far as rounding lets one tell; 0 where reward i is trivial.
   struct Regret {
     double pessimistic = 0, optimistic = 0;
   };
@@ -95,12 +103,14 @@ class SAFFRON_EXPORT PolicyReturns {
  private:
   void plan(std::int64_t i, const at::Tensor& r, double scale);
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+  [[nodiscard]] std::span<const double> unit(std::int64_t i) const;
 
   Planner planner_;
   std::vector<std::string> names_;
   at::Tensor unit_;  // R° [R, N, A], without shaping
-  std::vector<at::Tensor> best_, worst_;
+  std::vector<Plan> best_, worst_;
   std::vector<double> highest_, range_;
+  std::vector<double> noise_;  // what rounding may have left in an entry of R°
 };
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -5,21 +5,22 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones_like.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
+using Numbers = std::span<const double>;
+
 // A line that supports f(lambda) = range(R_i° - lambda R_j°), and the policies that yield it.
 struct Line {
   double intercept = 0, slope = 0;
-  at::Tensor high, low;
+  Plan high, low;
   [[nodiscard]] double at(double lambda) const { return intercept + lambda * slope; }
 };
 
@@ -28,36 +29,48 @@ constexpr double kOnLine = 1e-13;
 constexpr double kFlat = 1e-14;  // a slope that changes f by less than rounding does
 constexpr int kEvaluations = 10'000;
 
-// R_i° and R_j° as one tensor [2, N, A].
+std::vector<double> combined(double a, Numbers x, double b, Numbers y) {
+  std::vector<double> out(x.size());
+  for (std::size_t k = 0; k < out.size(); ++k) out[k] = a * x[k] + b * y[k];
+  return out;
+}
+
+// R_i° and R_j°.
 class RangeOfDifference {
  public:
-  RangeOfDifference(const Planner& planner, at::Tensor pair, at::Tensor high, at::Tensor low)
-      : planner_(planner), pair_(std::move(pair)), high_(std::move(high)), low_(std::move(low)) {}
+  RangeOfDifference(const Planner& planner, Numbers counts, Numbers followed)
+      : planner_(planner), counts_(counts), followed_(followed) {}
 
-  // The line at lambda; its value there is f's.
-  [[nodiscard]] Line at(double lambda) {
-    const at::Tensor r = pair_[0] - lambda * pair_[1];
-    high_ = planner_.best(r, {}, high_);  // from the policies of the lambda before
-    low_ = planner_.best(-r, {}, low_);
-    const at::Tensor gain = planner_.returns(high_, pair_) - planner_.returns(low_, pair_);
+  // The line at lambda, planned from the policies of another; its value there is f's.
+  [[nodiscard]] Line at(double lambda, const Plan& high, const Plan& low) {
+    const std::vector<double> r = combined(1, counts_, -lambda, followed_);
+    const std::vector<double> reverse = combined(-1, counts_, lambda, followed_);
+    Line out{0, 0, planner_.best(r, high.actions), planner_.best(reverse, low.actions)};
+    out.intercept = planner_.returns(out.high, counts_) - planner_.returns(out.low, counts_);
+    out.slope = planner_.returns(out.low, followed_) - planner_.returns(out.high, followed_);
     ++evaluations;
-    return {gain[0].item<double>(), -gain[1].item<double>(), high_, low_};
+    return out;
   }
 
   int evaluations = 0;
 
  private:
   const Planner& planner_;
-  at::Tensor pair_, high_, low_;
+  Numbers counts_, followed_;
 };
 
 // The stochastic policy with the occupancy t eta(a) + (1 - t) eta(b).
-at::Tensor mixture(const Planner& planner, const at::Tensor& a, const at::Tensor& b, double t) {
-  at::Tensor out = at::zeros({a.size(0), planner.tau().size(1)}, planner.tau().options());
-  out.scatter_add_(1, a.unsqueeze(-1), t * planner.occupancy(a).unsqueeze(-1));
-  out.scatter_add_(1, b.unsqueeze(-1), (1 - t) * planner.occupancy(b).unsqueeze(-1));
-  const at::Tensor visits = out.sum(-1, true);
-  return at::where(visits > 0, out / visits, 0.0);
+at::Tensor mixture(const Plan& a, const Plan& b, double t, std::int64_t actions) {
+  const std::size_t states = a.actions.size();
+  at::Tensor out = at::zeros({static_cast<std::int64_t>(states), actions}, at::kDouble);
+  double* row = out.mutable_data_ptr<double>();
+  for (std::size_t s = 0; s < states; ++s, row += actions) {
+    const double visits = t * a.visits[s] + (1 - t) * b.visits[s];
+    if (!(visits > 0)) continue;
+    row[a.actions[s]] += t * a.visits[s] / visits;
+    row[b.actions[s]] += (1 - t) * b.visits[s] / visits;
+  }
+  return out;
 }
 
 double within(double x, double high) { return std::clamp(x, 0.0, high); }
@@ -76,19 +89,26 @@ void each_pair(std::int64_t count, F f) {
 PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string> names)
     : planner_(world), names_(std::move(names)) {
   const at::Tensor& tau = world.transitions().dense;
-  const at::Tensor r = expected_rewards(tau, world.rewards()).index_select(1, planner_.states());
+  const at::Tensor r =
+      expected_rewards(tau, world.rewards()).index_select(1, planner_.states()).contiguous();
   const at::Tensor size =
       expected_rewards(tau, world.rewards().abs()).index_select(1, planner_.states());
   const ShapingProjection shaping(planner_.tau(), world.gamma(), at::ones_like(r[0]));
-  unit_ = shaping.residual(r);
+  unit_ = shaping.residual(r).contiguous();
   const at::Tensor scale = shaping.scale(r, size);
   best_.resize(names_.size());
   worst_.resize(names_.size());
   highest_.resize(names_.size());
   range_.resize(names_.size());
+  noise_.resize(names_.size());
   at::parallel_for(0, rewards(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) plan(i, r[i], scale[i].amax().item<double>());
   });
+}
+
+std::span<const double> PolicyReturns::unit(std::int64_t i) const {
+  const std::int64_t size = unit_.size(1) * unit_.size(2);
+  return {unit_.const_data_ptr<double>() + i * size, static_cast<std::size_t>(size)};
 }
 
 void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, double scale) {
@@ -97,17 +117,17 @@ void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, double scale) {
                 cat("the returns of reward '", names_[at(i)], "' overflow float64"))
         .with_help("scale it down: relative regret does not see the scale");
   }
-  const at::Tensor unit = unit_[i];
-  if (unit.abs().amax().item<double>() <= kZero * scale) unit.zero_();
-  best_[at(i)] = planner_.best(unit);
-  worst_[at(i)] = planner_.best(-unit);
-  const at::Tensor both = at::stack({unit, r});
-  const at::Tensor high = planner_.returns(best_[at(i)], both);
-  const at::Tensor low = planner_.returns(worst_[at(i)], both);
-  highest_[at(i)] = high[1].item<double>();
-  range_[at(i)] = std::max(0.0, (high - low)[0].item<double>());
+  const at::Tensor shape = unit_[i];
+  if (shape.abs().amax().item<double>() <= kZero * scale) shape.zero_();
+  best_[at(i)] = planner_.best(unit(i));
+  worst_[at(i)] = planner_.best(combined(-1, unit(i), 0, unit(i)));
+  const Numbers whole(r.const_data_ptr<double>(), unit(i).size());
+  highest_[at(i)] = planner_.returns(best_[at(i)], whole);
+  range_[at(i)] = std::max(
+      0.0, planner_.returns(best_[at(i)], unit(i)) - planner_.returns(worst_[at(i)], unit(i)));
   if (trivial(i)) return;
-  unit.div_(range(i));
+  shape.div_(range(i));
+  noise_[at(i)] = 4 * std::numeric_limits<double>::epsilon() * scale / range(i);
 }
 
 bool PolicyReturns::trivial(std::int64_t i) const { return range(i) == 0; }
@@ -121,10 +141,10 @@ std::vector<std::string> PolicyReturns::trivial() const {
 }
 
 double PolicyReturns::span_distance(std::int64_t i, std::int64_t j) const {
-  const at::Tensor r = (unit_[i] - unit_[j]).unsqueeze(0);
-  const at::Tensor gain =
-      planner_.returns(planner_.best(r[0]), r) - planner_.returns(planner_.best(-r[0]), r);
-  return within(gain.item<double>(), 2);
+  const std::vector<double> r = combined(1, unit(i), -1, unit(j));
+  const std::vector<double> reverse = combined(-1, unit(i), 1, unit(j));
+  return within(
+      planner_.returns(planner_.best(r), r) + planner_.returns(planner_.best(reverse), reverse), 2);
 }
 
 at::Tensor PolicyReturns::span_distances() const {
@@ -142,13 +162,14 @@ at::Tensor PolicyReturns::span_distances() const {
 PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t j) const {
   WorstCase out;
   if (trivial(i)) return out;
-  RangeOfDifference f(planner_, at::stack({unit_[i], unit_[j]}), best_[at(i)], worst_[at(i)]);
-  Line falling = f.at(0), rising = falling;
+  RangeOfDifference f(planner_, unit(i), unit(j));
+  Line falling = f.at(0, best_[at(i)], worst_[at(i)]), rising = falling;
   double lambda = 0;
-  if (falling.slope < -kFlat) rising = f.at(2);
+  // At 2 the better policy is nearly that of -R_j.
+  if (falling.slope < -kFlat) rising = f.at(2, worst_[at(j)], best_[at(j)]);
   while (falling.slope < -kFlat) {
     lambda = (falling.intercept - rising.intercept) / (rising.slope - falling.slope);
-    const Line line = f.at(lambda);
+    const Line line = f.at(lambda, falling.high, falling.low);
     if (line.at(lambda) <= falling.at(lambda) + kOnLine) break;
     if (std::abs(line.slope) <= kFlat) falling = rising = line;
     (line.slope < 0 ? falling : rising) = line;
@@ -162,20 +183,20 @@ PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t 
   const double t = steep > 0 ? rising.slope / steep : 1;  // of `falling`: a mixture of slope 0
   out.regret = within(t * falling.intercept + (1 - t) * rising.intercept, 1);
   out.lambda = trivial(j) ? 0 : lambda * range(i) / range(j);
-  out.better = mixture(planner_, falling.high, rising.high, t);
-  out.followed = mixture(planner_, falling.low, rising.low, t);
+  out.better = mixture(falling.high, rising.high, t, unit_.size(2));
+  out.followed = mixture(falling.low, rising.low, t, unit_.size(2));
   out.evaluations = f.evaluations;
   return out;
 }
 
 PolicyReturns::Regret PolicyReturns::regret(std::int64_t i, std::int64_t j) const {
   if (trivial(i)) return {};
-  const at::Tensor optimal = planner_.optimal_actions(unit_[j], best_[at(j)]);
-  const at::Tensor r = unit_[i].unsqueeze(0);
-  const double most = planner_.returns(best_[at(i)], r).item<double>();
+  const std::vector<std::uint8_t> optimal =
+      planner_.optimal_actions(unit(j), best_[at(j)].actions, noise_[at(j)]);
+  const double most = planner_.returns(best_[at(i)], unit(i));
   const auto lost = [&](double sign) {
-    const at::Tensor policy = planner_.best(sign * unit_[i], optimal);
-    return within(most - planner_.returns(policy, r).item<double>(), 1);
+    const Plan plan = planner_.best(combined(sign, unit(i), 0, unit(i)), {}, optimal);
+    return within(most - planner_.returns(plan, unit(i)), 1);
   };
   return {lost(-1), lost(1)};
 }

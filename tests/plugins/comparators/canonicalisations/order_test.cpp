@@ -24,6 +24,20 @@ MemoryWorld world_of(RandomWorlds& random, std::int64_t S, std::int64_t A, int c
   return world;
 }
 
+// J of rewards [K, S, A] in a world whose states are all reached.
+at::Tensor returns(const rewards::Planner& planner, const at::Tensor& policy,
+                   const at::Tensor& rewards) {
+  const rewards::Plan plan = planner.plan(
+      {policy.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(policy.numel())});
+  at::Tensor out = at::zeros({rewards.size(0)}, at::kDouble);
+  for (std::int64_t k = 0; k < rewards.size(0); ++k) {
+    const at::Tensor r = rewards[k].contiguous();
+    out[k] =
+        planner.returns(plan, {r.const_data_ptr<double>(), static_cast<std::size_t>(r.numel())});
+  }
+  return out;
+}
+
 // J of c(R) less J of R, over random policies: how far it is from one constant.
 double spread_of_differences(const Form& form, const MemoryWorld& world, RandomWorlds& random) {
   const at::Tensor& tau = world.transitions_.dense;
@@ -32,8 +46,8 @@ double spread_of_differences(const Form& form, const MemoryWorld& world, RandomW
   const rewards::Planner planner(world);
   at::Tensor low, high;
   for (int i = 0; i < 12; ++i) {
-    const at::Tensor policy = random.normal({tau.size(0), tau.size(1)}).argmax(-1);
-    const at::Tensor J = planner.returns(policy, change);
+    const at::Tensor policy = random.normal({tau.size(0), tau.size(1)}).argmax(-1).contiguous();
+    const at::Tensor J = returns(planner, policy, change);
     low = i == 0 ? J : low.minimum(J);
     high = i == 0 ? J : high.maximum(J);
   }
