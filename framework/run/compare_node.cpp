@@ -52,10 +52,12 @@ Value pairs_value(const Comparison& comparison, const std::vector<std::string>& 
         const double value =
             matrix.values[static_cast<std::int64_t>(a)][static_cast<std::int64_t>(b)]
                 .item<double>();
-        metrics.set(matrix.key, std::isnan(value) ? Value() : Value(value));
+        metrics.set(matrix.key, std::isfinite(value) ? Value(value) : Value());
         const std::size_t at = a * rewards.size() + b;
         if (at < matrix.reasons.size() && !matrix.reasons[at].empty()) {
           undefined.set(matrix.key, matrix.reasons[at]);
+        } else if (std::isinf(value)) {
+          undefined.set(matrix.key, "it overflows float64");
         }
       }
       pair.set("metrics", std::move(metrics));

@@ -57,17 +57,23 @@ Schema<Dard::Options> Dard::schema() {
       .check([](const Options& o) { return rewards::check_distinct("actions", o.actions); });
 }
 
-Comparison Dard::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "dard");
-  const auto measures = rewards::parse_measures(options_.pairs, true);
-  Comparison out;
+std::vector<rewards::Canonical> Dard::forms(const TabularWorld& world) const {
+  std::vector<rewards::Canonical> out;
   for (const std::string& actions : options_.actions) {
-    rewards::add_distances(
-        out, {tabular, dard_form(tabular, actions == "independent"), world.info().rewards},
-        measures, rewards::reward_claims({"transitions", "D_A"}, true, true),
-        rewards::kShapingAlone);
+    out.push_back(dard_form(world, actions == "independent"));
   }
   return out;
+}
+
+std::vector<rewards::Measure> Dard::measures() const {
+  return rewards::parse_measures(options_.pairs, true);
+}
+
+Comparison Dard::compare(const World& world) {
+  const TabularWorld& tabular = rewards::dense_tabular(world, "dard");
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims({"transitions", "D_A"}, true, true),
+                                rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -28,14 +28,19 @@ rewards::Canonical epic_form(const TabularWorld& world) {
 
 Schema<Epic::Options> Epic::schema() { return rewards::measures_schema<Options>(true); }
 
+std::vector<rewards::Canonical> Epic::forms(const TabularWorld& world) const {
+  return {epic_form(world)};
+}
+
+std::vector<rewards::Measure> Epic::measures() const {
+  return rewards::parse_measures(options_.pairs, true);
+}
+
 Comparison Epic::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "epic");
-  Comparison out;
-  rewards::add_distances(out, {tabular, epic_form(tabular), world.info().rewards},
-                         rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({"D_S and D_A"}, true, true),
-                         rewards::kShapingAlone);
-  return out;
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims({"D_S and D_A"}, true, true),
+                                rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

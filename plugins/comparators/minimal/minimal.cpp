@@ -28,17 +28,23 @@ Schema<Minimal::Options> Minimal::schema() {
       .check([](const Options& o) { return rewards::check_distinct("weights", o.weights); });
 }
 
-Comparison Minimal::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "minimal");
-  const auto measures = rewards::parse_measures(options_.pairs, false);
-  Comparison out;
-  for (const std::string& word : options_.weights) {
-    const auto weights = word == "one" ? MinimalWeights::one : MinimalWeights::tau;
-    rewards::add_distances(out, {tabular, minimal_form(tabular, weights), world.info().rewards},
-                           measures, rewards::starc_claims(tabular, {"transitions"}),
-                           rewards::kTrivial);
+std::vector<rewards::Canonical> Minimal::forms(const TabularWorld& world) const {
+  std::vector<rewards::Canonical> out;
+  for (const std::string& weights : options_.weights) {
+    out.push_back(
+        minimal_form(world, weights == "one" ? MinimalWeights::one : MinimalWeights::tau));
   }
   return out;
+}
+
+std::vector<rewards::Measure> Minimal::measures() const {
+  return rewards::parse_measures(options_.pairs, false);
+}
+
+Comparison Minimal::compare(const World& world) {
+  const TabularWorld& tabular = rewards::dense_tabular(world, "minimal");
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::starc_claims(tabular, {"transitions"}), rewards::kTrivial);
 }
 
 }  // namespace saffron::plugins

@@ -24,7 +24,7 @@ namespace saffron::plugins {
 enum class MinimalWeights : std::uint8_t { one, tau };
 [[nodiscard]] rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weights);
 
-class Minimal final : public Comparator {
+class Minimal final : public Comparator, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -35,6 +35,8 @@ class Minimal final : public Comparator {
   explicit Minimal(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
+  [[nodiscard]] std::vector<rewards::Measure> measures() const override;
 
  private:
   Options options_;

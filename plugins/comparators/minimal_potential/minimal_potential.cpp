@@ -6,14 +6,19 @@ Schema<MinimalPotential::Options> MinimalPotential::schema() {
   return rewards::measures_schema<Options>(true);
 }
 
+std::vector<rewards::Canonical> MinimalPotential::forms(const TabularWorld& world) const {
+  return {rewards::minimal_potential_form(world)};
+}
+
+std::vector<rewards::Measure> MinimalPotential::measures() const {
+  return rewards::parse_measures(options_.pairs, true);
+}
+
 Comparison MinimalPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "minimal_potential");
-  Comparison out;
-  rewards::add_distances(
-      out, {tabular, rewards::minimal_potential_form(tabular), world.info().rewards},
-      rewards::parse_measures(options_.pairs, true),
-      rewards::reward_claims({"D_S and D_A"}, true, true), rewards::kShapingAlone);
-  return out;
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims({"D_S and D_A"}, true, true),
+                                rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -11,7 +11,7 @@ namespace saffron::plugins {
 
 // Shaping of the least mean square over D_S x D_A x D_S (uniform unless the world says otherwise):
 // rewards::minimal_potential_form, keys "MinimalPotential_L2/2-2". Independent of the dynamics.
-class MinimalPotential final : public Comparator {
+class MinimalPotential final : public Comparator, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -21,6 +21,8 @@ class MinimalPotential final : public Comparator {
   explicit MinimalPotential(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
+  [[nodiscard]] std::vector<rewards::Measure> measures() const override;
 
  private:
   Options options_;

@@ -8,13 +8,18 @@ rewards::Canonical none_form(const TabularWorld& world) {
 
 Schema<None::Options> None::schema() { return rewards::measures_schema<Options>(true); }
 
+std::vector<rewards::Canonical> None::forms(const TabularWorld& world) const {
+  return {none_form(world)};
+}
+
+std::vector<rewards::Measure> None::measures() const {
+  return rewards::parse_measures(options_.pairs, true);
+}
+
 Comparison None::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "none");
-  Comparison out;
-  rewards::add_distances(out, {tabular, none_form(tabular), world.info().rewards},
-                         rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({}, false, false), "is 0 everywhere");
-  return out;
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims({}, false, false), "is 0 everywhere");
 }
 
 }  // namespace saffron::plugins

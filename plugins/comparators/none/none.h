@@ -15,7 +15,7 @@ namespace saffron::plugins {
 //   None/pearson-uniform   sqrt((1 - rho) / 2) of the rewards over D_S x D_A x D_S
 [[nodiscard]] rewards::Canonical none_form(const TabularWorld& world);
 
-class None final : public Comparator {
+class None final : public Comparator, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "2-2"};
@@ -25,6 +25,8 @@ class None final : public Comparator {
   explicit None(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
+  [[nodiscard]] std::vector<rewards::Measure> measures() const override;
 
  private:
   Options options_;

@@ -28,14 +28,19 @@ ValForm val_form(const TabularWorld& world) {
 
 Schema<Val::Options> Val::schema() { return rewards::measures_schema<Options>(false); }
 
+std::vector<rewards::Canonical> Val::forms(const TabularWorld& world) const {
+  return {val_form(world).canonical};
+}
+
+std::vector<rewards::Measure> Val::measures() const {
+  return rewards::parse_measures(options_.pairs, false);
+}
+
 Comparison Val::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "val");
-  Comparison out;
-  rewards::add_distances(out, {tabular, val_form(tabular).canonical, world.info().rewards},
-                         rewards::parse_measures(options_.pairs, false),
-                         rewards::starc_claims(tabular, {"transitions", "policy"}),
-                         rewards::kTrivial);
-  return out;
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::starc_claims(tabular, {"transitions", "policy"}),
+                                rewards::kTrivial);
 }
 
 }  // namespace saffron::plugins

@@ -22,7 +22,7 @@ struct ValForm {
 };
 [[nodiscard]] ValForm val_form(const TabularWorld& world);
 
-class Val final : public Comparator {
+class Val final : public Comparator, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "inf-inf", "angle"};
@@ -32,6 +32,8 @@ class Val final : public Comparator {
   explicit Val(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
+  [[nodiscard]] std::vector<rewards::Measure> measures() const override;
 
  private:
   Options options_;

@@ -23,14 +23,19 @@ Schema<ValPotential::Options> ValPotential::schema() {
   return rewards::measures_schema<Options>(true);
 }
 
+std::vector<rewards::Canonical> ValPotential::forms(const TabularWorld& world) const {
+  return {val_potential_form(world)};
+}
+
+std::vector<rewards::Measure> ValPotential::measures() const {
+  return rewards::parse_measures(options_.pairs, true);
+}
+
 Comparison ValPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "val_potential");
-  Comparison out;
-  rewards::add_distances(out, {tabular, val_potential_form(tabular), world.info().rewards},
-                         rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({"transitions", "policy"}, true, false),
-                         rewards::kShapingAlone);
-  return out;
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims({"transitions", "policy"}, true, false),
+                                rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -162,7 +163,8 @@ inline constexpr double kZero = 1e-10;
 // Error (numeric), naming the reward, when a canonical reward is not finite.
 SAFFRON_EXPORT void require_finite(const Canonical& canonical,
                                    const std::vector<std::string>& names);
-// x / norm(x) of each row of x [R, N], or 0 where the norm is at most kZero times that of scale.
+// x / norm(x) of each row of x [R, N], or 0 where the norm is at most kZero times that of scale. Without
+// overflow where entries are finite.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor standardise(Norm kind, const at::Tensor& x,
                                                     const at::Tensor& scale, const Cells& cells);
 
@@ -189,13 +191,20 @@ SAFFRON_EXPORT void correlate(PairMatrix& out, const at::Tensor& x, const at::Te
                               const at::Tensor& weight, std::string_view form,
                               const std::vector<std::string>& names);
 
+// Distances between the rewards of one canonical form. The norms of a difference are taken together, in
+// one pass over the cells a pair and a normalisation; where there are many rewards, 2-norms and
+// what is made of them come from one product of all forms, but for pairs that are too close for it.
 class SAFFRON_EXPORT Distances {
  public:
   // `names` are the rewards'. Throws as require_finite.
-  Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names);
+  Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names,
+            std::vector<Measure> measures);
 
-  // Key "VAL/2-2"; NaN and the reason where a correlation is undefined.
-  [[nodiscard]] PairMatrix matrix(const Measure& measure) const;
+  [[nodiscard]] const std::vector<Measure>& measures() const;
+  // Of all pairs, in the measures' order: key "VAL/2-2"; NaN and the reason where undefined.
+  [[nodiscard]] std::vector<PairMatrix> matrices() const;
+  // Of rewards i and j, in the measures' order; NaN where undefined. Thread-safe.
+  [[nodiscard]] std::vector<double> between(std::int64_t i, std::int64_t j) const;
   // What follows from the measure alone: metric, range, pseudometric, invariance to scaling. The
   // upper end of the range is a bound that mixed norms need not attain.
   [[nodiscard]] Certificate certificate(const Measure& measure) const;
@@ -203,14 +212,16 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] std::vector<std::string> trivial() const;
 
  private:
-  [[nodiscard]] at::Tensor standardised(Norm kind) const;
-  [[nodiscard]] at::Tensor angles(Norm kind) const;
+  class Parts;
+  std::shared_ptr<const Parts> parts_;
+};
 
-  std::string name_;
-  std::vector<std::string> names_;
-  at::Tensor values_, scale_;  // [R, N]
-  Cells cells_;
-  at::Tensor uniform_, reachable_;  // coverage of the cells [N], sum 1; undefined where empty
+// Capability of a comparator of tabular worlds: the canonical forms that it measures between, and how.
+class SAFFRON_EXPORT Canonicaliser {
+ public:
+  virtual ~Canonicaliser();
+  [[nodiscard]] virtual std::vector<Canonical> forms(const TabularWorld& world) const = 0;
+  [[nodiscard]] virtual std::vector<Measure> measures() const = 0;
 };
 
 // ---- comparisons --------------------------------------------------------------------------------
@@ -229,11 +240,13 @@ using Certify = std::function<void(const Measure&, Certificate&)>;
 [[nodiscard]] SAFFRON_EXPORT Certify reward_claims(std::vector<std::string> needs,
                                                    bool removes_shaping, bool reads_impossible);
 
-// Adds every measure's matrix and certificate, and says of rewards whose form is 0 what they are:
-// "reward 'x' is potential shaping alone".
-SAFFRON_EXPORT void add_distances(Comparison& out, const Distances& distances,
-                                  const std::vector<Measure>& measures, const Certify& certify,
-                                  std::string_view trivial);
+// Every form's matrices and certificates, by every measure, and of rewards whose form is 0 what they
+// are: "reward 'x' is potential shaping alone".
+[[nodiscard]] SAFFRON_EXPORT Comparison compare_forms(const Canonicaliser& by,
+                                                      const TabularWorld& world,
+                                                      const std::vector<std::string>& names,
+                                                      const Certify& certify,
+                                                      std::string_view trivial);
 
 // What a form of 0 says of a reward.
 inline constexpr const char* kTrivial = "is trivial: no policy beats another";

@@ -104,6 +104,7 @@ class SAFFRON_EXPORT PolicyReturns {
   void plan(std::int64_t i, const at::Tensor& r, double scale);
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
   [[nodiscard]] std::span<const double> unit(std::int64_t i) const;
+  [[nodiscard]] std::int64_t work() const;
 
   Planner planner_;
   std::vector<std::string> names_;

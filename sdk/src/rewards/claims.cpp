@@ -2,6 +2,7 @@
 #include <saffron/reward_metrics.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace saffron::inline sdk_v1::rewards {
 namespace {
@@ -86,22 +87,26 @@ Certify reward_claims(std::vector<std::string> needs, bool removes_shaping, bool
   };
 }
 
-void add_distances(Comparison& out, const Distances& distances,
-                   const std::vector<Measure>& measures, const Certify& certify,
-                   std::string_view trivial) {
-  for (const Measure& measure : measures) {
-    out.metrics.push_back(distances.matrix(measure));
-    Certificate certificate = distances.certificate(measure);
-    certify(measure, certificate);
-    out.certificates.push_back(std::move(certificate));
-  }
-  for (const std::string& name : distances.trivial()) {
-    std::string text = cat("reward '", name, "' ", trivial);
-    if (std::find(out.degenerate.begin(), out.degenerate.end(), text) != out.degenerate.end()) {
-      continue;  // another form of the same comparison has said so
+Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
+                         const std::vector<std::string>& names, const Certify& certify,
+                         std::string_view trivial) {
+  Comparison out;
+  for (Canonical& form : by.forms(world)) {
+    const Distances distances(world, std::move(form), names, by.measures());
+    for (PairMatrix& matrix : distances.matrices()) out.metrics.push_back(std::move(matrix));
+    for (const Measure& measure : distances.measures()) {
+      Certificate certificate = distances.certificate(measure);
+      certify(measure, certificate);
+      out.certificates.push_back(std::move(certificate));
     }
-    out.degenerate.push_back(std::move(text));
+    for (const std::string& name : distances.trivial()) {
+      std::string text = cat("reward '", name, "' ", trivial);
+      const auto& said = out.degenerate;  // perhaps by another form of the same comparison
+      if (std::find(said.begin(), said.end(), text) != said.end()) continue;
+      out.degenerate.push_back(std::move(text));
+    }
   }
+  return out;
 }
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -1,3 +1,5 @@
+#include "src/rewards/difference.h"
+
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
@@ -5,17 +7,11 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 namespace saffron::inline sdk_v1::rewards {
 namespace {
-
-// (sum w x^2)^(1/2) without overflow or underflow of the squares.
-at::Tensor root_mean(const at::Tensor& x, const at::Tensor& w) {
-  const at::Tensor largest = x.abs().amax(-1, true);
-  const at::Tensor unit = at::where(largest > 0, largest, 1.0);
-  return ((x / unit).square() * w).sum(-1).sqrt() * unit.squeeze(-1);
-}
 
 // Every norm is (sum w |x|^p)^(1/p), or max w |x|.
 struct Shape {
@@ -51,10 +47,15 @@ Cells Cells::of(const at::Tensor& tau, bool constant_in_successor) {
 }
 
 at::Tensor norm(Norm kind, const at::Tensor& x, const Cells& cells) {
-  const auto [p, weight] = shape(kind, cells);
-  if (p == 2) return root_mean(x, weight);
-  const at::Tensor sizes = x.abs() * weight;
-  return p == 1 ? sizes.sum(-1) : sizes.amax(-1);
+  if (kind == Norm::none) throw Error(ErrorKind::internal, "'none' is not a norm");
+  const at::Tensor rows = x.reshape({-1, x.size(-1)}).contiguous();
+  const Cells flat{cells.count.contiguous(), cells.mass.contiguous(), cells.peak.contiguous()};
+  const at::Tensor out = at::zeros({rows.size(0)}, at::kDouble);
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    const Sized row = Sized::of(rows.const_data_ptr<double>() + i * rows.size(1), rows.size(1));
+    out.mutable_data_ptr<double>()[i] = norms_of_difference(1, row, 0, row, flat)[kind];
+  }
+  return out.view(x.sizes().slice(0, static_cast<std::size_t>(x.dim() - 1)));
 }
 
 // With weights a of n and b of m, maximising over x >= 0:

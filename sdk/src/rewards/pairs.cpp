@@ -1,3 +1,6 @@
+#include "src/rewards/each_pair.h"
+#include "src/rewards/rows.h"
+
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
@@ -30,9 +33,11 @@ void require_finite(const Canonical& canonical, const std::vector<std::string>& 
 
 at::Tensor standardise(Norm kind, const at::Tensor& x, const at::Tensor& scale,
                        const Cells& cells) {
-  const at::Tensor size = norm(kind, x, cells);
-  const at::Tensor zero = (size <= kZero * norm(kind, scale, cells)).unsqueeze(-1);
-  return at::where(zero, 0.0, x / at::where(zero, 1.0, size.unsqueeze(-1)));
+  const at::Tensor largest = scale.amax(-1, true);
+  const at::Tensor unit = at::where(largest > 0, largest, 1.0), y = x / unit;
+  const at::Tensor size = norm(kind, y, cells).unsqueeze(-1);
+  const at::Tensor zero = size <= kZero * norm(kind, scale / unit, cells).unsqueeze(-1);
+  return at::where(zero, 0.0, y / at::where(zero, 1.0, size));
 }
 
 at::Tensor coverage(const TabularWorld& world, bool reachable) {
@@ -77,23 +82,32 @@ void leave_undefined(PairMatrix& out, const at::Tensor& undefined,
   }
 }
 
+std::string constant_reason(std::string_view form, const std::string& reward) {
+  return cat("the ", form, " form of reward '", reward,
+             "' is constant on the covered transitions: it correlates with nothing");
+}
+
 // Of u, v with mean 0 and norm 1 under the weights: sqrt((1 - rho) / 2) = |u - v| / 2, which unlike
 // the left side loses nothing where rho is close to 1.
 void correlate(PairMatrix& out, const at::Tensor& x, const at::Tensor& scale,
                const at::Tensor& weight, std::string_view form,
                const std::vector<std::string>& names) {
   if (!weight.defined()) return leave_undefined(out, x.size(0), kNoCoverage);
-  const Cells covered{weight, weight, weight};
-  const at::Tensor unit = standardise(Norm::two, x - (x * weight).sum(-1, true), scale, covered);
-  out.values = 0.5 * pairwise(unit, [&](const at::Tensor& u, const at::Tensor& v) {
-                 return norm(Norm::two, u - v, covered);
-               });
+  const Rows rows = Rows::centred(x, scale, weight);
+  out.values = at::zeros({rows.count(), rows.count()}, at::kDouble);
+  double* d = out.values.mutable_data_ptr<double>();
+  each_pair(rows.count(), x.size(1), [&](std::int64_t i, std::int64_t j) {
+    if (i >= j) return;
+    d[i * rows.count() + j] = d[j * rows.count() + i] =
+        0.5 * rows.apart(Norm::two, i, j)[Norm::two];
+  });
   std::vector<std::string> reasons;
-  for (const std::string& name : names) {
-    reasons.push_back(cat("the ", form, " form of reward '", name,
-                          "' is constant on the covered transitions: it correlates with nothing"));
+  at::Tensor constant = at::zeros({rows.count()}, at::kBool);
+  for (std::int64_t i = 0; i < rows.count(); ++i) {
+    constant[i] = rows.zero(i);
+    reasons.push_back(constant_reason(form, names[static_cast<std::size_t>(i)]));
   }
-  leave_undefined(out, unit.abs().amax(-1) == 0, reasons);
+  leave_undefined(out, constant, reasons);
 }
 
 }  // namespace saffron::inline sdk_v1::rewards

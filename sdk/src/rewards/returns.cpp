@@ -1,3 +1,5 @@
+#include "src/rewards/each_pair.h"
+
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
@@ -75,15 +77,6 @@ at::Tensor mixture(const Plan& a, const Plan& b, double t, std::int64_t actions)
 
 double within(double x, double high) { return std::clamp(x, 0.0, high); }
 
-// f(i, j) of all ordered pairs, which are independent: many small plans side by side, since one of
-// them gives several threads too little to do.
-template <class F>
-void each_pair(std::int64_t count, F f) {
-  at::parallel_for(0, count * count, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t at = begin; at < end; ++at) f(at / count, at % count);
-  });
-}
-
 }  // namespace
 
 PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string> names)
@@ -147,10 +140,16 @@ double PolicyReturns::span_distance(std::int64_t i, std::int64_t j) const {
       planner_.returns(planner_.best(r), r) + planner_.returns(planner_.best(reverse), reverse), 2);
 }
 
+// Of a plan: some eliminations.
+std::int64_t PolicyReturns::work() const {
+  const std::int64_t N = planner_.states().size(0);
+  return N * N * N;
+}
+
 at::Tensor PolicyReturns::span_distances() const {
   const at::Tensor out = at::zeros({rewards(), rewards()}, at::kDouble);
   double* const cells = out.mutable_data_ptr<double>();
-  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+  each_pair(rewards(), work(), [&](std::int64_t i, std::int64_t j) {
     if (i >= j) return;
     cells[i * rewards() + j] = cells[j * rewards() + i] = span_distance(i, j);
   });
@@ -203,7 +202,7 @@ PolicyReturns::Regret PolicyReturns::regret(std::int64_t i, std::int64_t j) cons
 
 std::vector<PolicyReturns::WorstCase> PolicyReturns::worst_cases() const {
   std::vector<WorstCase> out(at(rewards() * rewards()));
-  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+  each_pair(rewards(), work(), [&](std::int64_t i, std::int64_t j) {
     if (i != j) out[at(i * rewards() + j)] = worst_case(i, j);
   });
   return out;
@@ -211,7 +210,7 @@ std::vector<PolicyReturns::WorstCase> PolicyReturns::worst_cases() const {
 
 std::vector<PolicyReturns::Regret> PolicyReturns::regrets() const {
   std::vector<Regret> out(at(rewards() * rewards()));
-  each_pair(rewards(),
+  each_pair(rewards(), work(),
             [&](std::int64_t i, std::int64_t j) { out[at(i * rewards() + j)] = regret(i, j); });
   return out;
 }

@@ -183,13 +183,12 @@ TEST(StandardisedRewards, ZeroIsRelative) {
   const at::Tensor values = tensor(from_json("[[[[1e-12]], [[0]]], [[[0]], [[1]]]]", ""));
   for (const bool noise : {true, false}) {
     const at::Tensor scale = noise ? at::ones_like(values) : values.abs();
-    const Distances distances(world, {"X", values, scale}, {"a", "b"});
+    const Distances distances(world, {"X", values, scale}, {"a", "b"},
+                              {parse_measure("2-2"), parse_measure("angle")});
     const std::vector<std::string> trivial = distances.trivial();
     EXPECT_EQ(trivial, noise ? std::vector<std::string>{"a"} : std::vector<std::string>{});
-    const double chord = distances.matrix(parse_measure("2-2")).values[0][1].item<double>();
-    EXPECT_NEAR(chord, noise ? 1 : std::numbers::sqrt2, 1e-14);
-    EXPECT_NEAR(distances.matrix(parse_measure("angle")).values[0][1].item<double>(),
-                std::numbers::pi / 2, 1e-14);
+    EXPECT_NEAR(distances.between(0, 1)[0], noise ? 1 : std::numbers::sqrt2, 1e-14);
+    EXPECT_NEAR(distances.between(0, 1)[1], std::numbers::pi / 2, 1e-14);
   }
 }
 

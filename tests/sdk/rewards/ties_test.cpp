@@ -63,10 +63,7 @@ TEST(PlanningTies, OutlastLongHorizons) {
 TEST(PlanningTies, AreNotMadeOfDifferences) {
   RandomWorlds random(65);
   MemoryWorld world = two_copies(random, 0.9, 1e5);
-  world.rewards_.slice(0, 1)
-      .select(1, 0)
-      .select(1, 0)
-      .add_(1e-5);  // to the first copy rather
+  world.rewards_.slice(0, 1).select(1, 0).select(1, 0).add_(1e-5);  // to the first copy rather
   const PolicyReturns returns(world, world.info_.rewards);
   for (const std::int64_t j : {1, 2}) {
     EXPECT_EQ(returns.regret(0, j).pessimistic, returns.regret(0, j).optimistic) << j;

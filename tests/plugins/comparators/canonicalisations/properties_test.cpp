@@ -42,8 +42,9 @@ class FormsProperties : public ::testing::TestWithParam<std::size_t> {
 
   // The distance 2-2 alone.
   [[nodiscard]] static PairMatrix plain(const MemoryWorld& world) {
-    return rewards::Distances(world, form().canonical(world), world.info_.rewards)
-        .matrix(rewards::parse_measure("2-2"));
+    return rewards::Distances(world, form().canonical(world), world.info_.rewards,
+                              {rewards::parse_measure("2-2")})
+        .matrices()[0];
   }
 
   RandomWorlds random_{21};
