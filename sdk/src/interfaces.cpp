@@ -14,6 +14,7 @@
 #include <saffron/source.h>
 #include <saffron/state.h>
 #include <saffron/world.h>
+#include <saffron/world_family.h>
 
 #include <ATen/TensorOperators.h>
 
@@ -57,6 +58,7 @@ TabularWorld::~TabularWorld() = default;
 SampledWorld::~SampledWorld() = default;
 KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
+WorldFamily::~WorldFamily() = default;
 Comparator::~Comparator() = default;
 Format::~Format() = default;
 Judge::~Judge() = default;

@@ -53,12 +53,32 @@ at::Tensor draw_reward(const RandomMdp::Options& o, const Random& random) {
   return r;
 }
 
-MdpTables draw(const RandomMdp::Options& o, const Context& context) {
+std::string check(const RandomMdp::Options& o) {
+  const double between = o.interpolate > 1 ? static_cast<double>(o.interpolate - 1) / 2 : 0;
+  const double tables = 1 + static_cast<double>(o.rewards) * (1 + between);
+  const auto S = static_cast<double>(o.states), A = static_cast<double>(o.actions);
+  if (S * A * S * tables > kMostEntries) {
+    return cat(o.states, " states, ", o.actions, " actions and ", tables - 1,
+               " rewards would take more than 8 GiB");
+  }
+  if (o.interpolate > 1 && o.rewards % 2 != 0) {
+    return cat("interpolate goes by pairs, and there are ", o.rewards, " rewards");
+  }
+  return {};
+}
+
+}  // namespace
+
+// Member 0 is what a world by itself is.
+MdpTables RandomMdp::draw(const Options& o, const Source& source, std::int64_t member) {
+  const auto of = [](const Random& random, std::int64_t number) {
+    return number == 0 ? random : random.fork("member").fork(static_cast<std::uint64_t>(number));
+  };
   MdpTables out;
   out.gamma = at::full({}, o.gamma, at::kDouble);
   out.mu0 = at::full({o.states}, 1.0 / static_cast<double>(o.states), at::kDouble);
-  out.tau = draw_transitions(o, context.random("transitions"));
-  const Random random = context.random("rewards");
+  out.tau = draw_transitions(o, of(source.transitions, member / o.draws));
+  const Random random = of(source.rewards, member);
   for (std::int64_t i = 0; i < o.rewards; ++i) {
     at::Tensor r = draw_reward(o, random.fork(static_cast<std::uint64_t>(i)));
     const std::string name = cat("r", i);
@@ -75,22 +95,6 @@ MdpTables draw(const RandomMdp::Options& o, const Context& context) {
   }
   return out;
 }
-
-std::string check(const RandomMdp::Options& o) {
-  const double between = o.interpolate > 1 ? static_cast<double>(o.interpolate - 1) / 2 : 0;
-  const double tables = 1 + static_cast<double>(o.rewards) * (1 + between);
-  const auto S = static_cast<double>(o.states), A = static_cast<double>(o.actions);
-  if (S * A * S * tables > kMostEntries) {
-    return cat(o.states, " states, ", o.actions, " actions and ", tables - 1,
-               " rewards would take more than 8 GiB");
-  }
-  if (o.interpolate > 1 && o.rewards % 2 != 0) {
-    return cat("interpolate goes by pairs, and there are ", o.rewards, " rewards");
-  }
-  return {};
-}
-
-}  // namespace
 
 Schema<RandomMdp::Options> RandomMdp::schema() {
   return Schema<Options>{}
@@ -121,10 +125,31 @@ Schema<RandomMdp::Options> RandomMdp::schema() {
              "the potential's standard deviation is between 0 and this", non_negative())
       .param("potential_shift", &Options::potential_shift, "its mean is between 0 and this",
              non_negative())
+      .param(
+          "environments", &Options::environments,
+          "environments of a family, which `regret_correlation` compares in; published: 128. The "
+          "world of all other comparators is the first",
+          at_least(1))
+      .param("draws", &Options::draws,
+             "sets of rewards in each environment, one a member of the family; published: 8",
+             at_least(1))
       .check(check);
 }
 
 RandomMdp::RandomMdp(const Options& options, const Context& context)
-    : TableWorld(draw(options, context), "random_mdp", "random MDP") {}
+    : RandomMdp(options, {context.random("transitions"), context.random("rewards")}, 0) {}
+
+RandomMdp::RandomMdp(const Options& options, Source source, std::int64_t member)
+    : TableWorld(draw(options, source, member), "random_mdp",
+                 options.environments * options.draws > 1
+                     ? cat("random MDP, ", options.environments, " environments, ", options.draws,
+                           " draws of rewards in each, of which this is number ", member)
+                     : "random MDP"),
+      options_(options),
+      source_(source) {}
+
+std::unique_ptr<World> RandomMdp::member(std::int64_t i) const {
+  return std::unique_ptr<World>(new RandomMdp(options_, source_, i));
+}
 
 }  // namespace saffron::plugins

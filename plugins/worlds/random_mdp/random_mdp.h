@@ -3,8 +3,10 @@
 #include <saffron/context.h>
 #include <saffron/schema.h>
 #include <saffron/tabular_world.h>
+#include <saffron/world_family.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 namespace saffron::plugins {
@@ -21,7 +23,9 @@ namespace saffron::plugins {
 //
 // mu0, D_S, D_A and the policy are uniform. With `interpolate` = n, each pair of rewards r0 and r1 has
 // r0 + i / n (r1 - r0), i = 1 to n - 1, between the two.
-class RandomMdp final : public TableWorld {
+//
+// With more `environments` or `draws` it is a family: `draws` sets of rewards in each environment.
+class RandomMdp final : public TableWorld, public WorldFamily {
  public:
   struct Options {
     std::int64_t states = 32, actions = 4;
@@ -31,10 +35,29 @@ class RandomMdp final : public TableWorld {
     std::int64_t rewards = 2, interpolate = 0;
     double sparse = 0.2, scaled = 0.7, shifted = 0.3, shaped = 0.5;
     double scale = 10, shift = 10, potential_scale = 10, potential_shift = 1;
+    std::int64_t environments = 1, draws = 1;
   };
   static Schema<Options> schema();
 
   RandomMdp(const Options& options, const Context& context);
+
+  [[nodiscard]] std::int64_t members() const override {
+    return options_.environments * options_.draws;
+  }
+  [[nodiscard]] std::unique_ptr<World> member(std::int64_t i) const override;
+  [[nodiscard]] std::int64_t environment(std::int64_t i) const override {
+    return i / options_.draws;
+  }
+
+ private:
+  struct Source {
+    Random transitions, rewards;
+  };
+  RandomMdp(const Options& options, Source source, std::int64_t member);
+  static MdpTables draw(const Options& options, const Source& source, std::int64_t member);
+
+  Options options_;
+  Source source_;
 };
 
 }  // namespace saffron::plugins

@@ -217,6 +217,7 @@ class SAFFRON_EXPORT Distances {
 };
 
 // Capability of a comparator of tabular worlds: the canonical forms that it measures between, and how.
+// Thread-safe.
 class SAFFRON_EXPORT Canonicaliser {
  public:
   virtual ~Canonicaliser();

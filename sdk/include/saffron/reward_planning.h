@@ -50,7 +50,7 @@ class SAFFRON_EXPORT Planner {
  private:
   class Iteration;
 
-  at::Tensor states_, tau_, mu0_;
+  at::Tensor states_, tau_, arrivals_, mu0_;  // arrivals: tau [s', (s, a)]
   double gamma_;
   std::int64_t size_, actions_;
 };

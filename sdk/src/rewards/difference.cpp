@@ -46,6 +46,13 @@ SAFFRON_CLONES void sum_block(std::int64_t n, double a, const double* x, double 
   out = sums;
 }
 
+SAFFRON_CLONES double largest_size(std::int64_t n, const double* x) {
+  double out = 0;
+#pragma omp simd reduction(max : out)
+  for (std::int64_t i = 0; i < n; ++i) out = std::abs(x[i]) > out ? std::abs(x[i]) : out;
+  return out;
+}
+
 double sum(const double (&lanes)[kWide]) {
   double out = 0;
   for (const double x : lanes) out += x;
@@ -56,11 +63,7 @@ double most(const double (&lanes)[kWide]) { return *std::max_element(lanes, lane
 
 }  // namespace
 
-Sized Sized::of(const double* data, std::int64_t n) {
-  double largest = 0;
-  for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(data[i]));
-  return {data, largest};
-}
+Sized Sized::of(const double* data, std::int64_t n) { return {data, largest_size(n, data)}; }
 
 Norms norms_of_difference(double a, const Sized& x, double b, const Sized& y, const Cells& cells) {
   // Brought to a size of 1 before anything is squared.

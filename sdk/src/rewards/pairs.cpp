@@ -21,9 +21,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 }  // namespace
 
 void require_finite(const Canonical& canonical, const std::vector<std::string>& names) {
+  if (canonical.scale.isfinite().all().item<bool>()) return;  // it bounds every sum in values
   for (std::int64_t i = 0; i < canonical.scale.size(0); ++i) {
-    if (canonical.scale[i].isfinite().all().item<bool>())
-      continue;  // it bounds every sum in values
+    if (canonical.scale[i].isfinite().all().item<bool>()) continue;
     throw Error(ErrorKind::numeric,
                 cat("reward '", names[static_cast<std::size_t>(i)],
                     "' overflows float64 when it is brought to its ", canonical.name, " form"))

@@ -19,6 +19,17 @@ constexpr double kTie = 1e-11;
 // An action this much better, relative to the largest |Q|, is better by more than rounding.
 constexpr double kBetter = 16 * kEpsilon;
 
+// Q(s, a) = r(s, a) + gamma sum_s' V(s') tau(s' | s, a), of arrivals [s', (s, a)].
+SAFFRON_CLONES void add_next(std::int64_t pairs, std::int64_t states, double gamma,
+                             const double* arrivals, const double* V, const double* r, double* Q) {
+  std::copy(r, r + pairs, Q);
+  for (std::int64_t s = 0; s < states; ++s) {
+    const double factor = gamma * V[s];
+    const double* row = arrivals + s * pairs;
+    for (std::int64_t k = 0; k < pairs; ++k) Q[k] += factor * row[k];
+  }
+}
+
 }  // namespace
 
 // One policy after another, each with its values.
@@ -58,12 +69,10 @@ class Planner::Iteration {
     for (std::int64_t s = 0; s < n_; ++s) V_[index(s)] = r_[index(s * A_ + actions_[index(s)])];
     system_.solve(V_.data());
     for (const double v : V_) require_finite(v);
-    const double* tau = planner_.tau_.const_data_ptr<double>();
+    add_next(n_ * A_, n_, planner_.gamma_, planner_.arrivals_.const_data_ptr<double>(), V_.data(),
+             r_.data(), Q_.data());
     largest_ = 0;
-    for (std::int64_t k = 0; k < n_ * A_; ++k) {
-      Q_[index(k)] = r_[index(k)] + planner_.gamma_ * ops_cpu::dot(n_, tau + k * n_, V_.data());
-      largest_ = std::max(largest_, std::abs(Q_[index(k)]));
-    }
+    for (const double q : Q_) largest_ = std::max(largest_, std::abs(q));
   }
   [[nodiscard]] Plan plan() {
     std::vector<double> visits(index(n_));
@@ -136,6 +145,7 @@ class Planner::Iteration {
 Planner::Planner(const TabularWorld& world)
     : states_(at::nonzero(reachable_states(world)).view(-1)),
       tau_(world.transitions().dense.index_select(0, states_).index_select(2, states_)),
+      arrivals_(tau_.flatten(0, 1).t().contiguous()),
       mu0_(world.mu0().index_select(0, states_)),
       gamma_(world.gamma()),
       size_(states_.size(0)),

@@ -31,6 +31,8 @@ class PolicySystem {
 
   std::int64_t size_;
   double gamma_;
+  // Transposed, as are its factors: to solve for values, of which there are most, takes no sums across
+  // a vector then.
   std::vector<double> matrix_, lu_, given_, rest_;
   at::Tensor factors_, pivots_;  // LAPACK's, where there are many states
 };

@@ -159,6 +159,32 @@ TEST(RandomMdp, TheSeedDecides) {
   EXPECT_TRUE(rewards(more, 3).narrow(0, 0, 2).equal(rewards({}, 3)));
 }
 
+TEST(RandomMdp, AFamilySharesEnvironmentsAndDrawsRewardsAnew) {
+  RandomMdp::Options options;
+  options.states = 8;
+  options.environments = 3;
+  options.draws = 2;
+  const RandomMdp world(options, FakeContext());
+  ASSERT_EQ(world.members(), 6);
+  std::vector<std::unique_ptr<World>> members;
+  for (std::int64_t i = 0; i < 6; ++i) members.push_back(world.member(i));
+  const auto table = [&](std::int64_t i) -> const TabularWorld& {
+    return dynamic_cast<const TabularWorld&>(*members[static_cast<std::size_t>(i)]);
+  };
+  EXPECT_TRUE(table(0).transitions().dense.equal(world.transitions().dense));
+  EXPECT_TRUE(table(0).rewards().equal(world.rewards()));
+  for (std::int64_t i = 0; i < 6; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) {
+      const bool shared = world.environment(i) == world.environment(j);
+      EXPECT_EQ(shared, i / 2 == j / 2);
+      EXPECT_EQ(table(i).transitions().dense.equal(table(j).transitions().dense), shared);
+      EXPECT_FALSE(table(i).rewards().equal(table(j).rewards()));
+    }
+  }
+  const auto again = world.member(4);
+  EXPECT_TRUE(dynamic_cast<const TabularWorld&>(*again).rewards().equal(table(4).rewards()));
+}
+
 TEST(RandomMdp, Refusals) {
   const auto problems = [](const char* json) {
     Decoded decoded;
