@@ -1,7 +1,7 @@
 # Turns the report page's parts into a source file, so that a report needs no file but itself.
 # Sets SAFFRON_REPORT_ASSETS_CPP, a source of saffron_host. Scripts are joined in this order.
-set(saffron_report_scripts format dom theme metrics tables axes plots lines scatter heatmap contexts
-                           compare recipe shell page)
+set(saffron_report_scripts format dom theme metrics tables axes plots lines scatter dendrogram heatmap
+                           contexts compare recipe shell page)
 set(saffron_report_assets ${CMAKE_CURRENT_LIST_DIR}/assets)
 set(SAFFRON_REPORT_ASSETS_CPP ${CMAKE_CURRENT_BINARY_DIR}/report_assets.cpp)
 

@@ -285,6 +285,7 @@ Value results_document(const Value& manifest, const Value& results) {
   }
   for (const Value::Entry& node : results.at("compare").as_table()) {
     Value values = node.value;
+    values.set("metrics", values.at("report").at("metrics"));
     values.erase("report");
     compare.set(node.key, std::move(values));
   }

@@ -33,19 +33,19 @@ double regret(const PolicyReturns& returns, std::int64_t i, std::int64_t j, bool
 }
 
 Observation observation(const PolicyReturns& returns,
-                        const std::vector<rewards::Distances>& distances, std::int64_t reward,
-                        bool pessimistic) {
+                        const std::vector<rewards::Distances>& distances, std::int64_t i,
+                        std::int64_t j, bool pessimistic) {
   Observation out;
-  out.reward = reward;
-  out.regret =
-      (regret(returns, 0, reward, pessimistic) + regret(returns, reward, 0, pessimistic)) / 2;
-  out.w12 = returns.worst_case(0, reward).regret;
-  out.w = (out.w12 + returns.worst_case(reward, 0).regret) / 2;
+  out.first = i;
+  out.second = j;
+  out.regret = (regret(returns, i, j, pessimistic) + regret(returns, j, i, pessimistic)) / 2;
+  out.w12 = returns.worst_case(i, j).regret;
+  out.w21 = returns.worst_case(j, i).regret;
   for (const rewards::Distances& each : distances) {
-    const std::vector<double> found = each.between(0, reward);
+    const std::vector<double> found = each.between(i, j);
     out.distances.insert(out.distances.end(), found.begin(), found.end());
   }
-  out.distances.push_back(returns.span_distance(0, reward));
+  out.distances.push_back(returns.span_distance(i, j));
   return out;
 }
 
@@ -61,13 +61,15 @@ std::pair<std::vector<Observation>, std::int64_t> observe_one(const World& world
     return returns.trivial(i) || returns.range(i) < how.near_trivial * largest[i].item<double>();
   };
   std::pair<std::vector<Observation>, std::int64_t> out;
-  if (near_trivial(0)) return {{}, returns.rewards() - 1};
-  const std::vector<rewards::Distances> distances = distances_of(tabular, names, how);
-  for (std::int64_t i = 1; i < returns.rewards(); ++i) {
-    if (near_trivial(i)) {
-      ++out.second;
-    } else {
-      out.first.push_back(observation(returns, distances, i, how.pessimistic));
+  std::vector<rewards::Distances> distances;
+  for (std::int64_t i = 0; i < (how.with_first_alone ? 1 : returns.rewards()); ++i) {
+    for (std::int64_t j = i + 1; j < returns.rewards(); ++j) {
+      if (near_trivial(i) || near_trivial(j)) {
+        ++out.second;
+        continue;
+      }
+      if (distances.empty()) distances = distances_of(tabular, names, how);
+      out.first.push_back(observation(returns, distances, i, j, how.pessimistic));
     }
   }
   return out;
@@ -99,6 +101,7 @@ Observations observe(const World& world, const Observing& how) {
       auto& here = found[static_cast<std::size_t>(i)];
       here = family == nullptr ? observe_one(world, how) : observe_one(*family->member(i), how);
       for (Observation& row : here.first) {
+        row.member = i;
         row.environment = family == nullptr ? 0 : family->environment(i);
       }
     }

@@ -9,10 +9,12 @@
 
 namespace saffron::plugins {
 
-// Reward 1 and another reward of one environment.
+// Two rewards of one environment.
 struct Observation {
-  std::int64_t environment = 0, reward = 0;  // reward 2's number
-  double regret = 0, w12 = 0, w = 0;
+  std::int64_t member = 0, environment = 0;
+  std::int64_t first = 0, second = 0;  // their numbers
+  double regret = 0, w12 = 0, w21 = 0;
+  [[nodiscard]] double w() const { return (w12 + w21) / 2; }
   std::vector<double> distances;  // as Observations::keys; NaN where undefined
 };
 
@@ -24,6 +26,7 @@ struct Observations {
 
 struct Observing {
   std::vector<const rewards::Canonicaliser*> by;
+  bool with_first_alone = false;  // pairs of the first reward with each other
   bool pessimistic = true;
   double near_trivial = 0;
 };

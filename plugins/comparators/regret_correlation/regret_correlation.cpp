@@ -6,39 +6,35 @@
 
 #include <saffron/error.h>
 
-#include <ATen/ops/full.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
-#include <limits>
 
 namespace saffron::plugins {
 namespace {
 
-constexpr const char* kOthers =
-    "pairs of the first reward with another are compared, where neither is nearly trivial";
-
-// The mean over environments of a number of each pair.
+// The mean over members of a number of each pair.
+template <class Number>
 PairMatrix means(const Observations& observations, std::size_t rewards, const char* key,
-                 const char* definition, double Observation::* member) {
+                 const char* definition, Number number) {
   const auto R = static_cast<std::int64_t>(rewards);
-  PairMatrix out{.key = key,
-                 .values = at::full({R, R}, std::numeric_limits<double>::quiet_NaN(), at::kDouble),
-                 .reasons = std::vector<std::string>(rewards * rewards, kOthers),
-                 .definition = definition};
-  std::vector<double> sum(rewards), count(rewards);
+  const at::Tensor sum = at::zeros({R, R}, at::kDouble), count = at::zeros({R, R}, at::kDouble);
+  double *sums = sum.mutable_data_ptr<double>(), *counts = count.mutable_data_ptr<double>();
   for (const Observation& row : observations.rows) {
-    sum[static_cast<std::size_t>(row.reward)] += row.*member;
-    count[static_cast<std::size_t>(row.reward)] += 1;
-  }
-  for (std::size_t i = 0; i < rewards; ++i) {
-    out.values[static_cast<std::int64_t>(i)][static_cast<std::int64_t>(i)] = 0;
-    out.reasons[i * rewards + i].clear();
-    if (count[i] == 0) continue;
-    const double mean = sum[i] / count[i];
-    for (const std::size_t at : {i, i * rewards}) {
-      out.values.view(-1)[static_cast<std::int64_t>(at)] = mean;
-      out.reasons[at].clear();
+    for (const std::int64_t at : {row.first * R + row.second, row.second * R + row.first}) {
+      sums[at] += number(row);
+      counts[at] += 1;
     }
+  }
+  PairMatrix out{.key = key,
+                 .values = sum / count,
+                 .reasons = std::vector<std::string>(rewards * rewards),
+                 .definition = definition};
+  for (std::int64_t i = 0; i < R; ++i) out.values[i][i] = 0;
+  const double* value = out.values.const_data_ptr<double>();
+  for (std::size_t at = 0; at < out.reasons.size(); ++at) {
+    if (std::isnan(value[at])) out.reasons[at] = "left out, or one of the two nearly trivial";
   }
   return out;
 }
@@ -69,6 +65,9 @@ Schema<RegretCorrelation::Options> RegretCorrelation::schema() {
       .param("of", &Options::of,
              "comparators that measure between canonical forms, with the distances in `pairs`",
              not_empty())
+      .param("pairs", &Options::pairs,
+             "\"all\" pairs of an environment's rewards, or those of its \"first\" with each other",
+             one_of({"all", "first"}))
       .param("ties", &Options::ties,
              "among several optimal policies, the \"pessimistic\" or the \"optimistic\" choice",
              one_of({"pessimistic", "optimistic"}))
@@ -80,6 +79,7 @@ Schema<RegretCorrelation::Options> RegretCorrelation::schema() {
 
 Comparison RegretCorrelation::compare(const World& world) {
   Observing how{.by = {},
+                .with_first_alone = options_.pairs == "first",
                 .pessimistic = options_.ties == "pessimistic",
                 .near_trivial = options_.near_trivial};
   for (std::size_t i = 0; i < options_.of.size(); ++i) {
@@ -94,9 +94,9 @@ Comparison RegretCorrelation::compare(const World& world) {
   const std::size_t rewards = world.info().rewards.size();
   Comparison out;
   out.metrics.push_back(means(observations, rewards, "regret", "mean of (regret1 + regret2) / 2",
-                              &Observation::regret));
-  out.metrics.push_back(
-      means(observations, rewards, "w", "mean of (w12 + w21) / 2", &Observation::w));
+                              [](const Observation& row) { return row.regret; }));
+  out.metrics.push_back(means(observations, rewards, "w", "mean of (w12 + w21) / 2",
+                              [](const Observation& row) { return row.w(); }));
   for (const PairMatrix& matrix : out.metrics) out.certificates.push_back(certificate(matrix.key));
   const std::vector<Statistics> found = statistics(observations);
   out.report.metrics = correlation_metrics(found);

@@ -9,22 +9,22 @@
 
 namespace saffron::plugins {
 
-// The published experiment on distances between rewards, with exact regret: in every member of a family
-// of environments (or in one environment), reward 1 is the first and reward 2 each of the others.
+// The published experiment on distances between rewards, with exact regret: over pairs of rewards of every
+// member of a family of environments, or of one environment,
 //
 //   regret  mean of regret1 and regret2: the comparator `regret`'s, by `ties`
 //   w       mean of w12 and w21: worst-case regret, the comparator `span`'s
 //
-// Of each distance d, with both over all pairs: Pearson's and Spearman's correlation; and the least and
-// the largest w12 / d, empirical constants of completeness and soundness, where w12 > 1e-5. Standard
-// errors of Pearson's by the jackknife, leaving out one environment at a time.
+// Of each distance d, with both: Pearson's and Spearman's correlation; and the least and the largest of
+// w12 / d and w21 / d, empirical constants of completeness and soundness, where regret is above 1e-5.
+// Standard errors of Pearson's by the jackknife, leaving out one environment at a time.
 //
 // Left out are pairs of which a reward has range(R) < near_trivial max |rbar|: their regret is 0 / 0.
 class RegretCorrelation final : public Comparator {
  public:
   struct Options {
     std::vector<Child<Comparator>> of = canonicalisers();
-    std::string ties = "pessimistic";
+    std::string pairs = "all", ties = "pessimistic";
     double near_trivial = 1e-5;
   };
   static Schema<Options> schema();

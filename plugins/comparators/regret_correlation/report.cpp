@@ -60,8 +60,8 @@ Block table_block(const std::vector<Statistics>& statistics, std::int64_t pairs,
       {"w", "", "Pearson's correlation with worst-case regret", Better::higher},
       {"± w", "", "its standard error", Better::neither},
       {"rank, w", "", "Spearman's correlation with worst-case regret", Better::higher},
-      {"least w12 / d", "", "completeness: bounded away from 0 or not", Better::higher},
-      {"largest w12 / d", "", "soundness: bounded or not", Better::lower}};
+      {"least w / d", "", "of w12 and w21: an empirical constant of completeness", Better::higher},
+      {"largest w / d", "", "of w12 and w21: an empirical constant of soundness", Better::lower}};
   for (const Statistics& s : statistics) {
     if (!plain(s.key)) continue;
     table.rows.push_back({Value(s.key), cell(s.regret.rho), cell(s.regret.error),
@@ -102,7 +102,7 @@ Block form_block(std::string_view form, const std::vector<Statistics>& statistic
 Block points_block(const Observations& observations, const std::vector<std::size_t>& keys) {
   ScatterBlock body;
   body.x_label = "distance";
-  body.y_label = "w12";
+  body.y_label = "(w12 + w21) / 2";
   const std::size_t step = observations.rows.size() / kPoints + 1;
   for (const std::size_t key : keys) {
     ScatterBlock::Group group{.name = observations.keys[key], .x = {}, .y = {}, .labels = {}};
@@ -110,7 +110,7 @@ Block points_block(const Observations& observations, const std::vector<std::size
       const Observation& row = observations.rows[i];
       if (!std::isfinite(row.distances[key])) continue;
       group.x.push_back(row.distances[key]);
-      group.y.push_back(row.w12);
+      group.y.push_back(row.w());
     }
     body.groups.push_back(std::move(group));
   }
@@ -134,8 +134,10 @@ std::vector<Metric> correlation_metrics(const std::vector<Statistics>& statistic
         "[-1, 1]");
     add(out, s, "pearson_w_error", s.w.error, "its standard error", "[0, inf)");
     add(out, s, "spearman_w", s.rank_w, "correlation of their ranks", "[-1, 1]");
-    add(out, s, "least_ratio", s.L, "least w12 / distance where w12 > 1e-5", "[0, inf)");
-    add(out, s, "largest_ratio", s.U, "largest w12 / distance where w12 > 1e-5", "[0, inf)");
+    add(out, s, "least_ratio", s.L, "least w12 / distance and w21 / distance where above 1e-5",
+        "[0, inf)");
+    add(out, s, "largest_ratio", s.U, "largest w12 / distance and w21 / distance where above 1e-5",
+        "[0, inf)");
     add(out, s, "pairs", static_cast<double>(s.pairs), "pairs of rewards", "[0, inf)");
   }
   return out;

@@ -27,7 +27,7 @@ struct Statistics {
   Correlation regret, w;
   std::optional<double> rank_regret, rank_w;  // Spearman's
   std::optional<double> L,
-      U;  // least and largest w12 / d where w12 > kLeastRegret; U may be infinite
+      U;  // least and largest w12 / d, w21 / d where above kLeastRegret; U may be infinite
 };
 
 inline constexpr double kLeastRegret = 1e-5;

@@ -1,5 +1,7 @@
 #include <saffron/testing/toys.h>
 
+#include "testing/toys/comparator.h"
+
 #include <saffron/format.h>
 #include <saffron/init.h>
 #include <saffron/objective.h>
@@ -157,6 +159,7 @@ std::shared_ptr<void> toy_child(std::string_view kind) {
   if (kind == Tokenizer::kKind) return std::shared_ptr<Tokenizer>(std::make_shared<ToyTokenizer>());
   if (kind == Format::kKind) return std::shared_ptr<Format>(std::make_shared<ToyFormat>());
   if (kind == Objective::kKind) return std::shared_ptr<Objective>(std::make_shared<ToyObjective>());
+  if (kind == Comparator::kKind) return toy_comparator();
   return nullptr;
 }
 

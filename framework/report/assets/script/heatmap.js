@@ -139,8 +139,13 @@ function heatKey(block, scale) {
     el("span", { class: "num" }, formatNumber(scale.high, 3)));
 }
 
-function matrixFigure(block) {
+function matrixFigure(given) {
+  const tree = isDistances(given) &&
+    averageLinkage(given.cells, given.row_labels.length);
+  const block = tree ? reordered(given, tree.leaves) : given;
   const box = heatLayout(block);
+  if (tree) box.totalWidth = Math.max(box.totalWidth, box.left + box.columns * box.width) +
+    TREE_WIDTH + 12;
   if (block.cells.length !== box.rows * box.columns || !block.cells.some(isNumber)) {
     return emptyFigure(block, "No finite values to show.");
   }
@@ -151,17 +156,21 @@ function matrixFigure(block) {
   heatLabels(block, box));
   return plotFigure(block, {
     summary: `Heat map of ${block.value_label || "values"}, ${plural(box.rows, "row")} by ` +
-      `${plural(box.columns, "column")}, ${rangeText(block.cells)}`,
+      `${plural(box.columns, "column")}, ${rangeText(block.cells)}` +
+      (tree ? "; ordered by average linkage, with its tree" : ""),
     legend: el("div", { class: "heat-foot" }, heatKey(block, scale),
+      tree && el("span", { class: "tree-note" },
+        "Ordered and joined by average linkage: the further right a join, the further apart."),
       heatReadout(block, box, picture)),
     getData: () => ({
-      header: ["", ...block.column_labels],
-      rows: block.row_labels.map((label, r) =>
-        [label, ...block.cells.slice(r * box.columns, (r + 1) * box.columns)]),
+      header: ["", ...given.column_labels],
+      rows: given.row_labels.map((label, r) =>
+        [label, ...given.cells.slice(r * box.columns, (r + 1) * box.columns)]),
     }),
     picture,
     draw: () => {
-      addChildren(picture, [large ? heatImage(block, box, scale) : heatCells(block, box, scale)]);
+      addChildren(picture, [large ? heatImage(block, box, scale) : heatCells(block, box, scale),
+        tree && treePaths(tree, box)]);
       plotDrawn();
     },
   });

@@ -162,18 +162,31 @@ function blockNodes(blocks, context) {
   return nodes;
 }
 
+const FOLDED_SUBJECTS = 40;
+
+// Hundreds of numbers come after what shows them, folded.
+function metricsNode(section, view) {
+  if (section.metrics.length === 0 || inOverview(section)) return null;
+  const subjects = new Set(section.metrics.map(({ metric }) => metric.subject));
+  const named = section.kind === "compare" && [...subjects].some(Boolean);
+  const table = () => new MetricTable(collectMetrics(section.metrics), view.runs,
+    `Metrics of ${section.title}`, named ? "Of" : "Value").node;
+  return subjects.size <= FOLDED_SUBJECTS ? table()
+    : lazyDetails(`All numbers, of ${subjects.size}`, () => [table()]);
+}
+
 function sectionNode(section, view) {
-  const subjectless = section.metrics.length > 0 && !inOverview(section);
-  const subjectName = section.kind === "compare" ? "Rewards" : "Value";
+  const metrics = metricsNode(section, view);
+  const folded = metrics && metrics.tagName === "DETAILS";
   return el("section", { class: "part", "aria-labelledby": section.anchor },
     el("h2", { id: section.anchor }, section.title,
       section.node && el("span", { class: "node" }, section.node)),
     section.metrics.length > 0 && inOverview(section) && el("p", { class: "see" },
       `${plural(new Set(section.metrics.map(({ metric }) => metric.key)).size, "metric")} in `,
       el("a", { href: "#side-by-side" }, "Side by side"), "."),
-    subjectless && new MetricTable(collectMetrics(section.metrics), view.runs,
-      `Metrics of ${section.title}`, subjectName).node,
-    blockNodes(section.blocks, { section: section.anchor }));
+    !folded && metrics,
+    blockNodes(section.blocks, { section: section.anchor }),
+    folded && metrics);
 }
 
 function pageSections(view) {

@@ -123,8 +123,8 @@ inline constexpr const char* kNullSae = "null";
     std::uint64_t seed = 1, std::shared_ptr<Source> source = nullptr);
 
 // What a nested component without a node of its own is: a ToyTokenizer, the objective "squared error
-// summed over d and targets, averaged over rows", or a format whose every path holds the toy SAE. Null for
-// other kinds.
+// summed over d and targets, averaged over rows", a format whose every path holds the toy SAE, or distances
+// "2-2" between tabular rewards as they are. Null for other kinds.
 [[nodiscard]] SAFFRON_EXPORT std::shared_ptr<void> toy_child(std::string_view kind);
 
 // A random MDP of 5 states and 3 actions, gamma 0.9, and the rewards
