@@ -1,5 +1,7 @@
 #include "observations.h"
 
+#include "sampled_returns.h"
+
 #include <saffron/error.h>
 #include <saffron/reward_planning.h>
 #include <saffron/world_family.h>
@@ -27,18 +29,63 @@ std::vector<rewards::Distances> distances_of(const TabularWorld& world,
   return out;
 }
 
-double regret(const PolicyReturns& returns, std::int64_t i, std::int64_t j, bool pessimistic) {
-  const PolicyReturns::Regret regret = returns.regret(i, j);
-  return pessimistic ? regret.pessimistic : regret.optimistic;
-}
+// The regret of one environment's rewards.
+class Regrets {
+ public:
+  Regrets(const TabularWorld& world, const PolicyReturns& returns, const Observing& how,
+          std::int64_t member)
+      : returns_(returns), pessimistic_(how.pessimistic) {
+    if (!how.episodes) return;
+    sampled_.emplace(world);
+    random_ = how.episodes->fork(static_cast<std::uint64_t>(member));
+    for (std::int64_t i = 0; i < returns.rewards(); ++i) {
+      best_.push_back(actions(world, returns.best(i)));
+      worst_.push_back(actions(world, returns.worst(i)));
+    }
+  }
 
-Observation observation(const PolicyReturns& returns,
+  // Of going by reward j where reward i counts.
+  [[nodiscard]] double operator()(std::int64_t i, std::int64_t j) const {
+    if (sampled_) return sampled(i, j);
+    const PolicyReturns::Regret regret = returns_.regret(i, j);
+    return pessimistic_ ? regret.pessimistic : regret.optimistic;
+  }
+
+ private:
+  // Of each state of the world; what policies do not reach does not matter.
+  std::vector<std::int64_t> actions(const TabularWorld& world, const rewards::Plan& plan) const {
+    std::vector<std::int64_t> out(static_cast<std::size_t>(world.transitions().states), 0);
+    const std::int64_t* state = returns_.planner().states().const_data_ptr<std::int64_t>();
+    for (std::size_t n = 0; n < plan.actions.size(); ++n) {
+      out[static_cast<std::size_t>(state[n])] = plan.actions[n];
+    }
+    return out;
+  }
+  // Three estimates from episodes of their own: it may fall below 0.
+  [[nodiscard]] double sampled(std::int64_t i, std::int64_t j) const {
+    const auto J = [&](const std::vector<std::int64_t>& policy, const char* of) {
+      return sampled_->returns(
+          i, policy, random_.fork(of).fork(static_cast<std::uint64_t>(i * returns_.rewards() + j)));
+    };
+    const double most = J(best_[static_cast<std::size_t>(i)], "best");
+    const double range = most - J(worst_[static_cast<std::size_t>(i)], "worst");
+    return (most - J(best_[static_cast<std::size_t>(j)], "followed")) / range;
+  }
+
+  const PolicyReturns& returns_;
+  bool pessimistic_;
+  std::optional<SampledReturns> sampled_;
+  Random random_{0};
+  std::vector<std::vector<std::int64_t>> best_, worst_;
+};
+
+Observation observation(const PolicyReturns& returns, const Regrets& regret,
                         const std::vector<rewards::Distances>& distances, std::int64_t i,
-                        std::int64_t j, bool pessimistic) {
+                        std::int64_t j) {
   Observation out;
   out.first = i;
   out.second = j;
-  out.regret = (regret(returns, i, j, pessimistic) + regret(returns, j, i, pessimistic)) / 2;
+  out.regret = (regret(i, j) + regret(j, i)) / 2;
   out.w12 = returns.worst_case(i, j).regret;
   out.w21 = returns.worst_case(j, i).regret;
   for (const rewards::Distances& each : distances) {
@@ -51,7 +98,8 @@ Observation observation(const PolicyReturns& returns,
 
 // Those of one environment, and how many are left out.
 std::pair<std::vector<Observation>, std::int64_t> observe_one(const World& world,
-                                                              const Observing& how) {
+                                                              const Observing& how,
+                                                              std::int64_t member) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "regret_correlation");
   const std::vector<std::string>& names = world.info().rewards;
   const PolicyReturns returns(tabular, names);
@@ -61,6 +109,7 @@ std::pair<std::vector<Observation>, std::int64_t> observe_one(const World& world
     return returns.trivial(i) || returns.range(i) < how.near_trivial * largest[i].item<double>();
   };
   std::pair<std::vector<Observation>, std::int64_t> out;
+  const Regrets regrets(tabular, returns, how, member);
   std::vector<rewards::Distances> distances;
   for (std::int64_t i = 0; i < (how.with_first_alone ? 1 : returns.rewards()); ++i) {
     for (std::int64_t j = i + 1; j < returns.rewards(); ++j) {
@@ -69,7 +118,7 @@ std::pair<std::vector<Observation>, std::int64_t> observe_one(const World& world
         continue;
       }
       if (distances.empty()) distances = distances_of(tabular, names, how);
-      out.first.push_back(observation(returns, distances, i, j, how.pessimistic));
+      out.first.push_back(observation(returns, regrets, distances, i, j));
     }
   }
   return out;
@@ -99,7 +148,8 @@ Observations observe(const World& world, const Observing& how) {
   at::parallel_for(0, members, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       auto& here = found[static_cast<std::size_t>(i)];
-      here = family == nullptr ? observe_one(world, how) : observe_one(*family->member(i), how);
+      here =
+          family == nullptr ? observe_one(world, how, i) : observe_one(*family->member(i), how, i);
       for (Observation& row : here.first) {
         row.member = i;
         row.environment = family == nullptr ? 0 : family->environment(i);

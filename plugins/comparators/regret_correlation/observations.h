@@ -1,9 +1,11 @@
 #pragma once
 
+#include <saffron/random.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/world.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,7 @@ struct Observing {
   std::vector<const rewards::Canonicaliser*> by;
   bool with_first_alone = false;  // pairs of the first reward with each other
   bool pessimistic = true;
+  std::optional<Random> episodes;  // of sampled regret; none: exact
   double near_trivial = 0;
 };
 

@@ -71,6 +71,11 @@ Schema<RegretCorrelation::Options> RegretCorrelation::schema() {
       .param("ties", &Options::ties,
              "among several optimal policies, the \"pessimistic\" or the \"optimistic\" choice",
              one_of({"pessimistic", "optimistic"}))
+      .param(
+          "returns", &Options::returns,
+          "\"exact\" regret, or \"sampled\": of returns of drawn episodes, A from each state, as "
+          "published; worst-case regret is exact",
+          one_of({"exact", "sampled"}))
       .param("near_trivial", &Options::near_trivial,
              "pairs are left out of which a reward has max J - min J below this times its largest "
              "expected reward: their regret would be 0 / 0",
@@ -81,6 +86,7 @@ Comparison RegretCorrelation::compare(const World& world) {
   Observing how{.by = {},
                 .with_first_alone = options_.pairs == "first",
                 .pessimistic = options_.ties == "pessimistic",
+                .episodes = options_.returns == "sampled" ? std::optional(episodes_) : std::nullopt,
                 .near_trivial = options_.near_trivial};
   for (std::size_t i = 0; i < options_.of.size(); ++i) {
     how.by.push_back(dynamic_cast<const rewards::Canonicaliser*>(options_.of[i].get()));

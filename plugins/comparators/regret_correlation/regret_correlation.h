@@ -1,6 +1,8 @@
 #pragma once
 
 #include <saffron/comparator.h>
+#include <saffron/context.h>
+#include <saffron/random.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/schema.h>
 
@@ -19,17 +21,20 @@ namespace saffron::plugins {
 // w12 / d and w21 / d, empirical constants of completeness and soundness, where regret is above 1e-5.
 // Standard errors of Pearson's by the jackknife, leaving out one environment at a time.
 //
+// returns = "sampled" takes regret from drawn episodes, as published, with optimal policies that are exact.
+//
 // Left out are pairs of which a reward has range(R) < near_trivial max |rbar|: their regret is 0 / 0.
 class RegretCorrelation final : public Comparator {
  public:
   struct Options {
     std::vector<Child<Comparator>> of = canonicalisers();
-    std::string pairs = "all", ties = "pessimistic";
+    std::string pairs = "all", ties = "pessimistic", returns = "exact";
     double near_trivial = 1e-5;
   };
   static Schema<Options> schema();
 
-  explicit RegretCorrelation(const Options& options) : options_(options) {}
+  RegretCorrelation(const Options& options, const Context& context)
+      : options_(options), episodes_(context.random("episodes")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
 
@@ -37,6 +42,7 @@ class RegretCorrelation final : public Comparator {
   static std::vector<Child<Comparator>> canonicalisers();
 
   Options options_;
+  Random episodes_;
 };
 
 }  // namespace saffron::plugins

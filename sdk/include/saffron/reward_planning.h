@@ -67,8 +67,10 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] const Planner& planner() const { return planner_; }
   [[nodiscard]] bool trivial(std::int64_t i) const;        // no policy beats another
   [[nodiscard]] std::vector<std::string> trivial() const;  // the names of these
-  [[nodiscard]] double highest(std::int64_t i) const { return highest_[at(i)]; }  // max J
-  [[nodiscard]] double range(std::int64_t i) const { return range_[at(i)]; }      // max J - min J
+  [[nodiscard]] const Plan& best(std::int64_t i) const { return best_[at(i)]; }    // argmax J
+  [[nodiscard]] const Plan& worst(std::int64_t i) const { return worst_[at(i)]; }  // argmin J
+  [[nodiscard]] double highest(std::int64_t i) const { return highest_[at(i)]; }   // max J
+  [[nodiscard]] double range(std::int64_t i) const { return range_[at(i)]; }       // max J - min J
 
   // range(R_i° - R_j°), in [0, 2].
   [[nodiscard]] double span_distance(std::int64_t i, std::int64_t j) const;

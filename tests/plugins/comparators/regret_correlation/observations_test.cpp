@@ -34,7 +34,7 @@ TEST(Observations, AreThoseOfTheComparators) {
   Val val({{"2-2", "1-inf", "angle"}});
   Epic epic({{"pearson-uniform"}});
   Minimal minimal({{"2-2"}, {"one", "tau"}});
-  const Observations found = observe(world, {{&val, &epic, &minimal}, false, true, 1e-5});
+  const Observations found = observe(world, {{&val, &epic, &minimal}, false, true, {}, 1e-5});
   const std::vector<std::string> keys = {
       "VAL/2-2",        "VAL/1-inf",         "VAL/angle", "EPIC/pearson-uniform",
       "Minimal_L2/2-2", "Minimal_tauL2/2-2", "span"};
@@ -84,12 +84,42 @@ TEST(Observations, NearlyTrivialRewardsAreLeftOut) {
                            {"shaping", shaping},
                            {"nearly", shaping + 1e-8 * R}});
   Val val({{"2-2"}});
-  const Observations found = observe(world, {{&val}, false, true, 1e-5});
+  const Observations found = observe(world, {{&val}, false, true, {}, 1e-5});
   ASSERT_EQ(found.rows.size(), 1u);
   EXPECT_EQ(found.rows[0].first, 0);
   EXPECT_EQ(found.rows[0].second, 1);
   EXPECT_EQ(found.left_out, 5);
-  EXPECT_EQ(observe(world, {{&val}, true, true, 0}).left_out, 1);
+  EXPECT_EQ(observe(world, {{&val}, true, true, {}, 0}).left_out, 1);
+}
+
+// Averages over 200 draws of episodes are the exact regrets, but for what comes after the horizon.
+TEST(Observations, SampledRegretIsUnbiasedButForItsRatio) {
+  RandomMdp::Options options;
+  options.states = 4;
+  options.actions = 2;
+  options.gamma = 0.5;
+  options.rewards = 3;
+  options.sparse = 0;
+  const RandomMdp world(options, FakeContext(5));
+  Val val({{"2-2"}});
+  const Observations exact = observe(world, {{&val}, false, true, {}, 1e-5});
+  ASSERT_EQ(exact.rows.size(), 3u);
+  const int times = 200;
+  std::vector<double> mean(3), square(3);
+  for (std::uint64_t i = 0; i < times; ++i) {
+    const Observations drawn = observe(world, {{&val}, false, true, Random(i), 1e-5});
+    for (std::size_t k = 0; k < 3; ++k) {
+      const double x = drawn.rows[k].regret;
+      mean[k] += x / times;
+      square[k] += x * x / times;
+      EXPECT_EQ(drawn.rows[k].w12, exact.rows[k].w12);
+    }
+  }
+  for (std::size_t k = 0; k < 3; ++k) {
+    const double error = std::sqrt((square[k] - mean[k] * mean[k]) / times);
+    EXPECT_GT(error, 0);
+    EXPECT_NEAR(mean[k], exact.rows[k].regret, 4 * error + 0.02);
+  }
 }
 
 TEST(RegretCorrelation, AsksForCanonicalForms) {
@@ -97,7 +127,7 @@ TEST(RegretCorrelation, AsksForCanonicalForms) {
   options.of = {Child<Comparator>(std::make_shared<Val>(Val::Options{})),
                 Child<Comparator>(std::make_shared<Span>(Span::Options{}))};
   try {
-    (void)RegretCorrelation(options).compare(family());
+    (void)RegretCorrelation(options, FakeContext()).compare(family());
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.message(), "of[1] has no canonical form to measure between");
@@ -110,9 +140,11 @@ TEST(RegretCorrelation, ThreadsChangeNothing) {
   const RandomMdp world = family();
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const std::string one = to_json(to_value(RegretCorrelation(options).compare(world).report));
+  const std::string one =
+      to_json(to_value(RegretCorrelation(options, FakeContext()).compare(world).report));
   at::set_num_threads(2);
-  const std::string two = to_json(to_value(RegretCorrelation(options).compare(world).report));
+  const std::string two =
+      to_json(to_value(RegretCorrelation(options, FakeContext()).compare(world).report));
   at::set_num_threads(threads);
   EXPECT_EQ(one, two);
 }

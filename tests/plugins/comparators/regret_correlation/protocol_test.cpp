@@ -34,7 +34,8 @@ TEST(Protocol, SoundDistancesGoWithRegret) {
               Child<Comparator>(
                   std::make_shared<Minimal>(Minimal::Options{.pairs = two, .weights = {"tau"}}))};
   std::map<std::string, double> found;
-  for (const Metric& metric : RegretCorrelation(study).compare(world).report.metrics) {
+  for (const Metric& metric :
+       RegretCorrelation(study, testing::FakeContext(1)).compare(world).report.metrics) {
     found[metric.subject + " " + metric.key] = metric.value;
   }
   EXPECT_GE(found.at("span pairs"), 2700);
