@@ -11,12 +11,12 @@ import sys
 import tempfile
 
 
-def distances(program, recipe):
+def distances(program, recipe, *changes):
     """{(a, b): {metric: value}} of every comparator of a recipe."""
     root = pathlib.Path(recipe).resolve().parent.parent
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([program, "run", "--quiet", recipe, "--runs", folder, "--cache", ""], cwd=root,
-                       check=True, timeout=200)
+        subprocess.run([program, "run", "--quiet", recipe, "--runs", folder, "--cache", "", *changes],
+                       cwd=root, check=True, timeout=200)
         (results,) = pathlib.Path(folder).glob("*/results.json")
         compared = json.loads(results.read_text())["compare"]
     pairs = {}
@@ -48,10 +48,36 @@ def random_mdp(program, recipes):
         assert found == sorted(found), f"{metric}: {found}"
 
 
+def opposite_rewards(program, recipes):
+    pairs = distances(program, recipes / "opposite_rewards.toml")
+    for pair, expected in {("go_right", "stay_left"): (5.5446e-4, 7.4534e-4, 7.8959e-4, 2, 1.666e-3),
+                           ("first", "opposite"): (5.7772e-4, 7.1608e-4, 6.8514e-4, 2.154e-3, 2.356e-3)}.items():
+        found = pairs[pair]
+        keys = ["EPIC/pearson-uniform", "EPIC/pearson-reachable", "DARD/pearson-reachable",
+                "VALPotential/weighted_2-weighted_2", "MinimalPotential_L2/weighted_2-weighted_2"]
+        for key, value in zip(keys, expected):
+            near(found[key], value, 1e-3 * value)
+        for key in ["VAL/2-2", "Minimal_L2/2-2", "span"]:
+            near(found[key], 2, 1e-9)
+        for key in ["w12", "regret1_pessimistic"]:
+            near(found[key], 1, 1e-9)
+
+
+def starc_protocol(program, recipes):
+    pairs = distances(program, recipes / "starc_protocol.toml", "--set", "world.mdp.environments=4",
+                      "--set", "world.mdp.draws=1")
+    way = [f"r0 to r1, {i}/16" for i in range(1, 16)] + ["r1"]
+    found = [pairs["r0", to]["w"] for to in way]
+    assert all(0 < value <= 1 for value in found) and found == sorted(found), found
+    assert pairs["r1", way[0]]["w"] is None
+
+
 def main():
     program, recipes = sys.argv[1], pathlib.Path(sys.argv[2])
     gridworld(program, recipes)
     random_mdp(program, recipes)
+    opposite_rewards(program, recipes)
+    starc_protocol(program, recipes)
 
 
 if __name__ == "__main__":
