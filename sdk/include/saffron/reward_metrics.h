@@ -205,6 +205,9 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] std::vector<PairMatrix> matrices() const;
   // Of rewards i and j, in the measures' order; NaN where undefined. Thread-safe.
   [[nodiscard]] std::vector<double> between(std::int64_t i, std::int64_t j) const;
+  // What each state adds to the square of "2-2" between rewards i and j, as a share of it: [S]; zeros
+  // where the two are 0 apart.
+  [[nodiscard]] at::Tensor state_shares(std::int64_t i, std::int64_t j) const;
   // What follows from the measure alone: metric, range, pseudometric, invariance to scaling. The
   // upper end of the range is a bound that mixed norms need not attain.
   [[nodiscard]] Certificate certificate(const Measure& measure) const;
@@ -241,8 +244,8 @@ using Certify = std::function<void(const Measure&, Certificate&)>;
 [[nodiscard]] SAFFRON_EXPORT Certify reward_claims(std::vector<std::string> needs,
                                                    bool removes_shaping, bool reads_impossible);
 
-// Every form's matrices and certificates, by every measure, and of rewards whose form is 0 what they
-// are: "reward 'x' is potential shaping alone".
+// Every form's matrices and certificates, by every measure; of rewards whose form is 0 what they are:
+// "reward 'x' is potential shaping alone"; and where "2-2" is measured, the states that carry it.
 [[nodiscard]] SAFFRON_EXPORT Comparison compare_forms(const Canonicaliser& by,
                                                       const TabularWorld& world,
                                                       const std::vector<std::string>& names,

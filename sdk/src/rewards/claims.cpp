@@ -1,7 +1,10 @@
+#include "src/rewards/contributions.h"
+
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace saffron::inline sdk_v1::rewards {
@@ -93,7 +96,11 @@ Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
   Comparison out;
   for (Canonical& form : by.forms(world)) {
     const Distances distances(world, std::move(form), names, by.measures());
-    for (PairMatrix& matrix : distances.matrices()) out.metrics.push_back(std::move(matrix));
+    std::vector<PairMatrix> matrices = distances.matrices();
+    if (auto block = contributions_block(distances, matrices, names)) {
+      out.report.blocks.push_back(std::move(*block));
+    }
+    std::move(matrices.begin(), matrices.end(), std::back_inserter(out.metrics));
     for (const Measure& measure : distances.measures()) {
       Certificate certificate = distances.certificate(measure);
       certify(measure, certificate);

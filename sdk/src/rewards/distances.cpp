@@ -77,6 +77,7 @@ class Distances::Parts {
         std::vector<Measure> measures)
       : name(canonical.name),
         names(std::move(names)),
+        states(world.transitions().states),
         measures(std::move(measures)),
         groups_(groups(this->measures)) {
     const at::Tensor& tau = world.transitions().dense;
@@ -126,6 +127,7 @@ class Distances::Parts {
 
   std::string name;
   std::vector<std::string> names;
+  std::int64_t states;
   std::vector<Measure> measures;
   std::optional<Rows> plain, uniform, reachable;
 
@@ -241,6 +243,13 @@ std::vector<double> Distances::between(std::int64_t i, std::int64_t j) const {
   std::vector<double> out(parts_->measures.size());
   parts_->fill(i, j, out.data());
   return out;
+}
+
+at::Tensor Distances::state_shares(std::int64_t i, std::int64_t j) const {
+  const at::Tensor squares =
+      parts_->plain->squares(Norm::two, i, j).view({parts_->states, -1}).sum(-1);
+  const at::Tensor whole = squares.sum();
+  return whole.item<double>() > 0 ? squares / whole : squares;
 }
 
 Certificate Distances::certificate(const Measure& measure) const {

@@ -62,6 +62,10 @@ Norms Rows::apart(Norm kind, std::int64_t i, std::int64_t j, double sign) const 
                              cells_);
 }
 
+at::Tensor Rows::squares(Norm kind, std::int64_t i, std::int64_t j) const {
+  return (factor(kind, i) * values_[i] - factor(kind, j) * values_[j]).square() * cells_.count;
+}
+
 at::Tensor Rows::products(Norm weights) const {
   const at::Tensor& w = weights == Norm::two ? cells_.count : cells_.mass;
   return at::matmul(values_ * w, values_.t()).contiguous();

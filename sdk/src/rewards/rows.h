@@ -27,7 +27,9 @@ class Rows {
   [[nodiscard]] const Cells& cells() const { return cells_; }
   // Norms of x_i / kind(x_i) - sign x_j / kind(x_j); of x_i - sign x_j where kind is none.
   [[nodiscard]] Norms apart(Norm kind, std::int64_t i, std::int64_t j, double sign = 1) const;
-  // The same for the 2-norms alone, from <x_i, x_j> of all pairs (products): what is too close for
+  // The square of that difference's 2-norm, cell by cell: [N].
+  [[nodiscard]] at::Tensor squares(Norm kind, std::int64_t i, std::int64_t j) const;
+  // 2-norms alone, from <x_i, x_j> of all pairs (products): what is too close for
   // that is left out.
   [[nodiscard]] at::Tensor products(Norm weights) const;  // two or weighted_two: [R, R]
   [[nodiscard]] std::optional<double> apart(const at::Tensor& products, Norm kind, std::int64_t i,

@@ -105,6 +105,22 @@ TEST(Distances, OverflowIsSaid) {
   EXPECT_NEAR(found[2].values[0][1].item<double>(), 2, 1e-14);
 }
 
+TEST(Distances, StatesCarryTheirShares) {
+  RandomWorlds random(76);
+  MemoryWorld world = many(random, 3);
+  world.rewards_[1].copy_(world.rewards_[0]);
+  world.rewards_[1][2] += 1;  // standardising changes the other states too
+  const Distances distances = distances_of(world, parse_measures({"2-2"}, false));
+  for (const std::int64_t j : {1, 2}) {
+    const at::Tensor a = world.rewards_[0] / world.rewards_[0].norm(),
+                     b = world.rewards_[j] / world.rewards_[j].norm();
+    const at::Tensor squares = (a - b).square().sum({1, 2});
+    EXPECT_LT(largest(distances.state_shares(0, j) - squares / squares.sum()), 1e-13);
+  }
+  EXPECT_EQ(distances.state_shares(0, 1).argmax().item<std::int64_t>(), 2);
+  EXPECT_EQ(largest(distances.state_shares(1, 1)), 0);
+}
+
 // Of a reward of 0, and of one that is 0 wherever a seminorm looks.
 TEST(Distances, WhatHasNoSizeCountsAsZero) {
   RandomWorlds random(75);
