@@ -58,6 +58,7 @@ SampledWorld::~SampledWorld() = default;
 KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
 Comparator::~Comparator() = default;
+ChecksWorld::~ChecksWorld() = default;
 Format::~Format() = default;
 Judge::~Judge() = default;
 Explainer::~Explainer() = default;

@@ -57,6 +57,8 @@ Schema<Dard::Options> Dard::schema() {
       .check([](const Options& o) { return rewards::check_distinct("actions", o.actions); });
 }
 
+void Dard::check(const World& world) const { (void)rewards::dense_tabular(world, "dard"); }
+
 Comparison Dard::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "dard");
   const auto measures = rewards::parse_measures(options_.pairs, true);
@@ -64,7 +66,8 @@ Comparison Dard::compare(const World& world) {
   for (const std::string& actions : options_.actions) {
     rewards::add_distances(
         out, {tabular, dard_form(tabular, actions == "independent"), world.info().rewards},
-        measures, rewards::reward_claims({"transitions", "D_A"}, true, true),
+        measures,
+        rewards::reward_claims(tabular, {"transitions", "D_A"}, rewards::Shaping::unending, true),
         rewards::kShapingAlone);
   }
   return out;

@@ -22,7 +22,7 @@ namespace saffron::plugins {
 //   DARD/pearson-reachable   over D_S x D_A x tau
 [[nodiscard]] rewards::Canonical dard_form(const TabularWorld& world, bool independent);
 
-class Dard final : public Comparator {
+class Dard final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "pearson-reachable", "2-2"};
@@ -33,6 +33,7 @@ class Dard final : public Comparator {
   explicit Dard(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -28,13 +28,16 @@ rewards::Canonical epic_form(const TabularWorld& world) {
 
 Schema<Epic::Options> Epic::schema() { return rewards::measures_schema<Options>(true); }
 
+void Epic::check(const World& world) const { (void)rewards::dense_tabular(world, "epic"); }
+
 Comparison Epic::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "epic");
   Comparison out;
-  rewards::add_distances(out, {tabular, epic_form(tabular), world.info().rewards},
-                         rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({"D_S and D_A"}, true, true),
-                         rewards::kShapingAlone);
+  rewards::add_distances(
+      out, {tabular, epic_form(tabular), world.info().rewards},
+      rewards::parse_measures(options_.pairs, true),
+      rewards::reward_claims(tabular, {"D_S and D_A"}, rewards::Shaping::unending, true),
+      rewards::kShapingAlone);
   return out;
 }
 

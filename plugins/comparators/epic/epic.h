@@ -19,7 +19,7 @@ namespace saffron::plugins {
 //   EPIC/pearson-reachable   over D_S x D_A x tau: possible transitions only
 [[nodiscard]] rewards::Canonical epic_form(const TabularWorld& world);
 
-class Epic final : public Comparator {
+class Epic final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "pearson-reachable", "2-2"};
@@ -29,6 +29,7 @@ class Epic final : public Comparator {
   explicit Epic(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -4,9 +4,12 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace saffron::plugins {
 
-rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weights) {
+rewards::Settled minimal_form(const TabularWorld& world, MinimalWeights weights) {
   const at::Tensor& tau = world.transitions().dense;
   const bool plain = weights == MinimalWeights::one;
   const at::Tensor square = tau.square().sum(-1);  // [S, A]
@@ -15,8 +18,9 @@ rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weight
   const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
   const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
   const at::Tensor spread = plain ? kappa.unsqueeze(-1) * tau : at::ones_like(kappa).unsqueeze(-1);
-  return {plain ? "Minimal_L2" : "Minimal_tauL2", shaping.residual(r).unsqueeze(-1) * spread,
-          shaping.scale(r, size).unsqueeze(-1) * spread};
+  const at::Tensor left = shaping.residual(r);
+  return {plain ? "Minimal_L2" : "Minimal_tauL2", left.unsqueeze(-1) * spread,
+          left.flatten(1).abs().amax(-1), shaping.noise(r, size)};
 }
 
 Schema<Minimal::Options> Minimal::schema() {
@@ -28,15 +32,18 @@ Schema<Minimal::Options> Minimal::schema() {
       .check([](const Options& o) { return rewards::check_distinct("weights", o.weights); });
 }
 
+void Minimal::check(const World& world) const { (void)rewards::dense_tabular(world, "minimal"); }
+
 Comparison Minimal::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "minimal");
   const auto measures = rewards::parse_measures(options_.pairs, false);
   Comparison out;
   for (const std::string& word : options_.weights) {
     const auto weights = word == "one" ? MinimalWeights::one : MinimalWeights::tau;
-    rewards::add_distances(out, {tabular, minimal_form(tabular, weights), world.info().rewards},
-                           measures, rewards::starc_claims(tabular, {"transitions"}),
-                           rewards::kTrivial);
+    const rewards::Settled form = minimal_form(tabular, weights);
+    rewards::add_distances(out, {tabular, form.canonical, world.info().rewards}, measures,
+                           rewards::starc_claims(tabular, {"transitions"}), rewards::kTrivial);
+    std::ranges::copy(form.uncertain(world.info().rewards), std::back_inserter(out.degenerate));
   }
   return out;
 }

@@ -22,9 +22,9 @@ namespace saffron::plugins {
 // One factorisation a weight serves all rewards. They coincide in deterministic worlds up to what
 // impossible transitions are given.
 enum class MinimalWeights : std::uint8_t { one, tau };
-[[nodiscard]] rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weights);
+[[nodiscard]] rewards::Settled minimal_form(const TabularWorld& world, MinimalWeights weights);
 
-class Minimal final : public Comparator {
+class Minimal final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -35,6 +35,7 @@ class Minimal final : public Comparator {
   explicit Minimal(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

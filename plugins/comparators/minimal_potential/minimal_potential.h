@@ -11,7 +11,7 @@ namespace saffron::plugins {
 
 // Shaping of the least mean square over D_S x D_A x D_S (uniform unless the world says otherwise):
 // rewards::minimal_potential_form, keys "MinimalPotential_L2/2-2". Independent of the dynamics.
-class MinimalPotential final : public Comparator {
+class MinimalPotential final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -21,6 +21,7 @@ class MinimalPotential final : public Comparator {
   explicit MinimalPotential(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

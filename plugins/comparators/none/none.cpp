@@ -8,12 +8,15 @@ rewards::Canonical none_form(const TabularWorld& world) {
 
 Schema<None::Options> None::schema() { return rewards::measures_schema<Options>(true); }
 
+void None::check(const World& world) const { (void)rewards::dense_tabular(world, "none"); }
+
 Comparison None::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "none");
   Comparison out;
   rewards::add_distances(out, {tabular, none_form(tabular), world.info().rewards},
                          rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({}, false, false), "is 0 everywhere");
+                         rewards::reward_claims(tabular, {}, rewards::Shaping::none, false),
+                         "is 0 everywhere");
   return out;
 }
 

@@ -15,7 +15,7 @@ namespace saffron::plugins {
 //   None/pearson-uniform   sqrt((1 - rho) / 2) of the rewards over D_S x D_A x D_S
 [[nodiscard]] rewards::Canonical none_form(const TabularWorld& world);
 
-class None final : public Comparator {
+class None final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "2-2"};
@@ -25,6 +25,7 @@ class None final : public Comparator {
   explicit None(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -1,40 +1,47 @@
 #include "val.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones_like.h>
+
+#include <algorithm>
+#include <iterator>
 
 namespace saffron::plugins {
 
-ValForm val_form(const TabularWorld& world) {
+rewards::Settled val_form(const TabularWorld& world, const at::Tensor& policy) {
   const at::Tensor& tau = world.transitions().dense;
-  const std::int64_t count = world.rewards().size(0);
-  const rewards::PolicyEvaluation evaluation(world);
-  const at::Tensor rbar = rewards::expected_rewards(tau, world.rewards());
-  // The same with absolute values: what the sums below could have cancelled.
+  const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
   const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
-  const at::Tensor V = evaluation.values(at::cat({rbar, size}));                  // [2 R, S]
-  const at::Tensor next = at::matmul(tau, V.t()).movedim(-1, 0) * world.gamma();  // [2 R, S, A]
-  const at::Tensor here = V.unsqueeze(-1);
-  ValForm out;
-  out.values = V.slice(0, 0, count);
-  out.canonical.name = "VAL";
-  out.canonical.values =
-      (rbar + next.slice(0, 0, count) - here.slice(0, 0, count)).unsqueeze(-1).contiguous();
-  out.canonical.scale =
-      (size + next.slice(0, count) + here.slice(0, count)).unsqueeze(-1).contiguous();
-  return out;
+  const rewards::ShapingProjection shaping(tau, world.gamma(), at::ones_like(r[0]));
+  const at::Tensor left = shaping.residual(r);
+  const rewards::PolicyEvaluation evaluation(world, world.gamma(), policy);
+  const at::Tensor V = evaluation.values(left);                                   // [R, S]
+  const at::Tensor next = at::matmul(tau, V.t()).movedim(-1, 0) * world.gamma();  // [R, S, A]
+  return {"VAL", (left + next - V.unsqueeze(-1)).unsqueeze(-1), left.flatten(1).abs().amax(-1),
+          shaping.noise(r, size)};
 }
 
-Schema<Val::Options> Val::schema() { return rewards::measures_schema<Options>(false); }
+Schema<Val::Options> Val::schema() {
+  return rewards::measures_schema<Options>(false).choice(
+      "policy", &Options::policy,
+      "whose advantages are compared: those of the \"world\"'s policy or of the \"uniform\" one",
+      {{"world", Policy::world}, {"uniform", Policy::uniform}});
+}
 
 Comparison Val::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "val");
+  const auto& names = world.info().rewards;
+  const at::Tensor uniform =
+      at::full_like(tabular.policy(), 1.0 / static_cast<double>(tabular.policy().size(1)));
+  const rewards::Settled form =
+      val_form(tabular, options_.policy == Policy::world ? tabular.policy() : uniform);
   Comparison out;
-  rewards::add_distances(out, {tabular, val_form(tabular).canonical, world.info().rewards},
-                         rewards::parse_measures(options_.pairs, false),
-                         rewards::starc_claims(tabular, {"transitions", "policy"}),
-                         rewards::kTrivial);
+  rewards::add_distances(
+      out, {tabular, form.canonical, names}, rewards::parse_measures(options_.pairs, false),
+      rewards::starc_claims(tabular, {"transitions", "policy"}), rewards::kTrivial);
+  std::ranges::copy(form.uncertain(names), std::back_inserter(out.degenerate));
   return out;
 }
 

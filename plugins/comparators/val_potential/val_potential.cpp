@@ -23,13 +23,18 @@ Schema<ValPotential::Options> ValPotential::schema() {
   return rewards::measures_schema<Options>(true);
 }
 
+void ValPotential::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "val_potential");
+}
+
 Comparison ValPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "val_potential");
   Comparison out;
-  rewards::add_distances(out, {tabular, val_potential_form(tabular), world.info().rewards},
-                         rewards::parse_measures(options_.pairs, true),
-                         rewards::reward_claims({"transitions", "policy"}, true, false),
-                         rewards::kShapingAlone);
+  rewards::add_distances(
+      out, {tabular, val_potential_form(tabular), world.info().rewards},
+      rewards::parse_measures(options_.pairs, true),
+      rewards::reward_claims(tabular, {"transitions", "policy"}, rewards::Shaping::ending, false),
+      rewards::kShapingAlone);
   return out;
 }
 

@@ -18,7 +18,7 @@ namespace saffron::plugins {
 // states.
 [[nodiscard]] rewards::Canonical val_potential_form(const TabularWorld& world);
 
-class ValPotential final : public Comparator {
+class ValPotential final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "weighted_2-weighted_2", "angle"};
@@ -28,6 +28,7 @@ class ValPotential final : public Comparator {
   explicit ValPotential(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;
