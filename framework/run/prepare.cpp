@@ -172,7 +172,12 @@ void Prepared::check_users(Problems& problems) {
       });
     } else if (node.section == "compare") {
       attempt(problems, node.path(), node.origin, [&] {
-        (void)objects_->create<Comparator>(node.component, node.path(), node.seed());
+        const auto made = objects_->create<Comparator>(node.component, node.path(), node.seed());
+        const auto world = objects_->world(node.compare().world);
+        const auto* asks = dynamic_cast<const ChecksWorld*>(made.get());
+        if (asks == nullptr) return;
+        const Place place("comparator " + node.component.use, node.path(), node.origin);
+        guard(place, [&] { asks->check(*world); });
       });
     } else if (node.section == "train") {
       const TrainSpec& train = node.train();

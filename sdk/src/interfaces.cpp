@@ -60,6 +60,7 @@ KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
 WorldFamily::~WorldFamily() = default;
 Comparator::~Comparator() = default;
+ChecksWorld::~ChecksWorld() = default;
 Format::~Format() = default;
 Judge::~Judge() = default;
 Explainer::~Explainer() = default;

@@ -173,7 +173,15 @@ class ValueBuilder {
     if (what.starts_with("parse error at")) {
       if (const auto colon = what.find(": "); colon != what.npos) what.remove_prefix(colon + 2);
     }
-    fail(position > 0 ? position - 1 : 0, cat("malformed JSON: ", what));
+    const std::size_t offset = position > 0 ? position - 1 : 0;
+    const std::string_view rest = text_.substr(std::min(offset, text_.size()));
+    for (const std::string_view word : {"NaN", "Infinity"}) {  // as Python's json.dump writes them
+      if (rest.starts_with(word)) {
+        fail(offset, cat("malformed JSON: ", word, " is not a finite number", within()));
+      }
+    }
+    fail(offset,
+         cat("malformed JSON: ", what, what.starts_with("number overflow") ? within() : ""));
   }
 
   Value take() { return std::move(root_); }
@@ -202,6 +210,16 @@ class ValueBuilder {
   [[noreturn]] void fail_here(std::string message) const {
     const auto offset = static_cast<std::size_t>(taken_ - text_.data());
     fail(offset > 0 ? offset - 1 : 0, std::move(message));
+  }
+
+  // ", in rewards.a": the keys that lead to what is read.
+  std::string within() const {
+    std::string out;
+    for (const Value* container : open_) {
+      if (!container->is_table() || container->as_table().empty()) continue;
+      out += (out.empty() ? ", in " : ".") + container->as_table().back().key;
+    }
+    return out;
   }
 
   Value& place(Value value) {

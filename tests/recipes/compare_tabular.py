@@ -141,8 +141,8 @@ class CompareTabular(unittest.TestCase):
         base = PAIRS["G02_stochastic_2x2"]
         (cases,) = [vector["cases"] for vector in VECTORS if vector["kind"] == "errors"]
         words = {"UNDISCOUNTED_NONTRANSIENT": "gamma = 1", "GAMMA_RANGE": "gamma = -0.1",
-                 "NOT_STOCHASTIC": "sums to|is not a probability", "NON_FINITE": "malformed JSON",
-                 "SHAPE": "is 2 x 2 x 3, not S x A x S = 2 x 2 x 2"}
+                 "NOT_STOCHASTIC": "sums to|is not a probability", "NON_FINITE": "NaN is not a finite number, in rewards.first",
+                 "SHAPE": re.escape("has the shape [2, 2, 3], not [S, A, S] = [2, 2, 2]")}
         refused = 0
         for case in cases:
             changes = {}
@@ -171,6 +171,29 @@ class CompareTabular(unittest.TestCase):
                 self.assertRegex(done.stderr, words[case["error"]])
             refused += 1
         self.assertEqual(refused, 7)
+
+    # Said by `check`, before anything runs.
+    def test_worlds_that_do_not_fit(self):
+        (self.folder / "scores.csv").write_text(
+            "prompt_id,response_id,a,b\nq,0,1,2\nq,1,2,1\n", "utf-8")
+        tables = {"scores": 'use = "preferences"\npath = "scores.csv"\n',
+                  "map": 'use = "gridworld"\nmap = "S..G"\ntransitions = "sparse"\n'
+                         'rewards = [{ name = "goal", enter = [{ cell = "G", reward = 1 }] }]\n'}
+        says = {("scores", "val"): "val needs a tabular world, with P(s' | s, a), and this is: "
+                                   "2 responses to 1 prompt",
+                ("scores", "span"): "docs/reward-files.md says which comparators take which world",
+                ("map", "epic"): "epic needs the rewards of impossible transitions, which sparse",
+                ("map", "dard"): "val, minimal, span and regret take sparse transitions"}
+        for (world, comparator), words in says.items():
+            (self.folder / "misfit.toml").write_text(
+                f'saffron = 1\nname = "misfit"\nseed = 1\n[world.{world}]\n{tables[world]}'
+                f'[compare.c]\nuse = "{comparator}"\nworld = "{world}"\n', "utf-8")
+            done = subprocess.run([PROGRAM, "check", "misfit.toml"], cwd=self.folder, text=True,
+                                  capture_output=True, timeout=60)
+            with self.subTest(world=world, comparator=comparator):
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(words, re.sub(r"\s+", " ", done.stderr))
+                self.assertIn("compare.c", done.stderr)
 
 
 if __name__ == "__main__":

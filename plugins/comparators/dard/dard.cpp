@@ -57,6 +57,8 @@ Schema<Dard::Options> Dard::schema() {
       .check([](const Options& o) { return rewards::check_distinct("actions", o.actions); });
 }
 
+void Dard::check(const World& world) const { (void)rewards::dense_tabular(world, "dard"); }
+
 std::vector<rewards::Canonical> Dard::forms(const TabularWorld& world) const {
   std::vector<rewards::Canonical> out;
   for (const std::string& actions : options_.actions) {
@@ -71,9 +73,10 @@ std::vector<rewards::Measure> Dard::measures() const {
 
 Comparison Dard::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "dard");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::reward_claims({"transitions", "D_A"}, true, true),
-                                rewards::kShapingAlone);
+  return rewards::compare_forms(
+      *this, tabular, world.info().rewards,
+      rewards::reward_claims(tabular, {"transitions", "D_A"}, rewards::Shaping::unending, true),
+      rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

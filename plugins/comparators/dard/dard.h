@@ -22,7 +22,7 @@ namespace saffron::plugins {
 //   DARD/pearson-reachable   over D_S x D_A x tau
 [[nodiscard]] rewards::Canonical dard_form(const TabularWorld& world, bool independent);
 
-class Dard final : public Comparator, public rewards::Canonicaliser {
+class Dard final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "pearson-reachable", "2-2"};
@@ -35,6 +35,7 @@ class Dard final : public Comparator, public rewards::Canonicaliser {
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -69,6 +69,8 @@ Schema<Direct::Options> Direct::schema() {
       .check([](const Options& o) { return rewards::check_distinct("distances", o.distances); });
 }
 
+void Direct::check(const World& world) const { (void)rewards::dense_tabular(world, "direct"); }
+
 Comparison Direct::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "direct");
   Comparison out;

@@ -14,7 +14,7 @@ namespace saffron::plugins {
 //   direct/p-reachable   the same over D_S x D_A x tau
 //
 // for p = 1 and 2; p = inf is the largest |R1 - R2| that D covers (Gleave et al. 2021, section 4).
-class Direct final : public Comparator {
+class Direct final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> distances = {"2-uniform", "2-reachable"};
@@ -24,6 +24,7 @@ class Direct final : public Comparator {
   explicit Direct(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -28,6 +28,8 @@ rewards::Canonical epic_form(const TabularWorld& world) {
 
 Schema<Epic::Options> Epic::schema() { return rewards::measures_schema<Options>(true); }
 
+void Epic::check(const World& world) const { (void)rewards::dense_tabular(world, "epic"); }
+
 std::vector<rewards::Canonical> Epic::forms(const TabularWorld& world) const {
   return {epic_form(world)};
 }
@@ -38,9 +40,10 @@ std::vector<rewards::Measure> Epic::measures() const {
 
 Comparison Epic::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "epic");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::reward_claims({"D_S and D_A"}, true, true),
-                                rewards::kShapingAlone);
+  return rewards::compare_forms(
+      *this, tabular, world.info().rewards,
+      rewards::reward_claims(tabular, {"D_S and D_A"}, rewards::Shaping::unending, true),
+      rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -19,7 +19,7 @@ namespace saffron::plugins {
 //   EPIC/pearson-reachable   over D_S x D_A x tau: possible transitions only
 [[nodiscard]] rewards::Canonical epic_form(const TabularWorld& world);
 
-class Epic final : public Comparator, public rewards::Canonicaliser {
+class Epic final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "pearson-reachable", "2-2"};
@@ -31,6 +31,7 @@ class Epic final : public Comparator, public rewards::Canonicaliser {
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

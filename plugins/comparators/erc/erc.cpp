@@ -18,12 +18,15 @@ class Returns {
       : world_(world), later_(world, world.gamma() * world.gamma()) {
     const at::Tensor& tau = world.transitions().dense;
     const rewards::PolicyEvaluation now(world);
-    V_ = now.values(rewards::expected_rewards(tau, world.rewards()));
-    size_ =
-        (now.values(rewards::expected_rewards(tau, world.rewards().abs())) * world.mu0()).sum(-1);
     const at::Tensor weight = world.policy().unsqueeze(-1) * tau;
-    const at::Tensor surprise = world.rewards() + world.gamma() * V_.unsqueeze(1).unsqueeze(1) -
-                                V_.unsqueeze(-1).unsqueeze(-1);
+    // In units of the largest that happens: squares of rewards overflow long before they do.
+    const at::Tensor possible = at::where(weight > 0, world.rewards(), 0.0);
+    const at::Tensor largest = possible.flatten(1).abs().amax(-1).view({-1, 1, 1, 1});
+    const at::Tensor R = possible / at::where(largest > 0, largest, 1.0);
+    V_ = now.values(rewards::expected_rewards(tau, R));
+    size_ = (now.values(rewards::expected_rewards(tau, R.abs())) * world.mu0()).sum(-1);
+    const at::Tensor surprise =
+        R + world.gamma() * V_.unsqueeze(1).unsqueeze(1) - V_.unsqueeze(-1).unsqueeze(-1);
     surprise_ = at::where(weight > 0, surprise, 0.0).flatten(1);
     weight_ = weight.flatten();
   }
@@ -66,8 +69,12 @@ Certificate certify() {
 
 Schema<Erc::Options> Erc::schema() { return {}; }
 
+void Erc::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "erc", "dense transitions");
+}
+
 Comparison Erc::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "erc");
+  const TabularWorld& tabular = rewards::dense_tabular(world, "erc", "dense transitions");
   const std::vector<std::string>& names = world.info().rewards;
   const auto count = static_cast<std::int64_t>(names.size());
   const Returns returns(tabular);

@@ -17,7 +17,7 @@ namespace saffron::plugins {
 // to what was expected of it, discounted by gamma^2:
 //
 //   Var[G] = Var_mu0[V(s)] + mu0 . (I - gamma^2 T)^-1 c,   c(s) = E[(R + gamma V(s') - V(s))^2]
-class Erc final : public Comparator {
+class Erc final : public Comparator, public ChecksWorld {
  public:
   struct Options {};
   static Schema<Options> schema();
@@ -25,6 +25,7 @@ class Erc final : public Comparator {
   explicit Erc(const Options& /*options*/) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 };
 
 }  // namespace saffron::plugins

@@ -15,8 +15,9 @@ rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weight
   const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
   const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
   const at::Tensor spread = plain ? kappa.unsqueeze(-1) * tau : at::ones_like(kappa).unsqueeze(-1);
-  return {plain ? "Minimal_L2" : "Minimal_tauL2", shaping.residual(r).unsqueeze(-1) * spread,
-          shaping.scale(r, size).unsqueeze(-1) * spread};
+  const at::Tensor left = shaping.residual(r);
+  return rewards::settled(plain ? "Minimal_L2" : "Minimal_tauL2", left.unsqueeze(-1) * spread,
+                          left.flatten(1).abs().amax(-1), shaping.noise(r, size));
 }
 
 Schema<Minimal::Options> Minimal::schema() {
@@ -27,6 +28,8 @@ Schema<Minimal::Options> Minimal::schema() {
              one_of({"one", "tau"}))
       .check([](const Options& o) { return rewards::check_distinct("weights", o.weights); });
 }
+
+void Minimal::check(const World& world) const { (void)rewards::dense_tabular(world, "minimal"); }
 
 std::vector<rewards::Canonical> Minimal::forms(const TabularWorld& world) const {
   std::vector<rewards::Canonical> out;

@@ -24,7 +24,7 @@ namespace saffron::plugins {
 enum class MinimalWeights : std::uint8_t { one, tau };
 [[nodiscard]] rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weights);
 
-class Minimal final : public Comparator, public rewards::Canonicaliser {
+class Minimal final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -37,6 +37,7 @@ class Minimal final : public Comparator, public rewards::Canonicaliser {
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

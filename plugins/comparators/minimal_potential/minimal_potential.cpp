@@ -6,6 +6,10 @@ Schema<MinimalPotential::Options> MinimalPotential::schema() {
   return rewards::measures_schema<Options>(true);
 }
 
+void MinimalPotential::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "minimal_potential");
+}
+
 std::vector<rewards::Canonical> MinimalPotential::forms(const TabularWorld& world) const {
   return {rewards::minimal_potential_form(world)};
 }
@@ -16,9 +20,10 @@ std::vector<rewards::Measure> MinimalPotential::measures() const {
 
 Comparison MinimalPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "minimal_potential");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::reward_claims({"D_S and D_A"}, true, true),
-                                rewards::kShapingAlone);
+  return rewards::compare_forms(
+      *this, tabular, world.info().rewards,
+      rewards::reward_claims(tabular, {"D_S and D_A"}, rewards::Shaping::unending, true),
+      rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

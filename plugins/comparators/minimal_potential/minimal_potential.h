@@ -11,7 +11,9 @@ namespace saffron::plugins {
 
 // Shaping of the least mean square over D_S x D_A x D_S (uniform unless the world says otherwise):
 // rewards::minimal_potential_form, keys "MinimalPotential_L2/2-2". Independent of the dynamics.
-class MinimalPotential final : public Comparator, public rewards::Canonicaliser {
+class MinimalPotential final : public Comparator,
+                               public ChecksWorld,
+                               public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "1-1", "angle"};
@@ -23,6 +25,7 @@ class MinimalPotential final : public Comparator, public rewards::Canonicaliser 
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -8,6 +8,8 @@ rewards::Canonical none_form(const TabularWorld& world) {
 
 Schema<None::Options> None::schema() { return rewards::measures_schema<Options>(true); }
 
+void None::check(const World& world) const { (void)rewards::dense_tabular(world, "none"); }
+
 std::vector<rewards::Canonical> None::forms(const TabularWorld& world) const {
   return {none_form(world)};
 }
@@ -19,7 +21,8 @@ std::vector<rewards::Measure> None::measures() const {
 Comparison None::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "none");
   return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::reward_claims({}, false, false), "is 0 everywhere");
+                                rewards::reward_claims(tabular, {}, rewards::Shaping::none, false),
+                                "is 0 everywhere");
 }
 
 }  // namespace saffron::plugins

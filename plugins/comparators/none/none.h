@@ -15,7 +15,7 @@ namespace saffron::plugins {
 //   None/pearson-uniform   sqrt((1 - rho) / 2) of the rewards over D_S x D_A x D_S
 [[nodiscard]] rewards::Canonical none_form(const TabularWorld& world);
 
-class None final : public Comparator, public rewards::Canonicaliser {
+class None final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"pearson-uniform", "2-2"};
@@ -27,6 +27,7 @@ class None final : public Comparator, public rewards::Canonicaliser {
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -14,23 +14,26 @@ at::Tensor nearest(const at::Tensor& x, const at::Tensor& y, const rewards::Cell
   return rewards::norm(rewards::Norm::two, y - cosine * x, cells).clamp_max(1);
 }
 
-Certificate certify() {
+Certificate certify(const TabularWorld& world) {
   Certificate out;
   out.metric = "NPEC";
   out.needs = {"D_S and D_A"};
-  out.invariant_to = {"positive scaling", "potential shaping"};
+  out.invariant_to = {"positive scaling"};
   out.high = 1;
   out.covers = "the reward functions alone, not what policies earn by them";
   out.caveat =
       "Not a metric: 1 from a reward that is shaping alone and 0 to it. It reads rewards "
       "of transitions that cannot happen, and how a reward is spread over next states, "
       "which no policy's return does.";
+  rewards::claim_shaping(world, rewards::Shaping::unending, out);
   return out;
 }
 
 }  // namespace
 
 Schema<Npec::Options> Npec::schema() { return {}; }
+
+void Npec::check(const World& world) const { (void)rewards::dense_tabular(world, "npec"); }
 
 Comparison Npec::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "npec");
@@ -52,7 +55,7 @@ Comparison Npec::compare(const World& world) {
     matrix.values[i].copy_(nearest(unit[i], unit, cells));
   }
   out.metrics.push_back(std::move(matrix));
-  out.certificates.push_back(certify());
+  out.certificates.push_back(certify(tabular));
   for (std::int64_t i = 0; i < unit.size(0); ++i) {
     if (unit[i].any().item<bool>()) continue;
     out.degenerate.push_back(

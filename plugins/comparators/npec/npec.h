@@ -15,7 +15,7 @@ namespace saffron::plugins {
 //
 // With both rewards in their smallest shaped form it is one regression: the sine of the angle
 // between these where it is acute, else 1.
-class Npec final : public Comparator {
+class Npec final : public Comparator, public ChecksWorld {
  public:
   struct Options {};
   static Schema<Options> schema();
@@ -23,6 +23,7 @@ class Npec final : public Comparator {
   explicit Npec(const Options& /*options*/) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 };
 
 }  // namespace saffron::plugins

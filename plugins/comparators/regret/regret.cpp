@@ -17,14 +17,15 @@ constexpr const char* kRegret1 =
 constexpr const char* kRegret2 =
     "(J2(pi_2) - J2(pi_1)) / (max J2 - min J2), pi_i optimal for reward i, ";
 
-// Going by reward 2 may lose as much as w12, of which pi_2 is one case: regret1 <= w12, and so
-// regret2 <= w21 <= 2 w12, and their mean is at most 1.5 w12.
-void add(Comparison& out, std::string key, const at::Tensor& values, std::string definition,
-         double L) {
+// Going by reward 2 may lose as much as w12, of which pi_2 is one case: regret1 <= w12, and so, where
+// neither reward is trivial, regret2 <= w21 <= 2 w12, and their mean is at most 1.5 w12.
+void add(Comparison& out, const TabularWorld& world, const PolicyReturns& returns, std::string key,
+         const at::Tensor& values, std::string definition, double L) {
   Certificate c;
   c.metric = key;
   c.needs = {"transitions", "mu0"};
-  c.invariant_to = {"positive scaling", "potential shaping", "S'-redistribution"};
+  c.invariant_to = {"positive scaling", "S'-redistribution"};
+  rewards::claim_shaping(world, rewards::Shaping::ending, c);
   c.complete = true;
   c.L = L;
   c.high = 1;
@@ -32,6 +33,7 @@ void add(Comparison& out, std::string key, const at::Tensor& values, std::string
   c.caveat =
       "Rewards with the same optimal policies are 0 apart, however they order others: it "
       "bounds no regret of policies that are less than optimal.";
+  if (L < 1) rewards::except_trivial(returns.trivial(), c);
   out.metrics.push_back({std::move(key), values, {}, std::move(definition)});
   out.certificates.push_back(std::move(c));
 }
@@ -63,8 +65,12 @@ Schema<Regret::Options> Regret::schema() {
       .check([](const Options& o) { return rewards::check_distinct("ties", o.ties); });
 }
 
+void Regret::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "regret", "dense transitions");
+}
+
 Comparison Regret::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "regret");
+  const TabularWorld& tabular = rewards::dense_tabular(world, "regret", "dense transitions");
   const PolicyReturns returns(tabular, world.info().rewards);
   const std::int64_t count = returns.rewards();
   const at::Tensor worst = at::zeros({count, count}, at::kDouble), best = at::zeros_like(worst);
@@ -78,9 +84,9 @@ Comparison Regret::compare(const World& world) {
     const at::Tensor& values = tie == "pessimistic" ? worst : best;
     const std::string words = cat(tie == "pessimistic" ? "the worst" : "the best",
                                   " of several that rounding cannot tell apart");
-    add(out, "regret1_" + tie, values, kRegret1 + words, 1);
-    add(out, "regret2_" + tie, values.t().contiguous(), kRegret2 + words, 0.5);
-    add(out, "regret_mean_" + tie, (values + values.t()) / 2,
+    add(out, tabular, returns, "regret1_" + tie, values, kRegret1 + words, 1);
+    add(out, tabular, returns, "regret2_" + tie, values.t().contiguous(), kRegret2 + words, 0.5);
+    add(out, tabular, returns, "regret_mean_" + tie, (values + values.t()) / 2,
         cat("(regret1_", tie, " + regret2_", tie, ") / 2"), 2.0 / 3);
   }
   out.report.blocks.push_back(returns_block(returns));

@@ -16,7 +16,7 @@ namespace saffron::plugins {
 //
 // Several policies may be optimal for the reward that is optimised: "_pessimistic" takes the worst
 // of them, "_optimistic" the best. "regret_mean_pessimistic" is the mean of both directions.
-class Regret final : public Comparator {
+class Regret final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> ties = {"pessimistic", "optimistic"};
@@ -26,6 +26,7 @@ class Regret final : public Comparator {
   explicit Regret(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

@@ -17,32 +17,34 @@ namespace {
 using rewards::PolicyReturns;
 using WorstCase = PolicyReturns::WorstCase;
 
-Certificate certify(std::string metric) {
+Certificate certify(std::string metric, const TabularWorld& world) {
   Certificate out;
   out.metric = std::move(metric);
   out.needs = {"transitions", "mu0"};
-  out.invariant_to = {"positive scaling", "potential shaping", "S'-redistribution"};
+  out.invariant_to = {"positive scaling", "S'-redistribution"};
+  rewards::claim_shaping(world, rewards::Shaping::ending, out);
   out.covers = "all policies of this MDP";
   out.high = 1;
   return out;
 }
 
-void add_span(const PolicyReturns& returns, Comparison& out) {
+void add_span(const TabularWorld& world, const PolicyReturns& returns, Comparison& out) {
   out.metrics.push_back({.key = "span",
                          .values = returns.span_distances(),
                          .reasons = {},
                          .definition = "range(R1 / range(R1) - R2 / range(R2)), range(R) = max J - "
                                        "min J over policies"});
-  Certificate c = certify("span");
+  Certificate c = certify("span", world);
   c.high = 2;
   c.pseudometric = c.sound = c.complete = true;
   c.U = 1;
   c.L = 0.5;
+  rewards::except_trivial(returns.trivial(), c);
   out.certificates.push_back(std::move(c));
 }
 
-void add_worst_case(const PolicyReturns& returns, const std::vector<WorstCase>& cases, bool forward,
-                    Comparison& out) {
+void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
+                    const std::vector<WorstCase>& cases, bool forward, Comparison& out) {
   const std::int64_t count = returns.rewards();
   PairMatrix matrix{
       .key = forward ? "w12" : "w21",
@@ -55,7 +57,7 @@ void add_worst_case(const PolicyReturns& returns, const std::vector<WorstCase>& 
       matrix.values[i][j] = cases[static_cast<std::size_t>(at)].regret;
     }
   }
-  Certificate c = certify(matrix.key);
+  Certificate c = certify(matrix.key, world);
   out.metrics.push_back(std::move(matrix));
   if (forward) {
     c.sound = c.complete = true;
@@ -186,18 +188,22 @@ Schema<Span::Options> Span::schema() {
       .check([](const Options& o) { return rewards::check_distinct("metrics", o.metrics); });
 }
 
+void Span::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "span", "dense transitions");
+}
+
 Comparison Span::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "span");
+  const TabularWorld& tabular = rewards::dense_tabular(world, "span", "dense transitions");
   const PolicyReturns returns(tabular, world.info().rewards);
   Comparison out;
   std::vector<WorstCase> cases;
   for (const std::string& name : options_.metrics) {
     if (name == "span") {
-      add_span(returns, out);
+      add_span(tabular, returns, out);
       continue;
     }
     if (cases.empty()) cases = returns.worst_cases();
-    add_worst_case(returns, cases, name == "w12", out);
+    add_worst_case(tabular, returns, cases, name == "w12", out);
   }
   if (!cases.empty()) {
     out.report.blocks.push_back(words_block(returns, cases));

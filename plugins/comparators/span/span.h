@@ -21,7 +21,7 @@ namespace saffron::plugins {
 // Blind to exactly what no policy's return sees: shaping, S'-redistribution, states that are not
 // reached. Planning is by policy iteration with exact evaluation; w12 is a convex piecewise linear
 // problem in one unknown (rewards::PolicyReturns). The report names policies that attain it.
-class Span final : public Comparator {
+class Span final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> metrics = {"span", "w12", "w21"};
@@ -32,6 +32,7 @@ class Span final : public Comparator {
   explicit Span(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

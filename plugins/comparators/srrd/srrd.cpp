@@ -61,8 +61,13 @@ rewards::Canonical srrd_form(const TabularWorld& world) {
 
 Schema<Srrd::Options> Srrd::schema() { return {}; }
 
+void Srrd::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "srrd", "a table of all pairs of states");
+}
+
 Comparison Srrd::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "srrd");
+  const TabularWorld& tabular =
+      rewards::dense_tabular(world, "srrd", "a table of all pairs of states");
   const rewards::Canonical form = srrd_form(tabular);
   rewards::require_finite(form, world.info().rewards);
   const at::Tensor possible = (tabular.transitions().dense > 0).to(at::kDouble).reshape({-1});

@@ -21,7 +21,7 @@ namespace saffron::plugins {
 // Means over sets do not cancel a potential exactly: shaping is reduced, not removed.
 [[nodiscard]] rewards::Canonical srrd_form(const TabularWorld& world);  // 0 where impossible
 
-class Srrd final : public Comparator {
+class Srrd final : public Comparator, public ChecksWorld {
  public:
   struct Options {};
   static Schema<Options> schema();
@@ -29,6 +29,7 @@ class Srrd final : public Comparator {
   explicit Srrd(const Options& /*options*/) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override;
 };
 
 }  // namespace saffron::plugins

@@ -1,35 +1,36 @@
 #include "val.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones_like.h>
 
 namespace saffron::plugins {
 
-ValForm val_form(const TabularWorld& world) {
+rewards::Canonical val_form(const TabularWorld& world, const at::Tensor& policy) {
   const at::Tensor& tau = world.transitions().dense;
-  const std::int64_t count = world.rewards().size(0);
-  const rewards::PolicyEvaluation evaluation(world);
-  const at::Tensor rbar = rewards::expected_rewards(tau, world.rewards());
-  // The same with absolute values: what the sums below could have cancelled.
+  const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
   const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
-  const at::Tensor V = evaluation.values(at::cat({rbar, size}));                  // [2 R, S]
-  const at::Tensor next = at::matmul(tau, V.t()).movedim(-1, 0) * world.gamma();  // [2 R, S, A]
-  const at::Tensor here = V.unsqueeze(-1);
-  ValForm out;
-  out.values = V.slice(0, 0, count);
-  out.canonical.name = "VAL";
-  out.canonical.values =
-      (rbar + next.slice(0, 0, count) - here.slice(0, 0, count)).unsqueeze(-1).contiguous();
-  out.canonical.scale =
-      (size + next.slice(0, count) + here.slice(0, count)).unsqueeze(-1).contiguous();
-  return out;
+  const rewards::ShapingProjection shaping(tau, world.gamma(), at::ones_like(r[0]));
+  const at::Tensor left = shaping.residual(r);
+  const rewards::PolicyEvaluation evaluation(world, world.gamma(), policy);
+  const at::Tensor V = evaluation.values(left);                                   // [R, S]
+  const at::Tensor next = at::matmul(tau, V.t()).movedim(-1, 0) * world.gamma();  // [R, S, A]
+  return rewards::settled("VAL", (left + next - V.unsqueeze(-1)).unsqueeze(-1),
+                          left.flatten(1).abs().amax(-1), shaping.noise(r, size));
 }
 
-Schema<Val::Options> Val::schema() { return rewards::measures_schema<Options>(false); }
+Schema<Val::Options> Val::schema() {
+  return rewards::measures_schema<Options>(false).choice(
+      "policy", &Options::policy,
+      "whose advantages are compared: those of the \"world\"'s policy or of the \"uniform\" one",
+      {{"world", Policy::world}, {"uniform", Policy::uniform}});
+}
 
 std::vector<rewards::Canonical> Val::forms(const TabularWorld& world) const {
-  return {val_form(world).canonical};
+  const at::Tensor uniform =
+      at::full_like(world.policy(), 1.0 / static_cast<double>(world.policy().size(1)));
+  return {val_form(world, options_.policy == Policy::world ? world.policy() : uniform)};
 }
 
 std::vector<rewards::Measure> Val::measures() const {

@@ -23,6 +23,10 @@ Schema<ValPotential::Options> ValPotential::schema() {
   return rewards::measures_schema<Options>(true);
 }
 
+void ValPotential::check(const World& world) const {
+  (void)rewards::dense_tabular(world, "val_potential");
+}
+
 std::vector<rewards::Canonical> ValPotential::forms(const TabularWorld& world) const {
   return {val_potential_form(world)};
 }
@@ -33,9 +37,10 @@ std::vector<rewards::Measure> ValPotential::measures() const {
 
 Comparison ValPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "val_potential");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::reward_claims({"transitions", "policy"}, true, false),
-                                rewards::kShapingAlone);
+  return rewards::compare_forms(
+      *this, tabular, world.info().rewards,
+      rewards::reward_claims(tabular, {"transitions", "policy"}, rewards::Shaping::ending, false),
+      rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -18,7 +18,7 @@ namespace saffron::plugins {
 // states.
 [[nodiscard]] rewards::Canonical val_potential_form(const TabularWorld& world);
 
-class ValPotential final : public Comparator, public rewards::Canonicaliser {
+class ValPotential final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
   struct Options {
     std::vector<std::string> pairs = {"2-2", "weighted_2-weighted_2", "angle"};
@@ -30,6 +30,7 @@ class ValPotential final : public Comparator, public rewards::Canonicaliser {
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
+  void check(const World& world) const override;
 
  private:
   Options options_;

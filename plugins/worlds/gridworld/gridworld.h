@@ -67,6 +67,8 @@ class RewardTable {
   }
 
  private:
+  void add_moves(const Gridworld::Reward& reward, const Grid& grid,
+                 const std::vector<bool>& terminal, double gamma);
   std::vector<double> before_, after_;  // its two parts: R = after(s') - before(s)
 };
 

@@ -2,6 +2,9 @@
 
 #include <saffron/error.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace saffron::plugins::gridworld {
 
 RewardTable::RewardTable(const Gridworld::Reward& reward, const Grid& grid,
@@ -20,7 +23,22 @@ RewardTable::RewardTable(const Gridworld::Reward& reward, const Grid& grid,
           .within(grid.source);
     }
   }
-  if (reward.shaping == 0 && reward.progress == 0) return;
+  if (reward.shaping != 0 || reward.progress != 0) add_moves(reward, grid, terminal, gamma);
+  double before = 0, after = 0;
+  for (std::size_t s = 0; s < after_.size(); ++s) {
+    before = std::max(before, std::abs(before_[s]));
+    after = std::max(after, std::abs(after_[s]));
+    if (std::isfinite(before_[s]) && std::isfinite(after_[s]) && std::isfinite(before + after)) {
+      continue;
+    }
+    throw Error(ErrorKind::data, cat("reward '", reward.name, "' overflows float64"))
+        .within(grid.source)
+        .with_help("make step, enter, shaping and progress smaller");
+  }
+}
+
+void RewardTable::add_moves(const Gridworld::Reward& reward, const Grid& grid,
+                            const std::vector<bool>& terminal, double gamma) {
   const std::vector<std::int64_t> moves = moves_to(grid, reward.towards.front(), terminal);
   for (std::size_t s = 0; s < moves.size(); ++s) {
     const auto n = static_cast<double>(moves[s]);

@@ -10,21 +10,25 @@
 namespace saffron::plugins {
 namespace {
 
-// A field as a finite number.
-double number(const CsvReader& file, std::size_t field, const std::string& column) {
+constexpr const char* kScore =
+    "which columns are scores is said by scores = [...]; decimals have a point";
+constexpr const char* kOther =
+    "it takes numbers: a label is 1 for what people chose, 0 for the rest";
+
+// A field as a finite number; `of_words` is what to do about a column of words.
+double number(const CsvReader& file, std::size_t field, const std::string& column,
+              std::string_view of_words) {
   const std::string_view text = file.fields()[field];
   const auto fail = [&](const std::string& what, std::string_view help) {
     file.fail(field, cat("column '", column, "': ", what), help);
   };
-  constexpr const char* kColumns =
-      "which columns are scores is said by scores = [...]; decimals have a point";
   double value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty()) fail("the field is empty", "leave the response out, or give it a number");
   if (status == std::errc::result_out_of_range) fail(cat(text, " is beyond float64"), {});
   if (status != std::errc() || end != text.data() + text.size()) {
     fail(cat("'", text.substr(0, 40), text.size() > 40 ? "..." : "", "' is not a number"),
-         kColumns);
+         of_words);
   }
   if (!std::isfinite(value)) {
     fail(cat(text, " is not a finite number"), "leave the response out, or give it a number");
@@ -70,7 +74,8 @@ Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& co
     out.responses.push_back(id(file, layout.response, columns.response));
     out.lines.push_back(file.line());
     for (const auto& [field, column] : numbers) {
-      column->values.push_back(number(file, field, names[field]));
+      const bool score = field != layout.label && field != layout.log_reference;
+      column->values.push_back(number(file, field, names[field], score ? kScore : kOther));
     }
   }
   return out;

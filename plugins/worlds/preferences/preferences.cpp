@@ -188,7 +188,8 @@ Preferences::Preferences(const Options& options) {
   }
   if (table.label) labels_ = gathered(table.label->values, groups.order);
   if (table.log_reference) log_reference_ = gathered(table.log_reference->values, groups.order);
-  info_.description = cat(N, " responses to ", groups.count, " prompts");
+  info_.description =
+      cat(N, " responses to ", groups.count, groups.count == 1 ? " prompt" : " prompts");
   if (groups.dropped > 0) {
     info_.description += cat("; ", groups.dropped, " with one response left out");
   }

@@ -11,6 +11,20 @@ std::string Scores::place(std::size_t row) const {
   return lines.empty() ? cat(source, ", row ", row) : cat(source, ":", lines[row]);
 }
 
+namespace {
+
+// What there is where a column is missed.
+std::string columns_of(const std::vector<std::string>& names) {
+  if (names.size() == 1 && names.front().find_first_of(";\t") != std::string::npos) {
+    return "commas stand between fields, and the first line has none";
+  }
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "there are: " : ", ") + name;
+  return out;
+}
+
+}  // namespace
+
 ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::string>& names,
                          const std::string& source) {
   const auto fail = [&](std::string message, std::string_view help = {}) {
@@ -19,7 +33,7 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
   std::unordered_map<std::string_view, std::size_t> positions;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!positions.try_emplace(names[i], i).second) {
-      fail(cat("there are two columns '", names[i], "'"));
+      fail(cat("there are two columns '", names[i], "'"), "the first line names the columns");
     }
   }
   std::set<std::size_t> used;
@@ -28,7 +42,7 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
     if (found == positions.end()) {
       const std::string near = nearest(name, names.data(), names.size());
       fail(cat("there is no column '", name, "'"),
-           near.empty() ? std::string() : "did you mean '" + near + "'?");
+           near.empty() ? columns_of(names) : "did you mean '" + near + "'?");
     }
     if (!used.insert(found->second).second) fail(cat("column '", name, "' is asked for twice"));
     return found->second;

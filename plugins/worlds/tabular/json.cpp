@@ -14,6 +14,12 @@
 namespace saffron::plugins {
 namespace {
 
+// "a list", "an int"
+std::string type_of(const Value& value) {
+  const std::string name = value.type_name();
+  return (name == "int" ? "an " : "a ") + name;
+}
+
 [[noreturn]] void fail(const Value& value, std::string message) {
   throw Error(ErrorKind::data, std::move(message)).at(value.origin());
 }
@@ -43,11 +49,13 @@ class NestedLists {
       numbers_.push_back(number(value, place));
       return;
     }
-    if (!value.is_list()) fail(value, cat(place, " is ", value.type_name(), ", not a list"));
+    if (!value.is_list()) fail(value, cat(place, " is ", type_of(value), ", not a list"));
     const Value::List& list = value.as_list();
     if (static_cast<std::int64_t>(list.size()) != shape_[depth]) {
-      fail(value, cat(place, " has ", list.size(), " entries, and the first list of its depth has ",
-                      shape_[depth]));
+      std::string first = name_;
+      for (std::size_t i = 0; i < depth; ++i) first += "[0]";
+      fail(value, cat(place, " has ", list.size(), list.size() == 1 ? " entry" : " entries",
+                      ", and ", first, " has ", shape_[depth], ": one of them is wrong"));
     }
     for (std::size_t i = 0; i < list.size(); ++i) {
       fill(list[i], depth + 1, cat(place, "[", i, "]"));
@@ -71,14 +79,14 @@ class NestedLists {
 MdpTables read_json_tables(const std::filesystem::path& path) {
   const Value document = from_json(read_utf8(path), path.string());
   if (!document.is_table()) {
-    fail(document, cat("a tabular world is a JSON object, and this is ", document.type_name()));
+    fail(document, cat("a tabular world is a JSON object, and this is ", type_of(document)));
   }
   MdpTables out;
   for (const Value::Entry& entry : document.as_table()) {
     if (entry.key == "rewards") {
       if (!entry.value.is_table()) {
         fail(entry.value,
-             cat("rewards is ", entry.value.type_name(), ", not an object of {name: [S][A][S']}"));
+             cat("rewards is ", type_of(entry.value), ", not an object of {name: [S][A][S']}"));
       }
       for (const Value::Entry& reward : entry.value.as_table()) {
         const std::string place = "reward '" + reward.key + "'";

@@ -78,7 +78,8 @@ class Reader {
 
   at::Tensor whole(const std::string& name, const at::Tensor& given) const {
     if (given.is_floating_point()) {
-      fail(cat(name, " is ", file_->info(name).dtype, ", not integers"));
+      fail(
+          cat(name, " holds floating-point numbers (", file_->info(name).dtype, "), not integers"));
     }
     at::Tensor values = given.to(at::kLong).contiguous();
     const auto* p = values.const_data_ptr<std::int64_t>();
@@ -110,18 +111,23 @@ class Reader {
   // Everything there, of one number of rows, and of the shapes and rewards of the data.
   void complete(TransitionSet& set, std::string_view prefix, const TransitionSet& data) const {
     const auto row = [](const at::Tensor& x) { return x.sizes().slice(1).vec(); };
-    const auto check = [&](const at::Tensor& x, const char* name, const at::Tensor& like) {
+    const auto check = [&](const at::Tensor& x, const char* name, const at::Tensor& like,
+                           const char* shape_of) {
       if (!x.defined()) fail(cat("there is no '", prefix, name, "'"), kParts);
-      if (x.size(0) != set.count() || row(x) != row(like)) {
-        fail(cat(prefix, name, " has the shape ", x.sizes(), "; ", prefix, "states has ",
-                 set.states.sizes(), " and ", "rows have the shape ", at::IntArrayRef(row(like))));
+      if (x.size(0) != set.count()) {
+        fail(cat(prefix, name, " has the shape ", x.sizes(), ", and ", prefix, "states ",
+                 set.states.sizes(), ": their first sizes, of transitions, differ"));
+      }
+      if (row(x) != row(like)) {
+        fail(cat(prefix, name, " has the shape ", x.sizes(), ", not that of ", shape_of, ", ",
+                 like.sizes(), ", but for the first size"));
       }
     };
     if (!set.states.defined()) fail(cat("there is no '", prefix, "states'"), kParts);
-    check(set.states, "states", data.states);
+    check(set.states, "states", data.states, "states");
     if (!data.actions.defined()) fail("there is no 'actions'", kParts);
-    check(set.actions, "actions", data.actions);
-    check(set.next_states, "next_states", data.states);
+    check(set.actions, "actions", data.actions, "actions");
+    check(set.next_states, "next_states", data.states, "states");
     if (data.rewards.empty()) fail("there are no rewards", kParts);
     std::vector<std::pair<std::string, at::Tensor>> in_order;
     for (const auto& [name, unused] : data.rewards) {

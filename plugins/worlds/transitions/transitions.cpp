@@ -37,8 +37,8 @@ SampledTransitions::SampledTransitions(const Options& options, Sample sample)
   std::int64_t episodes = 1;
   const auto* episode = sample_.episodes.const_data_ptr<std::int64_t>();
   for (std::int64_t i = 1; i < sample_.data.count(); ++i) episodes += episode[i] != episode[i - 1];
-  info_.description =
-      cat(sample_.data.count(), " transitions of ", episodes, " episodes, gamma ", gamma_);
+  info_.description = cat(sample_.data.count(), " transitions of ", episodes,
+                          episodes == 1 ? " episode, gamma " : " episodes, gamma ", gamma_);
   for (const auto& [name, values] : sample_.data.rewards) info_.rewards.push_back(name);
 }
 

@@ -24,7 +24,7 @@ struct Certificate {
                                           // "S'-redistribution"
   bool pseudometric = false;              // symmetric, triangle inequality, d(R, R) = 0
   bool sound = false;                     // bounds worst-case regret: w12 <= U * d
-  bool complete = false;                  // w12 >= L * d
+  bool complete = false;                  // w12 >= L * d where reward 1 is not trivial
   std::optional<double> U, L;             // where known
   double low = 0, high = 0;               // range of the distance; always said
   std::string covers;  // "all policies of this MDP", "the sampled transitions only"
@@ -62,6 +62,14 @@ class SAFFRON_EXPORT Comparator {
   virtual ~Comparator();
 
   [[nodiscard]] virtual Comparison compare(const World& world) = 0;
+};
+
+// Capability of a comparator: says before anything runs that it cannot compare in a world.
+class SAFFRON_EXPORT ChecksWorld {
+ public:
+  virtual ~ChecksWorld();
+  // Throws as compare() would for want of a capability; looks at no number that the world holds.
+  virtual void check(const World& world) const = 0;
 };
 
 }  // namespace saffron::inline sdk_v1

@@ -43,7 +43,7 @@ struct SAFFRON_EXPORT Measure {
   Kind kind = Kind::norms;
   Norm normalise = Norm::two, distance = Norm::two;
 
-  [[nodiscard]] std::string text() const;        // "2-2", "none-weighted_inf", "angle"
+  [[nodiscard]] std::string text() const;        // "2-2", "0-weighted_inf", "angle"
   [[nodiscard]] std::string definition() const;  // the formula in a line
   [[nodiscard]] bool pearson() const;
   [[nodiscard]] bool weighted() const;  // uses tau beside the canonical rewards
@@ -52,10 +52,11 @@ struct SAFFRON_EXPORT Measure {
   friend bool operator==(const Measure&, const Measure&) = default;
 };
 
-// Throws Error naming what is wrong; "none" may be written for "0", no normalisation.
-[[nodiscard]] SAFFRON_EXPORT Measure parse_measure(std::string_view text);
+// Throws Error naming what is wrong; "none" may be written for "0", no normalisation. `pearson`:
+// whether the help offers correlations.
+[[nodiscard]] SAFFRON_EXPORT Measure parse_measure(std::string_view text, bool pearson = true);
 // A component's option: "all" stands for the 7 x 6 pairs of norms and both angles. Throws Error
-// when one is listed twice, or is a Pearson distance where `pearson` is false.
+// when one is listed twice or beside "all", or is a Pearson distance where `pearson` is false.
 [[nodiscard]] SAFFRON_EXPORT std::vector<Measure> parse_measures(
     const std::vector<std::string>& texts, bool pearson);
 // What is wrong with a component's list of words, none of which may stand twice, or "".
@@ -77,10 +78,14 @@ template <class Options>
 
 // ---- the world ----------------------------------------------------------------------------------
 
-// The world as a tabular one with dense transitions; throws Error, naming the comparator, when it
-// is none.
-[[nodiscard]] SAFFRON_EXPORT const TabularWorld& dense_tabular(const World& world,
-                                                               std::string_view comparator);
+// The world as a tabular one, or one with dense transitions; throws Error, naming the comparator and
+// the way out, when it is none. `why` is what the comparator needs impossible transitions for: "the
+// rewards of impossible transitions".
+[[nodiscard]] SAFFRON_EXPORT const TabularWorld& tabular(const World& world,
+                                                         std::string_view comparator);
+[[nodiscard]] SAFFRON_EXPORT const TabularWorld& dense_tabular(
+    const World& world, std::string_view comparator,
+    std::string_view why = "the rewards of impossible transitions");
 // Which states some policy reaches from mu0: bool [S].
 [[nodiscard]] SAFFRON_EXPORT at::Tensor reachable_states(const TabularWorld& world);
 // sum_s' tau[s, a, s'] R[s, a, s'] of rewards [R, S, A, S]: [R, S, A].
@@ -92,9 +97,10 @@ template <class Options>
 class SAFFRON_EXPORT PolicyEvaluation {
  public:
   explicit PolicyEvaluation(const TabularWorld& world);
-  // With another discount in [0, 1) than the world's.
+  // With another discount in [0, 1) than the world's, and another policy [S, A].
   PolicyEvaluation(const TabularWorld& world, double discount);
-  // [R, S, A] -> [R, S]. Error (numeric) when the result is not finite.
+  PolicyEvaluation(const TabularWorld& world, double discount, at::Tensor policy);
+  // [R, S, A] -> [R, S]; infinite where V overflows. Error (numeric) when gamma is too close to 1.
   [[nodiscard]] at::Tensor values(const at::Tensor& expected_rewards) const;
   // The same of r: [S, N] -> [S, N].
   [[nodiscard]] at::Tensor solve(const at::Tensor& r) const;
@@ -118,10 +124,16 @@ class SAFFRON_EXPORT ShapingProjection {
   [[nodiscard]] at::Tensor residual(const at::Tensor& r) const;  // r*
   // Like r*: the sums that yield it with the absolute value of every term, `size` being that of r.
   [[nodiscard]] at::Tensor scale(const at::Tensor& r, const at::Tensor& size) const;
+  // What rounding may leave in the largest entry of r* where nothing should be left: [R]. It is
+  // kRounding times the largest `size`, and the largest term of P Phi*, which exceeds those of r where
+  // a small reward per step adds up to a large potential.
+  [[nodiscard]] at::Tensor noise(const at::Tensor& r, const at::Tensor& size) const;
 
  private:
   [[nodiscard]] at::Tensor explained(const at::Tensor& y) const;
   at::Tensor q_, root_, live_;  // [SA, S]; sqrt(kappa) and whether there are successors [SA]
+  at::Tensor triangle_;         // [S, S]
+  double gamma_;
 };
 
 // ---- norms --------------------------------------------------------------------------------------
@@ -149,15 +161,30 @@ struct SAFFRON_EXPORT Canonical {
   // Like values: the sums that yield them, with the absolute value of every term. A canonical
   // reward whose norm is below kZero times that of its scale is rounding noise, and taken as 0.
   at::Tensor scale;
+  // Of a form that knows its rounding: of each reward the largest entry of what shaping does not
+  // explain, and how much of it may be rounding [R]. Otherwise undefined.
+  at::Tensor size = {}, noise = {};
 };
 
 inline constexpr double kZero = 1e-10;
+inline constexpr double kRounding = 1e-13;  // some hundred units in the last place
+
+// A canonical form that knows its rounding. Forms that are no more than that become 0, for all norms
+// alike; of the others every entry counts.
+[[nodiscard]] SAFFRON_EXPORT Canonical settled(std::string name, at::Tensor values, at::Tensor size,
+                                               at::Tensor noise);
+// Of a form that knows it: "reward 'x' is nearly all potential shaping: ...", where fewer than three
+// digits are certain.
+[[nodiscard]] SAFFRON_EXPORT std::vector<std::string> uncertain(
+    const Canonical& form, const std::vector<std::string>& names);
 
 // "MinimalPotential_L2": R + gamma Phi(s') - Phi(s) of the least mean square over D_S x D_A x D_S,
 // which is free of all shaping, also at terminal states. With m(s) = E[R(s, A, S')],
 // n(s') = E[R(S, A, s')] and u = (m - gamma n) / (1 + gamma^2), it is
 //
 //   R(s, a, s') + gamma u(s') - u(s) - 2 gamma E[m] / (1 + gamma^2)
+//
+// Where D_S(s) = 0 the mean square leaves Phi(s) open: the formula, which needs no D_S(s), decides.
 [[nodiscard]] SAFFRON_EXPORT Canonical minimal_potential_form(const TabularWorld& world);
 
 // Error (numeric), naming the reward, when a canonical reward is not finite.
@@ -213,6 +240,8 @@ class SAFFRON_EXPORT Distances {
   [[nodiscard]] Certificate certificate(const Measure& measure) const;
   // Rewards whose canonical form is 0.
   [[nodiscard]] std::vector<std::string> trivial() const;
+  // Rewards whose form is so close to 0 that float64 holds fewer digits of it.
+  [[nodiscard]] std::vector<std::string> faint() const;
 
  private:
   class Parts;
@@ -233,16 +262,27 @@ class SAFFRON_EXPORT Canonicaliser {
 // What a canonicalisation promises beside what follows from the measure.
 using Certify = std::function<void(const Measure&, Certificate&)>;
 
+// What a form removes of potential shaping gamma Phi(s') - Phi(s): none; where Phi is 0 in terminal
+// states, as episodes end there with nothing more to earn; or any, as if episodes never ended.
+enum class Shaping : std::uint8_t { none, ending, unending };
+// Adds to a certificate how this is spelled in a world, and what follows from it where episodes end.
+SAFFRON_EXPORT void claim_shaping(const TabularWorld& world, Shaping removed, Certificate& out);
+// Adds a sentence to a certificate's caveat.
+SAFFRON_EXPORT void add_caveat(Certificate& out, std::string_view sentence);
+// Says of a complete distance what it does not promise where reward 1 is one of these.
+SAFFRON_EXPORT void except_trivial(const std::vector<std::string>& trivial, Certificate& out);
+
 // Of a STARC canonicalisation, linear with potential shaping and S'-redistribution as its kernel:
 // sound in every MDP, and complete where mu0 reaches all states.
 [[nodiscard]] SAFFRON_EXPORT Certify starc_claims(const TabularWorld& world,
                                                   std::vector<std::string> needs);
 
 // Of one that keeps more than policies see: how a reward is spread over next states; potential
-// shaping unless `removes_shaping`; and, if the form of one transition depends on the rewards of
+// shaping as far as it is not `removed`; and, if the form of one transition depends on the rewards of
 // others that cannot happen (`reads_impossible`), these also where possible ones alone are measured.
-[[nodiscard]] SAFFRON_EXPORT Certify reward_claims(std::vector<std::string> needs,
-                                                   bool removes_shaping, bool reads_impossible);
+[[nodiscard]] SAFFRON_EXPORT Certify reward_claims(const TabularWorld& world,
+                                                   std::vector<std::string> needs, Shaping removed,
+                                                   bool reads_impossible);
 
 // Every form's matrices and certificates, by every measure; of rewards whose form is 0 what they are:
 // "reward 'x' is potential shaping alone"; and where "2-2" is measured, the states that carry it.
@@ -253,7 +293,8 @@ using Certify = std::function<void(const Measure&, Certificate&)>;
                                                       std::string_view trivial);
 
 // What a form of 0 says of a reward.
-inline constexpr const char* kTrivial = "is trivial: no policy beats another";
+inline constexpr const char* kTrivial =
+    "is trivial up to rounding: no policy beats another by more than that";
 inline constexpr const char* kShapingAlone = "is potential shaping alone";
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -34,8 +34,8 @@ bool on_possible(const Measure& measure) {
   return false;
 }
 
-std::string caveat(bool on_possible, bool removes_shaping, bool reads_impossible) {
-  const std::string spread = cat(removes_shaping ? "" : "potential shaping, and ",
+std::string caveat(bool on_possible, Shaping removed, bool reads_impossible) {
+  const std::string spread = cat(removed == Shaping::none ? "potential shaping, and " : "",
                                  "how a reward is spread over next states", kNotSeen);
   if (!on_possible) return cat("It reads rewards of transitions that cannot happen, and ", spread);
   if (!reads_impossible) return cat("It sees ", spread);
@@ -57,61 +57,108 @@ std::string unreached(const at::Tensor& reachable) {
 
 }  // namespace
 
+void add_caveat(Certificate& out, std::string_view sentence) {
+  if (!out.caveat.empty()) out.caveat += " ";
+  out.caveat += sentence;
+}
+
+void claim_shaping(const TabularWorld& world, Shaping removed, Certificate& out) {
+  if (removed == Shaping::none) return;
+  const bool ends = world.terminal().any().item<bool>();
+  out.invariant_to.emplace_back(removed == Shaping::ending && ends
+                                    ? "potential shaping that is 0 in terminal states"
+                                    : "potential shaping");
+  if (removed == Shaping::ending || !ends) return;
+  add_caveat(out,
+             "It takes episodes to go on for ever: that a potential ends in a terminal state, or a "
+             "reward per step with its episode, changes returns and not the distance.");
+}
+
+void except_trivial(const std::vector<std::string>& trivial, Certificate& out) {
+  if (trivial.empty() || !out.complete) return;
+  std::string names;
+  for (const std::string& name : trivial) names += (names.empty() ? "'" : ", '") + name + "'";
+  add_caveat(out, cat("Going by another reward loses nothing of ", names,
+                      trivial.size() == 1 ? ", which is trivial" : ", which are trivial",
+                      ", however large the distance."));
+}
+
 // Every norm here is a norm on the image of a STARC canonicalisation, and the angle is equivalent
 // to the distance of unit vectors. No policy's return sees states that are not reached.
 Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) {
-  return [needs = std::move(needs), states = unreached(reachable_states(world))](
+  return [&world, needs = std::move(needs), states = unreached(reachable_states(world))](
              const Measure& measure, Certificate& out) {
     out.needs = needs;
-    out.invariant_to.emplace_back("potential shaping");
+    claim_shaping(world, Shaping::ending, out);
     out.invariant_to.emplace_back("S'-redistribution");
     out.covers = "all policies of this MDP";
     out.sound = measure.scale_invariant();
     out.complete = out.sound && states.empty();
     if (!out.sound) {
-      out.caveat =
-          "Not normalised: it grows with the rewards' scale, which no policy's order sees.";
-    } else if (!states.empty()) {
-      out.caveat = cat("No policy's return from mu0 depends on these states: ", states,
-                       "; rewards there count in the distance alone.");
+      add_caveat(out,
+                 "Not normalised: it grows with the rewards' scale, which no policy's order sees.");
+    }
+    if (!states.empty()) {
+      add_caveat(out, cat("No policy's return from mu0 depends on these states: ", states,
+                          "; rewards there count in the distance alone."));
     }
   };
 }
 
-Certify reward_claims(std::vector<std::string> needs, bool removes_shaping, bool reads_impossible) {
-  return [needs = std::move(needs), removes_shaping, reads_impossible](const Measure& measure,
+Certify reward_claims(const TabularWorld& world, std::vector<std::string> needs, Shaping removed,
+                      bool reads_impossible) {
+  return [&world, needs = std::move(needs), removed, reads_impossible](const Measure& measure,
                                                                        Certificate& out) {
     out.needs = needs;
     if (measure.weighted()) need(out, "transitions");
     if (measure.pearson()) need(out, "D_S and D_A");
-    if (removes_shaping) out.invariant_to.emplace_back("potential shaping");
     out.covers = "the reward functions alone, not what policies earn by them";
-    out.caveat = caveat(on_possible(measure), removes_shaping, reads_impossible);
+    out.caveat = caveat(on_possible(measure), removed, reads_impossible);
+    claim_shaping(world, removed, out);
   };
 }
+
+namespace {
+
+// Unless another form of the same comparison has said so.
+void say(Comparison& out, std::string text) {
+  const auto& said = out.degenerate;
+  if (std::find(said.begin(), said.end(), text) != said.end()) return;
+  out.degenerate.push_back(std::move(text));
+}
+
+void add_distances(Comparison& out, const Distances& distances, const Certify& certify,
+                   const std::vector<std::string>& names) {
+  std::vector<PairMatrix> matrices = distances.matrices();
+  if (auto block = contributions_block(distances, matrices, names)) {
+    out.report.blocks.push_back(std::move(*block));
+  }
+  std::move(matrices.begin(), matrices.end(), std::back_inserter(out.metrics));
+  for (const Measure& measure : distances.measures()) {
+    Certificate certificate = distances.certificate(measure);
+    certify(measure, certificate);
+    except_trivial(distances.trivial(), certificate);
+    out.certificates.push_back(std::move(certificate));
+  }
+}
+
+}  // namespace
 
 Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
                          const std::vector<std::string>& names, const Certify& certify,
                          std::string_view trivial) {
   Comparison out;
-  for (Canonical& form : by.forms(world)) {
-    const Distances distances(world, std::move(form), names, by.measures());
-    std::vector<PairMatrix> matrices = distances.matrices();
-    if (auto block = contributions_block(distances, matrices, names)) {
-      out.report.blocks.push_back(std::move(*block));
-    }
-    std::move(matrices.begin(), matrices.end(), std::back_inserter(out.metrics));
-    for (const Measure& measure : distances.measures()) {
-      Certificate certificate = distances.certificate(measure);
-      certify(measure, certificate);
-      out.certificates.push_back(std::move(certificate));
-    }
+  for (const Canonical& form : by.forms(world)) {
+    const Distances distances(world, form, names, by.measures());
+    add_distances(out, distances, certify, names);
     for (const std::string& name : distances.trivial()) {
-      std::string text = cat("reward '", name, "' ", trivial);
-      const auto& said = out.degenerate;  // perhaps by another form of the same comparison
-      if (std::find(said.begin(), said.end(), text) != said.end()) continue;
-      out.degenerate.push_back(std::move(text));
+      say(out, cat("reward '", name, "' ", trivial));
     }
+    for (const std::string& name : distances.faint()) {
+      say(out,
+          cat("reward '", name, "' is so small that float64 holds few digits of it: scale it up"));
+    }
+    for (std::string& text : uncertain(form, names)) say(out, std::move(text));
   }
   return out;
 }

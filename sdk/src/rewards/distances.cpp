@@ -280,4 +280,13 @@ std::vector<std::string> Distances::trivial() const {
   return out;
 }
 
+std::vector<std::string> Distances::faint() const {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < parts_->names.size(); ++i) {
+    const double largest = parts_->plain->largest(static_cast<std::int64_t>(i));
+    if (rewards::faint(largest)) out.push_back(parts_->names[i]);
+  }
+  return out;
+}
+
 }  // namespace saffron::inline sdk_v1::rewards

@@ -27,8 +27,7 @@ constexpr std::array<std::pair<const char*, Kind>, 4> kWords = {
 
 constexpr const char* kHelp =
     "write normalisation-distance, as in \"2-2\" or \"weighted_1-inf\", with the norms 1, 2, inf, "
-    "weighted_1, weighted_2, weighted_inf (and 0 for none, first only); or angle, weighted_angle, "
-    "pearson-uniform, pearson-reachable";
+    "weighted_1, weighted_2, weighted_inf (and none, or 0, first only); or angle, weighted_angle";
 
 const char* word(Norm norm) {
   for (const auto& [text, value] : kNorms) {
@@ -37,12 +36,12 @@ const char* word(Norm norm) {
   return "?";
 }
 
-Norm parse_norm(std::string_view part, std::string_view whole) {
+Norm parse_norm(std::string_view part, std::string_view whole, const std::string& help) {
   if (part == "none") return Norm::none;
   for (const auto& [text, value] : kNorms) {
     if (text == part) return value;
   }
-  throw Error(cat("'", whole, "' is not a distance: '", part, "' is not a norm")).with_help(kHelp);
+  throw Error(cat("'", whole, "' is not a distance: '", part, "' is not a norm")).with_help(help);
 }
 
 std::vector<Measure> all_measures() {
@@ -95,39 +94,43 @@ std::string Measure::definition() const {
              word(distance), ", c = canonical reward");
 }
 
-Measure parse_measure(std::string_view text) {
+Measure parse_measure(std::string_view text, bool pearson) {
   for (const auto& [name, kind] : kWords) {
     if (name == text) return {kind};
   }
+  const std::string help = cat(kHelp, pearson ? ", pearson-uniform, pearson-reachable" : "");
   const std::size_t dash = text.find('-');
-  if (dash == text.npos) throw Error(cat("'", text, "' is not a distance")).with_help(kHelp);
-  const Measure measure{Kind::norms, parse_norm(text.substr(0, dash), text),
-                        parse_norm(text.substr(dash + 1), text)};
+  if (dash == text.npos) throw Error(cat("'", text, "' is not a distance")).with_help(help);
+  const Measure measure{Kind::norms, parse_norm(text.substr(0, dash), text, help),
+                        parse_norm(text.substr(dash + 1), text, help)};
   if (measure.distance == Norm::none) {
-    throw Error(cat("'", text, "' measures with no norm")).with_help(kHelp);
+    throw Error(cat("'", text, "' measures with no norm")).with_help(help);
   }
   return measure;
 }
 
 std::vector<Measure> parse_measures(const std::vector<std::string>& texts, bool pearson) {
   std::vector<Measure> out;
-  const auto add = [&](const Measure& measure) {
+  const bool all = std::find(texts.begin(), texts.end(), "all") != texts.end();
+  const auto add = [&](const Measure& measure, const std::string& text) {
     if (std::find(out.begin(), out.end(), measure) != out.end()) {
-      throw Error(cat("the distance '", measure.text(), "' is listed twice"));
+      throw Error(cat("the distance '", text, "' is listed twice"));
     }
     out.push_back(measure);
   };
   for (const std::string& text : texts) {
     if (text == "all") {
-      for (const Measure& measure : all_measures()) add(measure);
+      for (const Measure& measure : all_measures()) add(measure, text);
       continue;
     }
-    const Measure measure = parse_measure(text);
+    const Measure measure = parse_measure(text, pearson);
     if (measure.pearson() && !pearson) {
       throw Error(cat("'", text, "' is not offered here"))
           .with_help("the comparator epic offers correlations");
     }
-    add(measure);
+    const bool listed = all && !measure.pearson();
+    if (listed) throw Error(cat("'", text, "' is listed beside \"all\", which has it"));
+    add(measure, text);
   }
   return out;
 }
@@ -146,13 +149,12 @@ const char* measures_doc(bool pearson) {
   return pearson
              ? "distances: \"pearson-uniform\" over D_S x D_A x D_S, \"pearson-reachable\" over "
                "D_S x D_A x tau; normalisation-distance such as \"2-2\" or \"weighted_1-inf\" of "
-               "the "
-               "norms 1, 2, inf, weighted_1, weighted_2, weighted_inf and none; \"angle\", "
-               "\"weighted_angle\"; \"all\" but the first two"
+               "the norms 1, 2, inf, weighted_1, weighted_2, weighted_inf, or \"none-2\" without "
+               "normalisation, whose key is 0-2; \"angle\", \"weighted_angle\"; \"all\" but the "
+               "first two"
              : "distances: normalisation-distance such as \"2-2\" or \"weighted_1-inf\" of the "
-               "norms "
-               "1, 2, inf, weighted_1, weighted_2, weighted_inf and none; \"angle\", "
-               "\"weighted_angle\"; \"all\" of these";
+               "norms 1, 2, inf, weighted_1, weighted_2, weighted_inf, or \"none-2\" without "
+               "normalisation, whose key is 0-2; \"angle\", \"weighted_angle\"; \"all\" of these";
 }
 
 std::string check_measures(const std::vector<std::string>& texts, bool pearson) {

@@ -24,6 +24,9 @@ class Rows {
 
   [[nodiscard]] std::int64_t count() const { return values_.size(0); }
   [[nodiscard]] bool zero(std::int64_t i) const { return zero_[at(i)]; }
+  [[nodiscard]] double largest(std::int64_t i) const {
+    return row_[at(i)].largest * magnitude_[at(i)];
+  }
   [[nodiscard]] const Cells& cells() const { return cells_; }
   // Norms of x_i / kind(x_i) - sign x_j / kind(x_j); of x_i - sign x_j where kind is none.
   [[nodiscard]] Norms apart(Norm kind, std::int64_t i, std::int64_t j, double sign = 1) const;
@@ -46,6 +49,9 @@ class Rows {
   std::vector<bool> zero_;
   Cells cells_;
 };
+
+// Whether the largest entry of a form is so close to 0 that float64 holds fewer digits of it.
+[[nodiscard]] bool faint(double largest);
 
 // Why a reward has no correlation.
 [[nodiscard]] std::string constant_reason(std::string_view form, const std::string& reward);

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/diag.h>
 #include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/linalg_solve_triangular.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
 
@@ -11,7 +12,8 @@
 
 namespace saffron::inline sdk_v1::rewards {
 
-ShapingProjection::ShapingProjection(const at::Tensor& tau, double gamma, const at::Tensor& kappa) {
+ShapingProjection::ShapingProjection(const at::Tensor& tau, double gamma, const at::Tensor& kappa)
+    : gamma_(gamma) {
   const std::int64_t S = tau.size(0), A = tau.size(1);
   const at::Tensor successors = tau.sum(-1) > 0;                    // [S, A]
   const at::Tensor potential = successors.any(-1).to(at::kDouble);  // [S]: Phi is free
@@ -23,7 +25,8 @@ ShapingProjection::ShapingProjection(const at::Tensor& tau, double gamma, const 
   P = P - at::diag(potential).unsqueeze(1);
   const at::Tensor system =
       at::cat({P.reshape({S * A, S}) * root_.unsqueeze(-1), at::diag(1 - potential)});
-  q_ = std::get<0>(at::linalg_qr(system)).slice(0, 0, S * A);
+  std::tie(q_, triangle_) = at::linalg_qr(system);
+  q_ = q_.slice(0, 0, S * A);
 }
 
 at::Tensor ShapingProjection::explained(const at::Tensor& y) const {
@@ -43,6 +46,12 @@ at::Tensor ShapingProjection::scale(const at::Tensor& r, const at::Tensor& size)
   const at::Tensor y = explained(r.reshape({r.size(0), -1}) * root_).abs();
   const at::Tensor whole = size.reshape({r.size(0), -1}) + y / root_;
   return at::where(live_, whole, 0.0).view(r.sizes());
+}
+
+at::Tensor ShapingProjection::noise(const at::Tensor& r, const at::Tensor& size) const {
+  const at::Tensor y = at::matmul(r.reshape({r.size(0), -1}) * root_, q_);
+  const at::Tensor potential = at::linalg_solve_triangular(triangle_, y.t(), /*upper=*/true).abs();
+  return kRounding * (size.flatten(1).amax(-1) + (1 + gamma_) * potential.amax(0));
 }
 
 namespace {

@@ -7,25 +7,34 @@
 #include <ATen/ops/linalg_lu_factor_ex.h>
 #include <ATen/ops/linalg_lu_solve.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/where.h>
 
 #include <tuple>
 #include <vector>
 
 namespace saffron::inline sdk_v1::rewards {
 
-const TabularWorld& dense_tabular(const World& world, std::string_view comparator) {
+const TabularWorld& tabular(const World& world, std::string_view comparator) {
   const auto* tabular = dynamic_cast<const TabularWorld*>(&world);
-  if (tabular == nullptr) {
-    throw Error(cat(comparator, " needs a tabular world, with P(s' | s, a), and this is: ",
-                    world.info().description));
-  }
-  if (tabular->transitions().sparse()) {
-    throw Error(cat(comparator,
-                    " needs dense transitions, and these are sparse: ", world.info().description))
-        .with_help(
-            "a gridworld takes transitions = \"dense\"; a file of tables holds tau and no offsets");
-  }
-  return *tabular;
+  if (tabular != nullptr) return *tabular;
+  throw Error(cat(comparator, " needs a tabular world, with P(s' | s, a), and this is: ",
+                  world.info().description))
+      .with_help("docs/reward-files.md says which comparators take which world");
+}
+
+const TabularWorld& dense_tabular(const World& world, std::string_view comparator,
+                                  std::string_view why) {
+  const TabularWorld& found = tabular(world, comparator);
+  const Transitions& tau = found.transitions();
+  if (!tau.sparse()) return found;
+  const double cells = static_cast<double>(tau.states) * static_cast<double>(tau.states) *
+                       static_cast<double>(tau.actions);
+  throw Error(cat(comparator, " needs ", why,
+                  ", which sparse transitions leave out: ", world.info().description))
+      .with_help(cat("val, minimal, span and regret take sparse transitions. Or make them dense, ",
+                     8e-9 * cells,
+                     " GB for tau and as much for each reward: a gridworld takes transitions = "
+                     "\"dense\"; a file of tables holds tau and no offsets"));
 }
 
 at::Tensor reachable_states(const TabularWorld& world) {
@@ -62,7 +71,10 @@ PolicyEvaluation::PolicyEvaluation(const TabularWorld& world)
     : PolicyEvaluation(world, world.gamma()) {}
 
 PolicyEvaluation::PolicyEvaluation(const TabularWorld& world, double discount)
-    : policy_(world.policy()), gamma_(discount) {
+    : PolicyEvaluation(world, discount, world.policy()) {}
+
+PolicyEvaluation::PolicyEvaluation(const TabularWorld& world, double discount, at::Tensor policy)
+    : policy_(std::move(policy)), gamma_(discount) {
   const at::Tensor& tau = world.transitions().dense;
   const at::Tensor T = (policy_.unsqueeze(-1) * tau).sum(1);
   system_ = at::eye(tau.size(0), tau.options()) - gamma_ * T;
@@ -70,16 +82,20 @@ PolicyEvaluation::PolicyEvaluation(const TabularWorld& world, double discount)
   std::tie(lu_, pivots_, std::ignore) = at::linalg_lu_factor_ex(system_);
 }
 
+// In units of the largest |r| of each column, so that only gamma can spoil the solution.
 at::Tensor PolicyEvaluation::solve(const at::Tensor& r) const {
-  at::Tensor V = at::linalg_lu_solve(lu_, pivots_, r);
-  V = V + at::linalg_lu_solve(lu_, pivots_, r - at::matmul(system_, V));
-  if (!V.isfinite().all().item<bool>()) {
+  const at::Tensor largest = r.abs().amax(0, true);
+  const at::Tensor unit = at::where((largest > 0) & largest.isfinite(), largest, 1.0);
+  const at::Tensor b = r / unit;
+  at::Tensor V = at::linalg_lu_solve(lu_, pivots_, b);
+  V = V + at::linalg_lu_solve(lu_, pivots_, b - at::matmul(system_, V));
+  if (b.isfinite().all().item<bool>() && !V.isfinite().all().item<bool>()) {
     throw Error(ErrorKind::numeric,
-                cat("the policy's values are not finite: its system's condition number is up to ",
-                    (1 + gamma_) / (1 - gamma_)))
-        .with_help("use a smaller gamma, or smaller rewards");
+                cat("the policy's values are lost in rounding: with 1 - gamma = ", 1 - gamma_,
+                    " its system's condition number is up to ", (1 + gamma_) / (1 - gamma_)))
+        .with_help("use a smaller gamma");
   }
-  return V;
+  return V * unit;
 }
 
 at::Tensor PolicyEvaluation::values(const at::Tensor& expected_rewards) const {

@@ -10,16 +10,19 @@
 
 namespace saffron::inline sdk_v1::worlds {
 
+namespace {
+
+constexpr double kRoundedText = 1e-3;  // how far sums of numbers with a few decimals are from 1
+
+}  // namespace
+
 std::string number(double value) {
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }
 
-std::string dims(at::IntArrayRef shape) {
-  if (shape.empty()) return "a single number";
-  std::string out;
-  for (const std::int64_t n : shape) out += (out.empty() ? "" : " x ") + std::to_string(n);
-  return out;
+std::string has_shape(at::IntArrayRef shape) {
+  return shape.empty() ? "is a single number" : cat("has the shape ", shape);
 }
 
 void TableChecks::fail(std::string message, std::string_view help) const {
@@ -29,7 +32,7 @@ void TableChecks::fail(std::string message, std::string_view help) const {
 void TableChecks::shaped(const at::Tensor& values, const std::string& name, at::IntArrayRef shape,
                          const char* letters) const {
   if (values.sizes() == shape) return;
-  fail(cat(name, " is ", dims(values.sizes()), ", not ", letters, " = ", dims(shape)));
+  fail(cat(name, " ", has_shape(values.sizes()), ", not ", letters, " = ", shape));
 }
 
 void TableChecks::finite(const at::Tensor& values, const std::string& name) const {
@@ -64,8 +67,11 @@ void TableChecks::divide_by_sum(double* p, std::int64_t begin, std::int64_t end,
   double sum = 0;
   for (std::int64_t i = begin; i < end; ++i) sum += p[i];
   if (!(std::abs(sum - 1) <= tolerance)) {
+    const bool rounded = std::abs(sum - 1) < kRoundedText;
     fail(cat(row_name(), " sums to ", number(sum), ", not to 1 within ", number(tolerance)),
-         sum == 0 && zero_help != nullptr ? zero_help : "");
+         sum == 0 && zero_help != nullptr ? zero_help
+         : rounded                        ? "write the probabilities with all their digits"
+                                          : "");
   }
   for (std::int64_t i = begin; i < end; ++i) p[i] /= sum;
 }

@@ -13,7 +13,8 @@
 namespace saffron::inline sdk_v1::worlds {
 
 [[nodiscard]] std::string number(double value);
-[[nodiscard]] std::string dims(at::IntArrayRef shape);
+// "has the shape [2, 3]", or "is a single number".
+[[nodiscard]] std::string has_shape(at::IntArrayRef shape);
 
 class TableChecks {
  public:

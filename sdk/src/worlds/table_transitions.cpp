@@ -20,7 +20,7 @@ constexpr const char* kStays = "a terminal state's rows are all zero, or stay in
 std::int64_t actions_of(const at::Tensor& offsets, std::int64_t states, const TableChecks& check) {
   const std::int64_t rows = offsets.dim() == 1 ? offsets.size(0) - 1 : 0;
   if (rows <= 0 || rows % states != 0) {
-    check.fail(cat("offsets is ", dims(offsets.sizes()), ", not S A + 1, with S = ", states),
+    check.fail(cat("offsets ", has_shape(offsets.sizes()), ", not [S A + 1], with S = ", states),
                "row s * A + a holds the successors of state s under action a");
   }
   return rows / states;
@@ -54,9 +54,9 @@ class SparseRows {
         row_of_(static_cast<std::size_t>(states), -1) {
     A_ = actions_of(offsets_, S_, check);
     if (successors_.dim() != 1) {
-      check.fail(cat("successors is ", dims(successors_.sizes()), ", not a list of states"));
+      check.fail(cat("successors ", has_shape(successors_.sizes()), ", not [nnz]"));
     }
-    check.shaped(p_.values, "probabilities", successors_.sizes(), "nnz");
+    check.shaped(p_.values, "probabilities", successors_.sizes(), "[nnz]");
     check_offsets(offsets_, successors_.size(0), check);
     for (std::int64_t row = 0; row < S_ * A_; ++row) take(row);
   }
@@ -73,7 +73,7 @@ class SparseRows {
     std::copy(ends_.begin(), ends_.end(), out.tau.offsets.mutable_data_ptr<std::int64_t>());
     out.tau.successors = successors_.index_select(0, kept);
     out.tau.probabilities = p_.values.index_select(0, kept);
-    out.rewards = at::stack(checked_rewards(tables, successors_.sizes(), "nnz", check_));
+    out.rewards = at::stack(checked_rewards(tables, successors_.sizes(), "[nnz]", check_));
     if (count != successors_.size(0)) out.rewards = out.rewards.index_select(1, kept);
     return out;
   }
@@ -143,7 +143,7 @@ at::Tensor checked_terminal(const MdpTables& tables, std::int64_t states,
                             const TableChecks& check) {
   if (!tables.terminal.defined()) return at::zeros({states}, at::kBool);
   const at::Tensor values = tables.terminal.to(at::kDouble).contiguous();
-  check.shaped(values, "terminal", {states}, "S");
+  check.shaped(values, "terminal", {states}, "[S]");
   const double* p = values.const_data_ptr<double>();
   for (std::int64_t s = 0; s < states; ++s) {
     if (p[s] == 0 || p[s] == 1) continue;
@@ -173,7 +173,7 @@ std::vector<at::Tensor> checked_rewards(const MdpTables& tables, at::IntArrayRef
 Dynamics dense_dynamics(const MdpTables& tables, const TableChecks& check) {
   if (tables.tau.dim() != 3 || tables.tau.size(0) != tables.tau.size(2) ||
       tables.tau.numel() == 0) {
-    check.fail(cat("tau is ", dims(tables.tau.sizes()), ", not S x A x S"));
+    check.fail(cat("tau ", has_shape(tables.tau.sizes()), ", not [S, A, S]"));
   }
   Dynamics out;
   out.tau.states = tables.tau.size(0);
@@ -186,13 +186,13 @@ Dynamics dense_dynamics(const MdpTables& tables, const TableChecks& check) {
     check_dense_row(out.tau.dense.mutable_data_ptr<double>(), row, out.tau.dense, ends, p.tolerance,
                     check);
   }
-  out.rewards = at::stack(checked_rewards(tables, out.tau.dense.sizes(), "S x A x S", check));
+  out.rewards = at::stack(checked_rewards(tables, out.tau.dense.sizes(), "[S, A, S]", check));
   return out;
 }
 
 Dynamics sparse_dynamics(const MdpTables& tables, const TableChecks& check) {
   if (tables.mu0.dim() != 1 || tables.mu0.numel() == 0) {
-    check.fail(cat("mu0 is ", dims(tables.mu0.sizes()), ", not a list of one number a state"));
+    check.fail(cat("mu0 ", has_shape(tables.mu0.sizes()), ", not [S]"));
   }
   return SparseRows(tables, tables.mu0.size(0), check).dynamics(tables);
 }

@@ -44,7 +44,7 @@ void check_present(const MdpTables& tables, const TableChecks& check) {
 
 double checked_gamma(const at::Tensor& table, const TableChecks& check) {
   if (table.numel() != 1) {
-    check.fail(cat("gamma is ", worlds::dims(table.sizes()), ", not a single number"));
+    check.fail(cat("gamma ", worlds::has_shape(table.sizes()), ", not a single number"));
   }
   const auto gamma = table.to(at::kDouble).item<double>();
   if (gamma == 1) {
@@ -94,11 +94,12 @@ TableWorld::TableWorld(MdpTables tables, const std::string& source, std::string_
   terminal_ = std::move(dynamics.terminal);
   rewards_ = std::move(dynamics.rewards);
   const std::int64_t S = transitions_.states, A = transitions_.actions;
-  mu0_ = distribution(tables.mu0, "mu0", {S}, "S", check);
-  policy_ = distribution(tables.policy, "policy", {S, A}, "S x A", check);
-  state_distribution_ = distribution(tables.state_distribution, "D_S", {S}, "S", check);
-  action_distribution_ = distribution(tables.action_distribution, "D_A", {A}, "A", check);
-  info_.description = cat(what, ", ", S, " states, ", A, " actions, gamma ", gamma_,
+  mu0_ = distribution(tables.mu0, "mu0", {S}, "[S]", check);
+  policy_ = distribution(tables.policy, "policy", {S, A}, "[S, A]", check);
+  state_distribution_ = distribution(tables.state_distribution, "D_S", {S}, "[S]", check);
+  action_distribution_ = distribution(tables.action_distribution, "D_A", {A}, "[A]", check);
+  info_.description = cat(what, ", ", S, S == 1 ? " state, " : " states, ", A,
+                          A == 1 ? " action, gamma " : " actions, gamma ", gamma_,
                           transitions_.sparse() ? ", sparse" : "");
   for (auto& [name, values] : tables.rewards) info_.rewards.push_back(std::move(name));
 }

@@ -19,6 +19,7 @@ constexpr double kNone = 1e-9;  // of distances and regrets that are 0
 
 std::optional<Change> change_of(const std::string& spelling) {
   if (spelling == "potential shaping") return Change::shaped;
+  if (spelling == "potential shaping that is 0 in terminal states") return Change::shaped;
   if (spelling == "S'-redistribution") return Change::redistributed;
   if (spelling == "positive scaling") return Change::scaled;
   return std::nullopt;
@@ -197,8 +198,10 @@ Verdict invariances_known(const Subject& subject) {
   for (const Certificate& c : bench.found().certificates) {
     for (const std::string& text : c.invariant_to) {
       if (change_of(text)) continue;
-      warn(cat("nobody checks that ", c.metric, " is invariant to '", text,
-               "': known are 'potential shaping', 'S'-redistribution' and 'scaling'"));
+      warn(
+          cat("nobody checks that ", c.metric, " is invariant to '", text,
+              "': known are 'potential shaping', 'potential shaping that is 0 in terminal states', "
+              "'S'-redistribution' and 'positive scaling'"));
     }
   }
   return {};

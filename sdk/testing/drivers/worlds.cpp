@@ -139,7 +139,7 @@ at::Tensor changed(const TabularCopy& world, const MadeReward& reward, const Ran
     case Change::none: return r;
     case Change::scaled: return kScale * r;
     case Change::shaped: {
-      const at::Tensor phi = random.normal_rows(0, 1, S, at::kDouble);
+      const at::Tensor phi = random.normal_rows(0, 1, S, at::kDouble) * ~world.ends;
       return r + world.discount * phi.view({1, 1, S}) - phi.view({S, 1, 1});
     }
     case Change::redistributed: {

@@ -9,8 +9,9 @@ class ToyComparator final : public Comparator, public rewards::Canonicaliser {
  public:
   [[nodiscard]] Comparison compare(const World& world) override {
     const TabularWorld& tabular = rewards::dense_tabular(world, "toy");
-    return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                  rewards::reward_claims({}, false, false), "is 0 everywhere");
+    return rewards::compare_forms(
+        *this, tabular, world.info().rewards,
+        rewards::reward_claims(tabular, {}, rewards::Shaping::none, false), "is 0 everywhere");
   }
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override {
     return {{"Toy", world.rewards(), world.rewards().abs()}};

@@ -38,7 +38,8 @@ TEST(Measures, Refusals) {
   EXPECT_EQ(message({"angles"}), "'angles' is not a distance");
   EXPECT_EQ(message({"2-none"}), "'2-none' measures with no norm");
   EXPECT_EQ(message({"2-2", "angle", "2-2"}), "the distance '2-2' is listed twice");
-  EXPECT_EQ(message({"all", "1-1"}), "the distance '1-1' is listed twice");
+  EXPECT_EQ(message({"all", "1-1"}), "'1-1' is listed beside \"all\", which has it");
+  EXPECT_EQ(message({"all", "all"}), "the distance 'all' is listed twice");
   EXPECT_EQ(message({"pearson-uniform"}), "'pearson-uniform' is not offered here");
   EXPECT_EQ(check_measures({}, true), "no distance is listed");
   EXPECT_EQ(check_measures({"2-2"}, true), "");
@@ -172,7 +173,13 @@ TEST(WorldHelpers, SparseTransitionsAreRefused) {
     (void)dense_tabular(world, "x");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.message(), "x needs dense transitions, and these are sparse: a test's world");
+    EXPECT_EQ(
+        error.message(),
+        "x needs the rewards of impossible transitions, which sparse transitions leave out: a "
+        "test's world");
+    EXPECT_NE(error.help().find("val, minimal, span and regret take sparse transitions"),
+              std::string::npos);
+    EXPECT_NE(error.help().find("transitions = \"dense\""), std::string::npos);
   }
 }
 

@@ -127,6 +127,20 @@ TEST(Erc, Properties) {
   }
 }
 
+TEST(Erc, TheScaleOfTheRewardsDoesNotCount) {
+  RandomWorlds random(9);
+  const at::Tensor tau = random.transitions(4, 2);
+  const at::Tensor a = random.normal({4, 2, 4}), b = random.normal({4, 2, 4});
+  const auto between_scaled = [&](double x, double y) {
+    const MemoryWorld world(tau, random.probabilities({4}), 0.9, {{"a", x * a}, {"b", y * b}});
+    const MemoryWorld plain(tau, world.mu0(), 0.9, {{"a", a}, {"b", b}});
+    EXPECT_NEAR(between(metric(Erc({}).compare(world), "ERC/pearson"), 0, 1),
+                between(metric(Erc({}).compare(plain), "ERC/pearson"), 0, 1), 1e-12);
+  };
+  between_scaled(1e305, 1e-305);
+  between_scaled(1e200, 3);
+}
+
 // One start, one action, no chance: one return.
 TEST(Erc, ConstantReturnsAreUndefined) {
   const at::Tensor tau = at::eye(2, at::kDouble).unsqueeze(1);

@@ -1,6 +1,8 @@
 #include "plugins/comparators/span/span.h"
 #include "tests/plugins/comparators/tabular_testing.h"
 
+#include <saffron/reward_metrics.h>
+
 // Keys, certificates and the report; what planning yields is tested with the planner.
 
 namespace saffron::plugins {
@@ -109,8 +111,7 @@ TEST(SpanProperties, Pseudometric) {
 
 TEST(SpanDegenerate, TrivialRewards) {
   const Comparison found = Span({}).compare(golden_world(golden_vector("G06")));
-  EXPECT_EQ(found.degenerate,
-            std::vector<std::string>{"reward 'R1' is trivial: no policy beats another"});
+  EXPECT_EQ(found.degenerate, std::vector<std::string>{cat("reward 'R1' ", rewards::kTrivial)});
   const auto& table = std::get<TableBlock>(found.report.blocks.at(1).body);
   EXPECT_TRUE(table.rows[0][3].is_null());  // no lambda: there is nothing to lose
 }

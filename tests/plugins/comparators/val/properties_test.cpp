@@ -75,10 +75,10 @@ TEST_F(ValProperties, NegationIsFarthest) {
 TEST_F(ValProperties, MeanZeroAndIdempotent) {
   for (int i = 0; i < kWorlds; ++i) {
     MemoryWorld world = next();
-    const at::Tensor c = val_form(world).canonical.values;
+    const at::Tensor c = val_form(world, world.policy_).values;
     EXPECT_LT(largest((c.squeeze(-1) * world.policy_).sum(-1)), 1e-10);
     world.rewards_ = c.expand(world.rewards_.sizes()).contiguous();
-    EXPECT_LT(largest(val_form(world).canonical.values - c), 1e-10);
+    EXPECT_LT(largest(val_form(world, world.policy_).values - c), 1e-10);
   }
 }
 

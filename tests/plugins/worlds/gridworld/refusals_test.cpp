@@ -39,6 +39,14 @@ TEST(GridworldRefusals, CellsThatAreNotThere) {
   EXPECT_EQ(refusal("S.G\n", paid), "map: no cell is 'q', which reward 'r' pays for entering");
 }
 
+TEST(GridworldRefusals, RewardsBeyondFloat64) {
+  const auto said = [](const Gridworld::Reward& reward) { return refusal("S.G\n", reward); };
+  const std::string beyond =
+      "map: reward 'r' overflows float64 | make step, enter, shaping and progress smaller";
+  EXPECT_EQ(said({.name = "r", .step = 1e308, .shaping = 1e308}), beyond);
+  EXPECT_EQ(said({.name = "r", .step = 1e308, .enter = {{"G", 1e308}}}), beyond);
+}
+
 TEST(GridworldRefusals, Ways) {
   const Gridworld::Reward shaped{.name = "r", .shaping = 1}, progress{.name = "r", .progress = 1};
   EXPECT_EQ(refusal("S..\n", shaped), "map: no cell is 'G', towards which a reward leads");

@@ -54,7 +54,7 @@ TEST(Preferences, SinglesAreDroppedWhereAsked) {
   ScoresFile file("prompt_id,response_id,r\np,1,5\nq,1,6\nq,2,7\n");
   file.options.single_responses = Preferences::Single::drop;
   const Preferences world(file.options);
-  EXPECT_EQ(world.info().description, "2 responses to 1 prompts; 1 with one response left out");
+  EXPECT_EQ(world.info().description, "2 responses to 1 prompt; 1 with one response left out");
   EXPECT_TRUE(world.prompts().equal(at::tensor({0, 0}, at::kLong)));
   EXPECT_TRUE(world.scores()[0].equal(at::tensor({6.0, 7.0}, at::kDouble)));
 }

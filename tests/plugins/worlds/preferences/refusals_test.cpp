@@ -81,8 +81,16 @@ TEST(PreferencesRefusals, Columns) {
   EXPECT_EQ(refusal("prompt,response_id,r\n"),
             ": there is no column 'prompt_id' | did you mean 'prompt'?");
   EXPECT_EQ(refusal("prompt_id,response_id\n"), ": there is no column with scores");
-  EXPECT_EQ(refusal("prompt_id,response_id,r,r\n"), ": there are two columns 'r'");
+  EXPECT_EQ(refusal("prompt_id,response_id,r,r\n"),
+            ": there are two columns 'r' | the first line names the columns");
   EXPECT_EQ(refusal("prompt_id,response_id,r,\n"), ": column 4 has no name");
+  EXPECT_EQ(
+      refusal("prompt_id;response_id;r\n"),
+      ": there is no column 'prompt_id' | commas stand between fields, and the first line has "
+      "none");
+  EXPECT_EQ(refusal("prompt_id,response_id,r,label\np,1,0.5,yes\n"),
+            "2:9: column 'label': 'yes' is not a number | it takes numbers: a label is 1 for what "
+            "people chose, 0 for the rest");
   ScoresFile file(kHeader);
   file.options.columns.scores = {"r", "r"};
   EXPECT_EQ(refusal(file), ": column 'r' is asked for twice");
@@ -90,7 +98,7 @@ TEST(PreferencesRefusals, Columns) {
   file.options.columns.label = "r";
   EXPECT_EQ(refusal(file), ": there is no column with scores");
   file.options.columns.label = "human";
-  EXPECT_EQ(refusal(file), ": there is no column 'human'");
+  EXPECT_EQ(refusal(file), ": there is no column 'human' | there are: prompt_id, response_id, r");
 }
 
 TEST(PreferencesRefusals, LogProbabilities) {

@@ -53,7 +53,7 @@ TEST(TabularRefusals, Gamma) {
   EXPECT_EQ(refusal("gamma", "1"),
             "gamma = 1: an undiscounted return need not be finite | use a gamma below 1, such as "
             "0.999");
-  EXPECT_EQ(refusal("gamma", "[0.5, 0.5]"), "gamma is 2, not a single number");
+  EXPECT_EQ(refusal("gamma", "[0.5, 0.5]"), "gamma has the shape [2], not a single number");
   EXPECT_EQ(refusal("gamma", "\"high\""), "gamma is \"high\", not a number");
   EXPECT_EQ(refusal("gamma", "0"), "accepted");
 }
@@ -77,7 +77,8 @@ TEST(TabularRefusals, NotStochastic) {
   EXPECT_EQ(refusal("tau", "[[[0.75, 0.25], [0.5, 0.5]], [[1.2, -0.2], [0.9, 0.1]]]"),
             "tau[1][0][1] = -0.2 is not a probability");
   EXPECT_EQ(refusal("tau", "[[[0.75, 0.25], [0.5, 0.50000001]], [[0.5, 0.5], [0.9, 0.1]]]"),
-            "tau[0][1] sums to 1.00000001, not to 1 within 1e-09");
+            "tau[0][1] sums to 1.00000001, not to 1 within 1e-09 | write the probabilities with "
+            "all their digits");
   EXPECT_EQ(refusal("mu0", "[0.5, 0.25]"), "mu0 sums to 0.75, not to 1 within 1e-09");
   EXPECT_EQ(refusal("policy", "[[0, 0], [1, 0]]"), "policy[0] sums to 0, not to 1 within 1e-09");
   EXPECT_EQ(refusal("D_S", "[2, -1]"), "D_S[1] = -1 is not a probability");
@@ -93,30 +94,30 @@ TEST(TabularRefusals, Terminal) {
             "tau[1][0][0] = 0.5, but state 1 is terminal | a terminal state's rows are all zero, "
             "or stay in the state");
   EXPECT_EQ(refusal("terminal", "[0, 0.5]"), "terminal[1] = 0.5 is neither true nor false");
-  EXPECT_EQ(refusal("terminal", "[true]"), "terminal is 1, not S = 2");
+  EXPECT_EQ(refusal("terminal", "[true]"), "terminal has the shape [1], not [S] = [2]");
 }
 
 TEST(TabularRefusals, Shapes) {
-  EXPECT_EQ(refusal("tau", "[[0.5, 0.5], [0.5, 0.5]]"), "tau is 2 x 2, not S x A x S");
-  EXPECT_EQ(refusal("tau", "[[[1]], [[1]]]"), "tau is 2 x 1 x 1, not S x A x S");
-  EXPECT_EQ(refusal("tau", "[]"), "tau is 0, not S x A x S");
+  EXPECT_EQ(refusal("tau", "[[0.5, 0.5], [0.5, 0.5]]"), "tau has the shape [2, 2], not [S, A, S]");
+  EXPECT_EQ(refusal("tau", "[[[1]], [[1]]]"), "tau has the shape [2, 1, 1], not [S, A, S]");
+  EXPECT_EQ(refusal("tau", "[]"), "tau has the shape [0], not [S, A, S]");
   EXPECT_EQ(refusal("tau", "[[[1, 0], [0]], [[1, 0], [0, 1]]]"),
-            "tau[0][1] has 1 entries, and the first list of its depth has 2");
-  EXPECT_EQ(refusal("tau", "[[[1, 0], 3], [[1, 0], [0, 1]]]"), "tau[0][1] is int, not a list");
-  EXPECT_EQ(refusal("mu0", "[0.5, 0.25, 0.25]"), "mu0 is 3, not S = 2");
-  EXPECT_EQ(refusal("mu0", "1"), "mu0 is a single number, not S = 2");
-  EXPECT_EQ(refusal("policy", "[[1], [1]]"), "policy is 2 x 1, not S x A = 2 x 2");
-  EXPECT_EQ(refusal("D_S", "[1]"), "D_S is 1, not S = 2");
-  EXPECT_EQ(refusal("D_A", "[1, 0, 0]"), "D_A is 3, not A = 2");
+            "tau[0][1] has 1 entry, and tau[0][0] has 2: one of them is wrong");
+  EXPECT_EQ(refusal("tau", "[[[1, 0], 3], [[1, 0], [0, 1]]]"), "tau[0][1] is an int, not a list");
+  EXPECT_EQ(refusal("mu0", "[0.5, 0.25, 0.25]"), "mu0 has the shape [3], not [S] = [2]");
+  EXPECT_EQ(refusal("mu0", "1"), "mu0 is a single number, not [S] = [2]");
+  EXPECT_EQ(refusal("policy", "[[1], [1]]"), "policy has the shape [2, 1], not [S, A] = [2, 2]");
+  EXPECT_EQ(refusal("D_S", "[1]"), "D_S has the shape [1], not [S] = [2]");
+  EXPECT_EQ(refusal("D_A", "[1, 0, 0]"), "D_A has the shape [3], not [A] = [2]");
   EXPECT_EQ(refusal("rewards", R"({"r": [[[1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]})"),
-            "reward 'r' is 2 x 2 x 3, not S x A x S = 2 x 2 x 2");
+            "reward 'r' has the shape [2, 2, 3], not [S, A, S] = [2, 2, 2]");
 }
 
 TEST(TabularRefusals, NotNumbers) {
   EXPECT_EQ(refusal("rewards", R"({"r": [[[1, 0], [null, 0]], [[0, 0], [0, 0]]]})"),
             "reward 'r'[0][1][0] is null, not a number");
   EXPECT_EQ(refusal("mu0", "[true, false]"), "mu0[0] is true, not a number");
-  EXPECT_EQ(refusal("rewards", "[1]"), "rewards is list, not an object of {name: [S][A][S']}");
+  EXPECT_EQ(refusal("rewards", "[1]"), "rewards is a list, not an object of {name: [S][A][S']}");
 }
 
 TEST(TabularRefusals, Keys) {
@@ -130,7 +131,13 @@ TEST(TabularRefusals, Keys) {
 }
 
 TEST(TabularRefusals, Documents) {
-  EXPECT_EQ(refusal_of_text("[1, 2]"), "a tabular world is a JSON object, and this is list");
+  EXPECT_EQ(refusal_of_text(R"({"gamma": 0.9, "rewards": {"a": [[1]], "b": [[0, NaN]]}})"),
+            "malformed JSON: NaN is not a finite number, in rewards.b");
+  EXPECT_EQ(refusal_of_text(R"({"mu0": [-Infinity]})"),
+            "malformed JSON: Infinity is not a finite number, in mu0");
+  EXPECT_EQ(refusal_of_text(R"({"gamma": 1e999})"),
+            "malformed JSON: number overflow parsing '1e999', in gamma");
+  EXPECT_EQ(refusal_of_text("[1, 2]"), "a tabular world is a JSON object, and this is a list");
   EXPECT_NE(refusal_of_text("{\"gamma\": NaN}").find("malformed JSON"), std::string::npos);
   EXPECT_NE(refusal_of_text(R"({"rewards": {"a": [1], "a": [2]}})").find("the key 'a' twice"),
             std::string::npos);

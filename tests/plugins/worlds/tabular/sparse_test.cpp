@@ -128,7 +128,8 @@ class SparseRefusals : public ::testing::Test {
 
 TEST_F(SparseRefusals, Structure) {
   EXPECT_EQ(refusal("offsets", at::tensor({0, 1, 3, 4, 6, 8}, at::kLong)),
-            "offsets is 6, not S A + 1, with S = 3 | row s * A + a holds the successors of state s "
+            "offsets has the shape [6], not [S A + 1], with S = 3 | row s * A + a holds the "
+            "successors of state s "
             "under action a");
   EXPECT_EQ(refusal("offsets", at::tensor({1, 1, 3, 4, 6, 7, 8}, at::kLong)),
             "offsets[0] = 1 is not 0");
@@ -145,9 +146,9 @@ TEST_F(SparseRefusals, Structure) {
             "state 0, action 1: successor 1 comes twice | give it once, with the sum of its "
             "probabilities");
   EXPECT_EQ(refusal("probabilities", at::ones({7}, at::kDouble)),
-            "probabilities is 7, not nnz = 8");
+            "probabilities has the shape [7], not [nnz] = [8]");
   EXPECT_EQ(refusal("rewards/r", at::ones({3, 2, 3}, at::kDouble)),
-            "reward 'r' is 3 x 2 x 3, not nnz = 8");
+            "reward 'r' has the shape [3, 2, 3], not [nnz] = [8]");
 }
 
 TEST_F(SparseRefusals, NotStochastic) {
@@ -179,8 +180,7 @@ TEST_F(SparseRefusals, DenseAndSparse) {
   NamedTensors tensors = sparse_tensors();
   std::erase_if(tensors, [](const auto& entry) { return entry.first == "successors"; });
   EXPECT_TRUE(refusal(tensors).starts_with("there is no 'successors'"));
-  EXPECT_EQ(refusal("mu0", at::full({}, 1.0, at::kDouble)),
-            "mu0 is a single number, not a list of one number a state");
+  EXPECT_EQ(refusal("mu0", at::full({}, 1.0, at::kDouble)), "mu0 is a single number, not [S]");
 }
 
 }  // namespace

@@ -53,9 +53,10 @@ TEST(SampledTransitionsRefusals, Missing) {
 
 TEST(SampledTransitionsRefusals, Shapes) {
   EXPECT_EQ(refusal("next_states", at::ones({5, 1}, at::kLong)),
-            "next_states has the shape [5, 1]; states has [5] and rows have the shape []");
-  EXPECT_EQ(refusal("actions", at::ones({4, 1})),
-            "actions has the shape [4, 1]; states has [5] and rows have the shape [1]");
+            "next_states has the shape [5, 1], not that of states, [5], but for the first size");
+  EXPECT_EQ(
+      refusal("actions", at::ones({4, 1})),
+      "actions has the shape [4, 1], and states [5]: their first sizes, of transitions, differ");
   EXPECT_EQ(refusal("states", at::ones({}, at::kLong)),
             "states has the shape [], not [N, ...] with N > 0");
   EXPECT_EQ(refusal("states", at::ones({0}, at::kLong)),
@@ -76,7 +77,8 @@ TEST(SampledTransitionsRefusals, Values) {
             "rewards/cost[0] = -inf is not a finite number");
   EXPECT_EQ(refusal("terminal", at::tensor({0.0, 0.0, 0.5, 0.0, 1.0}, at::kDouble)),
             "terminal[2] = 0.5 is neither true nor false");
-  EXPECT_EQ(refusal("episodes", at::ones({5})), "episodes is <f4, not integers");
+  EXPECT_EQ(refusal("episodes", at::ones({5})),
+            "episodes holds floating-point numbers (<f4), not integers");
   EXPECT_EQ(refusal("states", at::full({5}, std::int64_t{1} << 60, at::kLong)),
             "states[0] = 1152921504606846976 is beyond 2^53");
 }

@@ -49,7 +49,7 @@ TEST(SampledTransitions, EpisodesEndWithTerminalTransitions) {
   std::erase_if(tensors, [](const auto& entry) { return entry.first == "terminal"; });
   const SampleFile endless(tensors);
   EXPECT_EQ(SampledTransitions(endless.options).info().description,
-            "5 transitions of 1 episodes, gamma 0.9");
+            "5 transitions of 1 episode, gamma 0.9");
 }
 
 // In any order, batch, dtype and layout.

@@ -1,0 +1,153 @@
+#include "plugins/comparators/epic/epic.h"
+#include "plugins/comparators/minimal/minimal.h"
+#include "plugins/comparators/none/none.h"
+#include "plugins/comparators/val/val.h"
+#include "tests/plugins/comparators/tabular_testing.h"
+
+// Rewards of which shaping is nearly all or all, and those at the ends of float64's range.
+
+namespace saffron::plugins {
+namespace {
+
+using namespace saffron::testing;
+
+const std::vector<std::string> kEvery = {"all"};
+
+std::vector<Comparison> starc(const World& world) {
+  return {Val({.pairs = kEvery}).compare(world),
+          Minimal({.pairs = kEvery, .weights = {"one"}}).compare(world),
+          Minimal({.pairs = kEvery, .weights = {"tau"}}).compare(world)};
+}
+
+bool says(const std::vector<std::string>& sentences, const std::string& part) {
+  return std::any_of(sentences.begin(), sentences.end(),
+                     [&](const std::string& s) { return s.find(part) != s.npos; });
+}
+
+// A constant reward per step is shaping with a potential of c / (gamma - 1), 1e7 here: what is left
+// of the two, of size 1e-4, is opposite.
+TEST(Rounding, ASignalBehindALargeOffsetIsNotTrivial) {
+  RandomWorlds random(31);
+  struct Case {
+    double gamma, offset, signal;
+  };
+  for (const Case& of :
+       {Case{.9999, 1000, 1e-4}, Case{.99999, 100, 1e-4}, Case{.999, 1000, 1e-5}}) {
+    const at::Tensor tau = random.transitions(5, 3), x = of.signal * random.normal({5, 3, 5});
+    const MemoryWorld world(tau, uniform({5}), of.gamma,
+                            {{"up", of.offset + x}, {"down", of.offset - x}});
+    for (const Comparison& found : starc(world)) {
+      EXPECT_FALSE(says(found.degenerate, "trivial"));
+      EXPECT_TRUE(says(found.degenerate, "reward 'up' is nearly all potential shaping: of its "))
+          << found.metrics[0].key;
+      for (const PairMatrix& matrix : found.metrics) {
+        if (matrix.key.ends_with("/2-2") || matrix.key.ends_with("/1-1")) {
+          EXPECT_NEAR(between(matrix, 0, 1), 2, 1e-3) << matrix.key;
+        }
+      }
+    }
+  }
+}
+
+// It is 0 for every norm or for none, whatever the potential's size.
+TEST(Rounding, ShapingAloneIsTrivialForAllNormsAlike) {
+  RandomWorlds random(32);
+  for (const double gamma : {0.0, .5, .99, .99999}) {
+    for (const double size : {1e-8, 1.0, 1e6, 1e12}) {
+      const at::Tensor tau = random.transitions(6, 3);
+      const MemoryWorld world(tau, uniform({6}), gamma,
+                              {{"R", random.normal({6, 3, 6})},
+                               {"shaping", (size * random.shaping(tau, gamma)).contiguous()},
+                               {"constant", at::full({6, 3, 6}, size * 0.7, at::kDouble)}});
+      for (const Comparison& found : starc(world)) {
+        const std::vector<std::string> expected = {cat("reward 'shaping' ", rewards::kTrivial),
+                                                   cat("reward 'constant' ", rewards::kTrivial)};
+        EXPECT_EQ(found.degenerate, expected) << gamma << " " << size;
+        for (const PairMatrix& matrix : found.metrics) {
+          EXPECT_EQ(between(matrix, 1, 2), 0) << matrix.key << " " << gamma << " " << size;
+        }
+      }
+    }
+  }
+}
+
+// The promise w12 >= L d is one of non-trivial rewards: by definition nothing is lost of others.
+TEST(Rounding, ATrivialRewardIsNamedWhereCompletenessIsClaimed) {
+  const MemoryWorld world = golden_world(golden_vector("G06"));
+  const std::string caveat =
+      "Going by another reward loses nothing of 'R1', which is trivial, however large the "
+      "distance.";
+  for (const Comparison& found : starc(world)) {
+    for (const Certificate& c : found.certificates) {
+      EXPECT_EQ(c.complete, c.caveat.find(caveat) != std::string::npos) << c.metric;
+    }
+  }
+}
+
+TEST(Rounding, RewardsAtTheEndsOfTheRange) {
+  RandomWorlds random(33);
+  const at::Tensor tau = random.transitions(4, 2), R = random.normal({4, 2, 4});
+  const auto of = [&](double scale) {
+    return MemoryWorld(tau, uniform({4}), .9,
+                       {{"R", R}, {"scaled", R * scale}, {"other", random.normal({4, 2, 4})}});
+  };
+  for (const double scale : {1e-305, 1e-290, 1e290, 1e304}) {
+    for (const Comparison& found : starc(of(scale))) {
+      EXPECT_LT(between(metric(found, found.metrics[0].key.substr(0, 3) == "VAL"
+                                          ? "VAL/2-2"
+                                          : cat(found.metrics[0].key.substr(
+                                                    0, found.metrics[0].key.find('/')),
+                                                "/2-2")),
+                        0, 1),
+                1e-9)
+          << scale;
+      EXPECT_EQ(says(found.degenerate, "reward 'scaled' is so small that float64 holds few"),
+                scale < 1e-292);
+    }
+  }
+  EXPECT_TRUE(says(None({.pairs = {"2-2"}}).compare(of(1e-310)).degenerate, "is so small"));
+  try {
+    (void)Val({}).compare(of(1e308));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numeric);
+    EXPECT_EQ(error.message(),
+              "reward 'scaled' overflows float64 when it is brought to its VAL form");
+    EXPECT_EQ(error.help(), "scale it down: normalised distances do not see the scale");
+  }
+}
+
+TEST(Rounding, GammaIsBlamedWhereItIsTheCause) {
+  // 1 - gamma is lost in 1 - gamma tau, and the system is singular.
+  const at::Tensor chance = at::full({5, 5}, 0.225, at::kDouble);
+  chance.fill_diagonal_(0.1);
+  const at::Tensor tau = chance.unsqueeze(1);
+  const MemoryWorld world(tau, uniform({5}), std::nextafter(1.0, 0.0), {{"R", at::ones_like(tau)}});
+  try {
+    (void)rewards::PolicyEvaluation(world).values(
+        rewards::expected_rewards(world.transitions_.dense, world.rewards_));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("with 1 - gamma = 1.11022e-16 its system's condition number"),
+              std::string::npos)
+        << error.message();
+    EXPECT_EQ(error.help(), "use a smaller gamma");
+  }
+}
+
+// Of the world's policy, or of the uniform one whatever the world says.
+TEST(Rounding, ValOfTheUniformPolicy) {
+  RandomWorlds random(34);
+  MemoryWorld world(random.transitions(4, 3), uniform({4}), .9,
+                    {{"a", random.normal({4, 3, 4})}, {"b", random.normal({4, 3, 4})}});
+  const at::Tensor plain = metric(Val({}).compare(world), "VAL/2-2").values;
+  world.policy_ = random.probabilities({4, 3});
+  const at::Tensor own = metric(Val({}).compare(world), "VAL/2-2").values;
+  const at::Tensor set =
+      metric(Val({.policy = Val::Policy::uniform}).compare(world), "VAL/2-2").values;
+  EXPECT_EQ(largest(set - plain), 0);
+  EXPECT_GT(largest(own - plain), 1e-3);
+}
+
+}  // namespace
+}  // namespace saffron::plugins
