@@ -65,9 +65,8 @@ class Replicate {
   [[nodiscard]] Means means() const {
     Means out;
     std::tie(out.m, out.m_size) = averaged([&](const Visit& each) { one_step(each); }, draws());
-    std::tie(out.third, out.third_size) =
-        averaged([&](const Visit& each) { two_steps(each); },
-                 independent_ ? draws() * draws() : draws());
+    std::tie(out.third, out.third_size) = averaged([&](const Visit& each) { two_steps(each); },
+                                                   independent_ ? draws() * draws() : draws());
     return out;
   }
 
@@ -158,8 +157,10 @@ Certificate certify() {
   out.invariant_to = {"positive scaling", "potential shaping"};
   out.covers = rewards::kSampledOnly;
   out.caveat =
-      "An estimate of DARD, what follows a state being what followed it in the data; intervals hold "
-      "the drawn successors. It reads rewards of transitions that need not be possible, and sees how "
+      "An estimate of DARD, what follows a state being what followed it in the data; intervals "
+      "hold "
+      "the drawn successors. It reads rewards of transitions that need not be possible, and sees "
+      "how "
       "a reward is spread over next states, which no policy's return does.";
   return out;
 }
@@ -175,10 +176,9 @@ at::Tensor first_half(std::int64_t episodes, const Random& random) {
 }
 
 [[noreturn]] void nothing_covered(const rewards::SampledData& data, std::int64_t draws) {
-  throw Error(ErrorKind::data,
-              cat("no transition is covered: of none of ", data.count(),
-                  " is it known what follows both of its states by each of ", draws,
-                  " drawn actions"))
+  throw Error(ErrorKind::data, cat("no transition is covered: of none of ", data.count(),
+                                   " is it known what follows both of its states by each of ",
+                                   draws, " drawn actions"))
       .with_help(
           "DARD needs states and actions that come again: draw more transitions, number states "
           "more coarsely, or take epic_sample or ls_minimal");
@@ -204,8 +204,8 @@ Comparison DardSample::compare(const World& world) {
   const rewards::SampledData data = rewards::read_samples(world, "dard_sample");
   const Successors successors(data);
   const Random random = context_.random("dard sample");
-  std::vector<Successors::Draw> draws = {successors.draw(
-      at::ones({data.episodes}, at::kBool), options_.draws, random.fork("draws"))};
+  std::vector<Successors::Draw> draws = {
+      successors.draw(at::ones({data.episodes}, at::kBool), options_.draws, random.fork("draws"))};
   if (options_.estimate.replicates && data.episodes >= 2) {
     const at::Tensor first = first_half(data.episodes, random.fork("halves"));
     draws.push_back(successors.draw(first, options_.draws, random.fork("first half")));
@@ -216,12 +216,11 @@ Comparison DardSample::compare(const World& world) {
   const at::Tensor points =
       points_of(successors, {draws[0]}, options_.transitions, random.fork("points"));
   if (points.size(0) == 0) nothing_covered(data, options_.draws);
-  const at::Tensor both =
-      draws.size() == 3 ? points_of(successors, {draws[1], draws[2]}, options_.transitions,
-                                    random.fork("points"))
-                        : at::Tensor();
-  const at::Tensor weights = rewards::episode_weights(
-      data.episodes, options_.estimate.resamples, context_.random("resamples"));
+  const at::Tensor both = draws.size() == 3 ? points_of(successors, {draws[1], draws[2]},
+                                                        options_.transitions, random.fork("points"))
+                                            : at::Tensor();
+  const at::Tensor weights = rewards::episode_weights(data.episodes, options_.estimate.resamples,
+                                                      context_.random("resamples"));
 
   Comparison out;
   std::int64_t evaluations = 0;
@@ -268,10 +267,9 @@ Comparison DardSample::compare(const World& world) {
       {.title = "DARD_sample: what was evaluated",
        .caption = "",
        .body = TextBlock{cat(points.size(0), " of ", data.count(), " transitions of ",
-                             data.episodes, " episodes, ",
-                             both.defined() ? both.size(0) : 0, " for the replicates; ",
-                             successors.states(), " different states; ", evaluations,
-                             " evaluations of each reward.")}});
+                             data.episodes, " episodes, ", both.defined() ? both.size(0) : 0,
+                             " for the replicates; ", successors.states(), " different states; ",
+                             evaluations, " evaluations of each reward.")}});
   return out;
 }
 

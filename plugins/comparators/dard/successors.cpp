@@ -13,8 +13,7 @@ Successors::Successors(const rewards::SampledData& data)
       rows_(data.count()),
       states_(rewards::distinct_rows(data.states, data.next_states)),
       actions_(rewards::distinct_rows(data.actions)) {
-  const at::Tensor all =
-      at::cat({data.states, data.next_states.to(data.states.scalar_type())});
+  const at::Tensor all = at::cat({data.states, data.next_states.to(data.states.scalar_type())});
   as_state_ = all.index_select(0, states_.first);
   as_next_ = as_state_.to(data.next_states.scalar_type());
   left_by_.resize(static_cast<std::size_t>(states() * actions_.count()));
@@ -61,8 +60,7 @@ Successors::Draw Successors::draw(const at::Tensor& episodes, std::int64_t count
         if (taken[row]) those.push_back(row);
       }
       if (those.empty()) continue;
-      const std::uint64_t which =
-          of_state.below(those.size(), static_cast<std::uint64_t>(x), draw);
+      const std::uint64_t which = of_state.below(those.size(), static_cast<std::uint64_t>(x), draw);
       next[x * count + k] = number[rows_ + those[which]];
     }
   }

@@ -43,7 +43,7 @@ class Successors {
   const rewards::SampledData& data_;
   std::int64_t rows_;
   rewards::DistinctRows states_, actions_;
-  at::Tensor as_state_, as_next_;  // [X, ...]
+  at::Tensor as_state_, as_next_;                   // [X, ...]
   std::vector<std::vector<std::int64_t>> left_by_;  // rows of the data by state * actions + action
   std::vector<bool> left_, ends_;                   // of each state
 };

@@ -22,8 +22,8 @@ struct Axis {
   [[nodiscard]] std::int64_t count() const { return rows.size(0); }
   // Of every different one, by the weights of the episodes [E]: [U], sums to 1.
   [[nodiscard]] at::Tensor share(const at::Tensor& weights) const {
-    const at::Tensor out = at::zeros({count()}, at::kDouble)
-                               .index_add_(0, number, weights.index_select(0, episode));
+    const at::Tensor out =
+        at::zeros({count()}, at::kDouble).index_add_(0, number, weights.index_select(0, episode));
     return out / out.sum();
   }
 };
@@ -106,17 +106,16 @@ class Mesh {
 Comparison epic_on_mesh(const rewards::SampledData& data, const EpicSample::Options& options,
                         const Context& context) {
   const Random random = context.random("epic mesh");
-  const Axis states =
-      draw_axis(data.states, data.episode, options.pairs, random.fork("states"));
+  const Axis states = draw_axis(data.states, data.episode, options.pairs, random.fork("states"));
   const Axis actions =
       draw_axis(data.actions, data.episode, options.actions, random.fork("actions"));
   const std::int64_t cells = states.count() * actions.count() * states.count();
   const auto rewards_count = static_cast<double>(data.names().size());
   const double mib = 4 * rewards_count * static_cast<double>(cells) * 8 / (1 << 20);
   if (mib > static_cast<double>(options.memory)) {
-    throw Error(cat("a mesh of ", states.count(), " states and ", actions.count(), " actions takes ",
-                    static_cast<std::int64_t>(mib), " MiB for ", data.names().size(),
-                    " rewards, more than memory = ", options.memory))
+    throw Error(cat("a mesh of ", states.count(), " states and ", actions.count(),
+                    " actions takes ", static_cast<std::int64_t>(mib), " MiB for ",
+                    data.names().size(), " rewards, more than memory = ", options.memory))
         .with_help("fewer pairs or actions, more memory, or method = \"sample\"");
   }
   const Mesh mesh(data, states, actions);
@@ -137,8 +136,8 @@ Comparison epic_on_mesh(const rewards::SampledData& data, const EpicSample::Opti
   form.scale = epic_form(table(0)).scale.flatten(1);
   form.once = [&](std::int64_t b) {
     const MeshTable of = table(b);
-    return rewards::SampledForm{epic_form(of).values.flatten(1), {},
-                                rewards::coverage(of, false).reshape({-1})};
+    return rewards::SampledForm{
+        epic_form(of).values.flatten(1), {}, rewards::coverage(of, false).reshape({-1})};
   };
   Comparison out;
   rewards::add_estimates(out, form, data.names(), options.estimate);

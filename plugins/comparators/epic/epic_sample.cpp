@@ -117,7 +117,7 @@ class StateMeans {
   }
 
   const rewards::SampledData& data_;
-  at::Tensor states_, actions_, next_;                    // different states; different pairs
+  at::Tensor states_, actions_, next_;  // different states; different pairs
   at::Tensor pair_, episode_;           // [M]
 };
 
@@ -140,8 +140,9 @@ class Sampled {
       }
       const at::Tensor of_row = half.index_select(0, data.episode);
       for (const int which : {0, 1}) {
-        pairs_.push_back(draw_pairs(at::nonzero(of_row == which).view(-1), options.pairs,
-                                    random.fork("replicate").fork(static_cast<std::uint64_t>(which))));
+        pairs_.push_back(
+            draw_pairs(at::nonzero(of_row == which).view(-1), options.pairs,
+                       random.fork("replicate").fork(static_cast<std::uint64_t>(which))));
       }
     }
     number_states();
@@ -198,9 +199,9 @@ class Sampled {
 
  private:
   void number_states() {
-    std::vector<at::Tensor> rows = {data_.states.index_select(0, points_),
-                                    data_.next_states.index_select(0, points_)
-                                        .to(data_.states.scalar_type())};
+    std::vector<at::Tensor> rows = {
+        data_.states.index_select(0, points_),
+        data_.next_states.index_select(0, points_).to(data_.states.scalar_type())};
     for (const Pairs& pairs : pairs_) rows.push_back(data_.states.index_select(0, pairs.state_row));
     const at::Tensor all = at::cat(rows);
     const rewards::DistinctRows once = rewards::distinct_rows(all);
@@ -231,7 +232,7 @@ class Sampled {
   std::vector<at::Tensor> ends_;  // numbers of the pairs' states
   std::vector<StateMeans> means_;
   std::int64_t different_ = 0;
-  at::Tensor R_, weight_, scale_;      // [R, n], [B + 1, n], [R, n]
+  at::Tensor R_, weight_, scale_;     // [R, n], [B + 1, n], [R, n]
   std::vector<at::Tensor> m_, mean_;  // [B + 1, R, X], [B + 1, R]
 };
 
@@ -256,7 +257,8 @@ Certificate epic_sample_certificate() {
   out.invariant_to = {"positive scaling", "potential shaping"};
   out.covers = rewards::kSampledOnly;
   out.caveat =
-      "An estimate of EPIC, D_S and D_A being the data's. It reads rewards of transitions that need "
+      "An estimate of EPIC, D_S and D_A being the data's. It reads rewards of transitions that "
+      "need "
       "not be possible, and sees how a reward is spread over next states, which no policy's return "
       "does.";
   return out;
@@ -285,10 +287,9 @@ Comparison EpicSample::compare(const World& world) {
   rewards::NeededTransitions needed(data);
   sampled.ask(needed);
   needed.require_known(context_);
-  sampled.evaluate(
-      rewards::episode_weights(data.episodes, options_.estimate.resamples,
-                               context_.random("resamples")),
-      context_);
+  sampled.evaluate(rewards::episode_weights(data.episodes, options_.estimate.resamples,
+                                            context_.random("resamples")),
+                   context_);
   const rewards::EstimatedForm form = sampled.form();
   Comparison out;
   rewards::add_estimates(out, form, data.names(), options_.estimate);
@@ -297,9 +298,8 @@ Comparison EpicSample::compare(const World& world) {
       {.title = "EPIC_sample: what was evaluated",
        .caption = "",
        .body = TextBlock{cat(sampled.points(), " of ", data.count(), " transitions of ",
-                             data.episodes, " episodes; ", sampled.states(),
-                             " different states; ", sampled.evaluations(),
-                             " evaluations of each reward.")}});
+                             data.episodes, " episodes; ", sampled.states(), " different states; ",
+                             sampled.evaluations(), " evaluations of each reward.")}});
   return out;
 }
 

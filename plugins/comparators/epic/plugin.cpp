@@ -12,7 +12,8 @@ SAFFRON_PLUGIN(
         .cite("Gleave et al. 2021, Quantifying Differences in Reward Functions"),
     saffron::component<saffron::plugins::EpicSample>(
         "epic_sample", "EPIC distances between rewards, estimated from drawn transitions")
-        .describe("Removes shaping exactly, whatever the potential, since all expectations are over "
-                  "one sample. Asks for the rewards of transitions that were not drawn, and promises "
-                  "nothing about regret.")
+        .describe(
+            "Removes shaping exactly, whatever the potential, since all expectations are over "
+            "one sample. Asks for the rewards of transitions that were not drawn, and promises "
+            "nothing about regret.")
         .cite("Gleave et al. 2021, Quantifying Differences in Reward Functions"))

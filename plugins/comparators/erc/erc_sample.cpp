@@ -94,17 +94,16 @@ Schema<ErcSample::Options> ErcSample::schema() {
       .param("confidence", &Options::confidence, "of the intervals", between(0.5, 0.999))
       .param("min_episodes", &Options::min_episodes, "with fewer there are no intervals",
              at_least(2))
-      .check([](const Options& o) {
-        return rewards::check_distinct("correlations", o.correlations);
-      });
+      .check(
+          [](const Options& o) { return rewards::check_distinct("correlations", o.correlations); });
 }
 
 Comparison ErcSample::compare(const World& world) {
   const rewards::SampledData data = rewards::read_samples(world, "erc_sample");
   const Returns returns = returns_of(data);
   const auto R = static_cast<std::int64_t>(data.names().size());
-  const at::Tensor weights = rewards::episode_weights(data.episodes, options_.resamples,
-                                                      context_.random("resamples"));
+  const at::Tensor weights =
+      rewards::episode_weights(data.episodes, options_.resamples, context_.random("resamples"));
   const rewards::SampleOptions estimate{.resamples = options_.resamples,
                                         .confidence = options_.confidence,
                                         .min_episodes = options_.min_episodes};
@@ -115,9 +114,10 @@ Comparison ErcSample::compare(const World& world) {
         .values = at::empty({weights.size(0), R, R}, at::kDouble),
         .reasons = {},
         .certificate = certify("ERC_sample/" + word),
-        .definition = cat("sqrt((1 - rho) / 2), rho = correlation of the drawn episodes' discounted "
-                          "returns",
-                          ranks ? ", as ranks" : "")};
+        .definition =
+            cat("sqrt((1 - rho) / 2), rho = correlation of the drawn episodes' discounted "
+                "returns",
+                ranks ? ", as ranks" : "")};
     at::parallel_for(0, weights.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t b = begin; b < end; ++b) {
         const at::Tensor x = ranks ? mean_ranks(returns.values, weights[b]) : returns.values;
@@ -133,9 +133,9 @@ Comparison ErcSample::compare(const World& world) {
   out.report.blocks.push_back(
       {.title = "ERC_sample: what was read",
        .caption = "",
-       .body = TextBlock{cat(data.episodes, " episodes of ", data.count(), " transitions, ",
-                             returns.cut,
-                             " of them cut off before a terminal state: their returns end there.")}});
+       .body = TextBlock{
+           cat(data.episodes, " episodes of ", data.count(), " transitions, ", returns.cut,
+               " of them cut off before a terminal state: their returns end there.")}});
   return out;
 }
 

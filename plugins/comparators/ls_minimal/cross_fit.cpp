@@ -33,8 +33,7 @@ Residuals::Means Residuals::means(const at::Tensor& x, const at::Tensor& weights
                                   std::int64_t cells) const {
   const at::Tensor each = weights.index_select(0, episode);
   const at::Tensor weight = at::zeros({cells}, at::kDouble).index_add_(0, cell, each);
-  const at::Tensor sums =
-      at::zeros({x.size(0), cells}, at::kDouble).index_add_(1, cell, x * each);
+  const at::Tensor sums = at::zeros({x.size(0), cells}, at::kDouble).index_add_(1, cell, x * each);
   return {at::where(weight > 0, sums / weight, 0.0), weight};
 }
 
@@ -81,11 +80,11 @@ at::Tensor CrossFit::fit(const std::vector<std::int64_t>& folds) const {
   }
   fewest_ = std::min(fewest_, sum.rows);
   if (sum.rows < features_.count()) {
-    throw Error(ErrorKind::data,
-                cat("too few samples: ", sum.rows,
-                    averaged() ? " transitions of states and actions that came twice"
-                               : " transitions",
-                    " to fit a potential of ", features_.count(), " features"))
+    throw Error(
+        ErrorKind::data,
+        cat("too few samples: ", sum.rows,
+            averaged() ? " transitions of states and actions that came twice" : " transitions",
+            " to fit a potential of ", features_.count(), " features"))
         .with_help("draw more episodes, or take fewer features (width)");
   }
   return sum.solve(ridge_);
@@ -95,8 +94,7 @@ Residuals CrossFit::residuals(const std::vector<std::int64_t>& folds, const at::
                               std::int64_t first_cell) const {
   const at::Tensor rows = rows_of(folds);
   const at::Tensor r = data_.rewards.index_select(1, rows);
-  const at::Tensor shaping =
-      at::matmul(w, features_.shaping.index_select(0, rows).t());
+  const at::Tensor shaping = at::matmul(w, features_.shaping.index_select(0, rows).t());
   return {r + shaping, r.abs() + shaping.abs(), data_.episode.index_select(0, rows),
           (averaged() ? cell_.index_select(0, rows) : rows) + first_cell};
 }

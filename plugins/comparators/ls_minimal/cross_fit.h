@@ -35,9 +35,8 @@ class CrossFit {
  public:
   // cell: of (s, a), for least squares of means over what followed; or undefined, for those of single
   // transitions.
-  CrossFit(const rewards::SampledData& data, const PotentialFeatures& features,
-           std::int64_t folds, double ridge, const at::Tensor& cell, std::int64_t cells,
-           const Random& random);
+  CrossFit(const rewards::SampledData& data, const PotentialFeatures& features, std::int64_t folds,
+           double ridge, const at::Tensor& cell, std::int64_t cells, const Random& random);
 
   // Every transition, by a potential of all other folds.
   [[nodiscard]] Residuals once() const;
@@ -68,7 +67,7 @@ class CrossFit {
   double ridge_;
   at::Tensor cell_;
   std::int64_t cells_;
-  std::vector<at::Tensor> rows_;         // of each fold
+  std::vector<at::Tensor> rows_;          // of each fold
   std::vector<NormalEquations> by_fold_;  // of single transitions
   mutable std::int64_t fewest_;
 };

@@ -16,8 +16,7 @@ namespace {
 
 void require_memory(std::int64_t rows, std::int64_t features, std::int64_t memory) {
   // X, and as much again for what it is made of.
-  const double mib =
-      2 * static_cast<double>(rows) * static_cast<double>(features) * 8 / (1 << 20);
+  const double mib = 2 * static_cast<double>(rows) * static_cast<double>(features) * 8 / (1 << 20);
   if (mib <= static_cast<double>(memory)) return;
   throw Error(cat(features, " features of ", rows, " transitions take ",
                   static_cast<std::int64_t>(mib), " MiB, more than memory = ", memory))

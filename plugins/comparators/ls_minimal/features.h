@@ -25,8 +25,9 @@ struct PotentialFeatures {
 // Psi(s) = (1, z, z^2, tanh(2 z . w_k / sqrt(D) + b_k)) of the D coordinates z of a state, each divided
 // by its standard deviation over the data after subtracting its mean; w_k standard normal, b_k uniform
 // in [-2, 2], k = 1 to width. Error when X takes more than `memory` MiB.
-[[nodiscard]] PotentialFeatures random_features(const rewards::SampledData& data, std::int64_t width,
-                                                std::int64_t memory, const Random& random);
+[[nodiscard]] PotentialFeatures random_features(const rewards::SampledData& data,
+                                                std::int64_t width, std::int64_t memory,
+                                                const Random& random);
 // One for each different state.
 [[nodiscard]] PotentialFeatures one_hot_features(const rewards::SampledData& data,
                                                  std::int64_t memory);

@@ -25,12 +25,12 @@ Certificate certify(bool averaged) {
                         : "drawn transitions"};
   out.invariant_to = {"positive scaling"};
   out.covers = rewards::kSampledOnly;
-  out.caveat = averaged
-                   ? "An estimate of Minimal, weighted as the data are: what a policy that goes "
-                     "elsewhere earns is not seen. Potentials that the features do not span stay in."
-                   : "An estimate of MinimalPotential under the data's distribution: where chance "
-                     "decides what follows, it sees how a reward is spread over next states, which "
-                     "no policy's return does. Potentials that the features do not span stay in.";
+  out.caveat =
+      averaged ? "An estimate of Minimal, weighted as the data are: what a policy that goes "
+                 "elsewhere earns is not seen. Potentials that the features do not span stay in."
+               : "An estimate of MinimalPotential under the data's distribution: where chance "
+                 "decides what follows, it sees how a reward is spread over next states, which "
+                 "no policy's return does. Potentials that the features do not span stay in.";
   return out;
 }
 
@@ -45,9 +45,9 @@ PotentialFeatures features_of(const rewards::SampledData& data, const LsMinimal:
 
 // Where states and actions are equal: the numbers of (s, a) [N].
 rewards::DistinctRows state_actions(const rewards::SampledData& data) {
-  return rewards::distinct_rows(at::stack({rewards::distinct_rows(data.states).number,
-                                           rewards::distinct_rows(data.actions).number},
-                                          1));
+  return rewards::distinct_rows(at::stack(
+      {rewards::distinct_rows(data.states).number, rewards::distinct_rows(data.actions).number},
+      1));
 }
 
 // One kind of residuals with its callbacks; the form refers to this.
@@ -62,8 +62,7 @@ class Estimator {
     form.episodes = data.episodes;
     form.certificate = certify(averaged);
     form.zero = "is shaping alone, by a potential of these features";
-    form.scale =
-        once_.means(once_.scale, weights_[0], cells_).values * (kLeft / rewards::kZero);
+    form.scale = once_.means(once_.scale, weights_[0], cells_).values * (kLeft / rewards::kZero);
     form.once = [this](std::int64_t b) {
       const Residuals::Means means = once_.means(once_.values, weights_[b], cells_);
       return rewards::SampledForm{means.values, {}, means.weight / means.weight.sum()};
@@ -105,8 +104,8 @@ Schema<LsMinimal::Options> LsMinimal::schema() {
               {{"by_states", Features::by_states},
                {"random", Features::random},
                {"one_hot", Features::one_hot}})
-      .param("width", &Options::width, "random features, beside coordinates, squares and a constant",
-             at_least(1))
+      .param("width", &Options::width,
+             "random features, beside coordinates, squares and a constant", at_least(1))
       .param("folds", &Options::folds,
              "of the episodes: potentials are fitted on other folds than they are used on",
              at_least(4))
@@ -126,8 +125,8 @@ Comparison LsMinimal::compare(const World& world) {
   }
   const Random random = context_.random("ls_minimal");
   const PotentialFeatures features = features_of(data, options_, random.fork("features"));
-  const at::Tensor weights = rewards::episode_weights(
-      data.episodes, options_.estimate.resamples, context_.random("resamples"));
+  const at::Tensor weights = rewards::episode_weights(data.episodes, options_.estimate.resamples,
+                                                      context_.random("resamples"));
   Comparison out;
   for (const std::string& word : options_.successors) {
     const bool averaged = word == "averaged";
@@ -140,11 +139,11 @@ Comparison LsMinimal::compare(const World& world) {
     out.report.blocks.push_back(
         {.title = estimator.form.name + ": what was fitted",
          .caption = "",
-         .body = TextBlock{cat("Potentials of ", features.words, " on ", fit.fewest(),
-                               " transitions or more, of ", data.count(), " in ", data.episodes,
-                               " episodes",
-                               averaged ? cat(" with ", count, " different states and actions") : "",
-                               ". ", estimator.form.certificate.caveat)}});
+         .body = TextBlock{
+             cat("Potentials of ", features.words, " on ", fit.fewest(),
+                 " transitions or more, of ", data.count(), " in ", data.episodes, " episodes",
+                 averaged ? cat(" with ", count, " different states and actions") : "", ". ",
+                 estimator.form.certificate.caveat)}});
   }
   return out;
 }

@@ -31,8 +31,7 @@ NormalEquations& NormalEquations::operator+=(const NormalEquations& other) {
 at::Tensor NormalEquations::solve(double ridge) const {
   const std::int64_t d = G.size(0);
   const double mean = G.diagonal().mean().item<double>();
-  const auto [factor, info] =
-      at::linalg_cholesky_ex(G + ridge * mean * at::eye(d, at::kDouble));
+  const auto [factor, info] = at::linalg_cholesky_ex(G + ridge * mean * at::eye(d, at::kDouble));
   if (!(mean > 0) || info.item<std::int64_t>() != 0) {
     throw Error(ErrorKind::numeric,
                 cat("the normal equations of ", d, " features over ", rows,
@@ -59,8 +58,7 @@ NormalEquations averaged_equations(const at::Tensor& X, const at::Tensor& r, con
   const at::Tensor own = share.index_select(0, cell);
   const at::Tensor sums = at::zeros({cells, d}, at::kDouble).index_add_(0, cell, X);
   const at::Tensor totals = at::zeros({R, cells}, at::kDouble).index_add_(1, cell, r);
-  return {at::matmul(sums.t(), sums * share.unsqueeze(1)) -
-              at::matmul(X.t(), X * own.unsqueeze(1)),
+  return {at::matmul(sums.t(), sums * share.unsqueeze(1)) - at::matmul(X.t(), X * own.unsqueeze(1)),
           at::matmul(totals * share, sums) - at::matmul(r * own, X),
           (own > 0).sum().item<std::int64_t>()};
 }

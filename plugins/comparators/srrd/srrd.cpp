@@ -32,9 +32,8 @@ Comparison distances(const rewards::Canonical& form, const at::Tensor& weight,
   PairMatrix matrix{.key = form.name,
                     .values = {},
                     .reasons = {},
-                    .definition =
-                        "sqrt((1 - rho) / 2), rho = correlation of the SRRD forms over " +
-                        certificate.covers};
+                    .definition = "sqrt((1 - rho) / 2), rho = correlation of the SRRD forms over " +
+                                  certificate.covers};
   rewards::correlate(matrix, form.values.flatten(1), form.scale.flatten(1), weight, form.name,
                      names);
   out.metrics.push_back(std::move(matrix));
@@ -46,8 +45,8 @@ Comparison of_table(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "srrd");
   const at::Tensor possible = (tabular.transitions().dense > 0).to(at::kDouble).reshape({-1});
   const at::Tensor total = possible.sum();
-  return distances(srrd_form(tabular),
-                   total.item<double>() > 0 ? possible / total : at::Tensor(), world.info().rewards,
+  return distances(srrd_form(tabular), total.item<double>() > 0 ? possible / total : at::Tensor(),
+                   world.info().rewards,
                    certify("transitions",
                            "the possible transitions, each counted once whatever its probability"));
 }
@@ -59,8 +58,7 @@ Comparison of_sample(const World& world) {
   const rewards::DistinctRows action = rewards::distinct_rows(data.actions);
   const std::int64_t N = data.count();
   const at::Tensor start = state.number.narrow(0, 0, N), end = state.number.narrow(0, N, N);
-  const at::Tensor once =
-      rewards::distinct_rows(at::stack({start, action.number, end}, 1)).first;
+  const at::Tensor once = rewards::distinct_rows(at::stack({start, action.number, end}, 1)).first;
   const TransitionList list{start.index_select(0, once), end.index_select(0, once), state.count(),
                             data.rewards.index_select(1, once)};
   const std::int64_t n = once.size(0);
@@ -72,8 +70,8 @@ Comparison of_sample(const World& world) {
   out.report.blocks.push_back(
       {.title = "SRRD: what was read",
        .caption = "",
-       .body = TextBlock{cat(n, " different transitions between ", state.count(),
-                             " states, of ", N, " drawn.")}});
+       .body = TextBlock{cat(n, " different transitions between ", state.count(), " states, of ", N,
+                             " drawn.")}});
   return out;
 }
 

@@ -111,8 +111,8 @@ rewards::Canonical srrd_form(const TabularWorld& world) {
   const at::Tensor possible = at::nonzero(tau.dense.reshape({-1}) > 0).view(-1);
   const at::Tensor& R = world.rewards();
   const rewards::Canonical listed =
-      srrd_form({possible.div(tau.states * tau.actions, "floor"), possible % tau.states,
-                 tau.states, R.flatten(1).index_select(1, possible)},
+      srrd_form({possible.div(tau.states * tau.actions, "floor"), possible % tau.states, tau.states,
+                 R.flatten(1).index_select(1, possible)},
                 world.gamma());
   const auto spread = [&](const at::Tensor& x) {
     return at::zeros({R.size(0), tau.dense.numel()}, at::kDouble)

@@ -56,8 +56,7 @@ Schema<SampledMdp::Options> SampledMdp::schema() {
       });
 }
 
-SampledMdp::SampledMdp(const Options& options, const Context& context)
-    : world_(options.world) {
+SampledMdp::SampledMdp(const Options& options, const Context& context) : world_(options.world) {
   static_cast<void>(rewards::dense_tabular(*world_, "sampled_mdp"));
   draw(options, context.random("episodes"));
   info_.rewards = world_->info().rewards;
@@ -111,7 +110,8 @@ at::Tensor SampledMdp::evaluate(std::int64_t reward, const at::Tensor& states,
     const at::Tensor out = x.to(at::kLong);
     const at::Tensor wrong = (out < 0).logical_or(out >= below);
     if (x.dim() == 1 && !wrong.any().item<bool>()) return out;
-    if (x.dim() != 1) throw Error(cat(what, " to evaluate have the shape ", x.sizes(), ", not [n]"));
+    if (x.dim() != 1)
+      throw Error(cat(what, " to evaluate have the shape ", x.sizes(), ", not [n]"));
     const auto row = at::nonzero(wrong)[0][0].item<std::int64_t>();
     throw Error(cat(what, " ", out[row].item<std::int64_t>(), " of a world that has ", below));
   };

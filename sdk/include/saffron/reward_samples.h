@@ -24,7 +24,7 @@ namespace saffron::inline sdk_v1::rewards {
 
 // A sampled world's data and the value of every reward there.
 struct SAFFRON_EXPORT SampledData {
-  const World* world = nullptr;         // outlives this
+  const World* world = nullptr;          // outlives this
   const SampledWorld* source = nullptr;  // the same
   double gamma = 0;
   at::Tensor states, actions, next_states;  // [N, ...], as the world has them
@@ -136,7 +136,7 @@ struct SAFFRON_EXPORT EstimatedForm {
   std::function<SampledForm(std::int64_t b)> once;
   std::function<SampledForm(std::int64_t b)> twice;  // with `other`; empty where there is none
   Certificate certificate;                           // all but metric, range and pseudometric
-  std::string zero;  // what a form of 0 says of a reward
+  std::string zero;                                  // what a form of 0 says of a reward
 };
 
 // Adds <name>/<distance> for every distance asked for, <name>/<distance>/replicates with a second

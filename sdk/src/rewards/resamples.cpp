@@ -41,8 +41,8 @@ std::string texts_of(const std::vector<std::string>& reasons, std::size_t at) {
 }
 
 // Why a cell of an interval is undefined, or "".
-std::vector<std::string> interval_reasons(const ResampledDistance& distance,
-                                          std::int64_t episodes, const SampleOptions& options) {
+std::vector<std::string> interval_reasons(const ResampledDistance& distance, std::int64_t episodes,
+                                          const SampleOptions& options) {
   const std::int64_t R = distance.values.size(1);
   const at::Tensor defined =
       distance.values.slice(0, 1).isnan().logical_not().to(at::kDouble).mean(0).contiguous();
@@ -54,8 +54,8 @@ std::vector<std::string> interval_reasons(const ResampledDistance& distance,
       why = cat("too few samples: ", episodes,
                 " episodes, fewer than min_episodes = ", options.min_episodes);
     } else if (why.empty() && share < kMostlyDefined) {
-      why = cat("too few samples: the distance is defined in ", share,
-                " of the resamples of ", episodes, " episodes");
+      why = cat("too few samples: the distance is defined in ", share, " of the resamples of ",
+                episodes, " episodes");
     }
     out.push_back(std::move(why));
   }
@@ -82,8 +82,9 @@ Schema<SampleOptions> SampleOptions::schema() {
              "between canonical rewards as vectors over the sample: \"2-2\" after dividing each by "
              "its norm, \"pearson\" sqrt((1 - rho) / 2), \"angle\"",
              one_of({"2-2", "pearson", "angle"}))
-      .param("replicates", &SampleOptions::replicates,
-             "also estimate by two replicates of independent noise, which noise does not push apart")
+      .param(
+          "replicates", &SampleOptions::replicates,
+          "also estimate by two replicates of independent noise, which noise does not push apart")
       .param("resamples", &SampleOptions::resamples,
              "how often the episodes are drawn anew for an interval", at_least(100))
       .param("confidence", &SampleOptions::confidence,
@@ -101,9 +102,9 @@ at::Tensor episode_weights(std::int64_t episodes, std::int64_t resamples, const 
   at::parallel_for(1, resamples + 1, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       for (std::int64_t draw = 0; draw < episodes; ++draw) {
-        const std::uint64_t at = random.below(static_cast<std::uint64_t>(episodes),
-                                              static_cast<std::uint64_t>(b),
-                                              static_cast<std::uint64_t>(draw));
+        const std::uint64_t at =
+            random.below(static_cast<std::uint64_t>(episodes), static_cast<std::uint64_t>(b),
+                         static_cast<std::uint64_t>(draw));
         weight[b * episodes + static_cast<std::int64_t>(at)] += 1;
       }
     }
@@ -122,9 +123,9 @@ void add_resampled(Comparison& out, ResampledDistance distance, std::int64_t epi
   const std::vector<std::string> reasons = interval_reasons(distance, episodes, options);
   const auto add_end = [&](PairMatrix& end, const char* which) {
     end.key = of.metric + "/" + which;
-    end.definition = cat("the ", which, " end of a ", 100 * options.confidence,
-                         " % interval of ", of.metric, ": percentiles over ", options.resamples,
-                         " resamples of the episodes");
+    end.definition =
+        cat("the ", which, " end of a ", 100 * options.confidence, " % interval of ", of.metric,
+            ": percentiles over ", options.resamples, " resamples of the episodes");
     leave(end, reasons);
     Certificate certificate = of;
     certificate.metric = end.key;

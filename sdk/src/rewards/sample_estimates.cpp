@@ -4,12 +4,13 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/atan2.h>
 #include <ATen/ops/asin.h>
+#include <ATen/ops/atan2.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -85,20 +86,18 @@ at::Tensor replicated(SampleMeasure measure, const SampledForm& form, const at::
     return at::where(none, 0.0, centred(measure, x, form.weight) / size);
   };
   const std::int64_t n = form.weight.size(0);
-  return pairwise(at::cat({unit(form.values), unit(form.other)}, 1),
-                  [&](const at::Tensor& u, const at::Tensor& v) {
-                    const at::Tensor apart = u - v;
-                    const at::Tensor square =
-                        (apart.narrow(1, 0, n) * apart.narrow(1, n, n) * form.weight)
-                            .sum(-1)
-                            .clamp(0, 4);
-                    switch (measure) {
-                      case SampleMeasure::two: return square.sqrt();
-                      case SampleMeasure::pearson: return square.sqrt() / 2;
-                      case SampleMeasure::angle: break;
-                    }
-                    return 2 * at::asin(square.sqrt() / 2);
-                  });
+  return pairwise(at::cat({unit(form.values), unit(form.other)}, 1), [&](const at::Tensor& u,
+                                                                         const at::Tensor& v) {
+    const at::Tensor apart = u - v;
+    const at::Tensor square =
+        (apart.narrow(1, 0, n) * apart.narrow(1, n, n) * form.weight).sum(-1).clamp(0, 4);
+    switch (measure) {
+      case SampleMeasure::two: return square.sqrt();
+      case SampleMeasure::pearson: return square.sqrt() / 2;
+      case SampleMeasure::angle: break;
+    }
+    return 2 * at::asin(square.sqrt() / 2);
+  });
 }
 
 void in_parallel(std::int64_t count, const std::function<void(std::int64_t)>& each) {
@@ -116,8 +115,7 @@ double t_quantile(double level, double degrees) {
     (0.5 * std::erfc(middle / std::numbers::sqrt2) > 1 - level ? low : high) = middle;
   }
   const double z = low, z3 = z * z * z, z5 = z3 * z * z;
-  return z + (z3 + z) / (4 * degrees) +
-         (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees);
+  return z + (z3 + z) / (4 * degrees) + (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees);
 }
 
 class Estimates {
@@ -141,8 +139,11 @@ class Estimates {
     const at::Tensor zero = zeros(SampleMeasure::two);
     for (std::int64_t i = 0; i < count_; ++i) {
       if (!zero[i].item<bool>()) continue;
-      out.degenerate.push_back(
-          cat("reward '", names_[static_cast<std::size_t>(i)], "' ", form_.zero));
+      std::string text = cat("reward '", names_[static_cast<std::size_t>(i)], "' ", form_.zero);
+      const auto& said = out.degenerate;  // by another form of the same comparison
+      if (std::find(said.begin(), said.end(), text) == said.end()) {
+        out.degenerate.push_back(std::move(text));
+      }
     }
   }
 
@@ -200,9 +201,8 @@ class Estimates {
                           const at::Tensor& zero) const {
     const at::Tensor error = q.slice(0, 1).std(0);
     const double level = 1 - options_.confidence;
-    const double needed =
-        t_quantile(options_.confidence, static_cast<double>(std::max<std::int64_t>(
-                                            form_.episodes - 1, 1)));
+    const double needed = t_quantile(
+        options_.confidence, static_cast<double>(std::max<std::int64_t>(form_.episodes - 1, 1)));
     const bool few = form_.episodes < options_.min_episodes;
     at::Tensor undefined = (q[0] > needed * error).logical_not().logical_or(zero);
     if (measure != SampleMeasure::pearson) undefined = undefined.logical_and(zero.logical_not());
@@ -265,8 +265,9 @@ Block form_sizes(const EstimatedForm& form, const SampledData& data) {
                          whole > 0 ? Value(kept / whole) : Value()});
   }
   return {.title = form.name + ": what is left of each reward",
-          .caption = "Little is left of a reward that is nearly potential shaping: its direction is "
-                     "then mostly noise.",
+          .caption =
+              "Little is left of a reward that is nearly potential shaping: its direction is "
+              "then mostly noise.",
           .body = std::move(body)};
 }
 

@@ -115,8 +115,7 @@ void NeededTransitions::add(const at::Tensor& s, const at::Tensor& a, const at::
 void NeededTransitions::require_known(const Context& context) const {
   if (unknown_ == 0) return;
   const at::Tensor s = at::cat(states_), a = at::cat(actions_), next = at::cat(next_states_);
-  const at::Tensor once =
-      distinct_rows(at::cat({flat(s), flat(a), flat(next)}, 1)).first;
+  const at::Tensor once = distinct_rows(at::cat({flat(s), flat(a), flat(next)}, 1)).first;
   const std::string folder = context.artifacts();
   std::string help =
       "evaluate the reward models on them and add what they say to the world's file as "
@@ -129,9 +128,9 @@ void NeededTransitions::require_known(const Context& context) const {
                      {"next_states", next.index_select(0, once)}});
     help = cat("they are in ", path.string(), ", ", once.size(0), " different ones: ", help);
   }
-  throw Error(ErrorKind::data, cat("the rewards of ", unknown_, " of ", asked_,
-                                   " transitions are not known; the first leads ",
-                                   transition_text(s, a, next, 0)))
+  throw Error(ErrorKind::data,
+              cat("the rewards of ", unknown_, " of ", asked_,
+                  " transitions are not known; the first leads ", transition_text(s, a, next, 0)))
       .with_help(help);
 }
 
