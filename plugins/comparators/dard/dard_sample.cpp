@@ -176,9 +176,9 @@ at::Tensor first_half(std::int64_t episodes, const Random& random) {
 }
 
 [[noreturn]] void nothing_covered(const rewards::SampledData& data, std::int64_t draws) {
-  throw Error(ErrorKind::data, cat("no transition is covered: of none of ", data.count(),
-                                   " is it known what follows both of its states by each of ",
-                                   draws, " drawn actions"))
+  throw Error(cat("no transition is covered: of none of ", data.count(),
+                  " is it known what follows both of its states by each of ", draws,
+                  " drawn actions"))
       .with_help(
           "DARD needs states and actions that come again: draw more transitions, number states "
           "more coarsely, or take epic_sample or ls_minimal");
