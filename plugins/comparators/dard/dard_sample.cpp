@@ -140,14 +140,7 @@ at::Tensor points_of(const Successors& successors, const std::vector<Successors:
   const at::Tensor usable = at::nonzero(whole.index_select(0, successors.here())
                                             .logical_and(whole.index_select(0, successors.next())))
                                 .view(-1);
-  if (usable.size(0) <= count) return usable;
-  const Permutation order(random, static_cast<std::uint64_t>(usable.size(0)));
-  at::Tensor out = at::empty({count}, at::kLong);
-  for (std::int64_t i = 0; i < count; ++i) {
-    out.mutable_data_ptr<std::int64_t>()[i] =
-        static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i)));
-  }
-  return usable.index_select(0, std::get<0>(out.sort()));
+  return usable.index_select(0, rewards::random_rows(usable.size(0), count, random));
 }
 
 Certificate certify() {
@@ -165,16 +158,6 @@ Certificate certify() {
   return out;
 }
 
-// Which episodes are of the first half: bool [E].
-at::Tensor first_half(std::int64_t episodes, const Random& random) {
-  const Permutation order(random, static_cast<std::uint64_t>(episodes));
-  at::Tensor out = at::empty({episodes}, at::kBool);
-  for (std::int64_t e = 0; e < episodes; ++e) {
-    out.mutable_data_ptr<bool>()[e] = order(static_cast<std::uint64_t>(e)) % 2 == 0;
-  }
-  return out;
-}
-
 [[noreturn]] void nothing_covered(const rewards::SampledData& data, std::int64_t draws) {
   throw Error(cat("no transition is covered: of none of ", data.count(),
                   " is it known what follows both of its states by each of ", draws,
@@ -183,6 +166,88 @@ at::Tensor first_half(std::int64_t episodes, const Random& random) {
           "DARD needs states and actions that come again: draw more transitions, number states "
           "more coarsely, or take epic_sample or ls_minimal");
 }
+
+// What all readings share: the draws, and the points where they are known.
+class Sample {
+ public:
+  Sample(const rewards::SampledData& data, const DardSample::Options& options,
+         const Context& context)
+      : data_(data),
+        successors_(data),
+        weights_(rewards::episode_weights(data.episodes, options.estimate.resamples,
+                                          context.random("resamples"))) {
+    const Random random = context.random("dard sample");
+    const auto draw = [&](const at::Tensor& episodes, const char* purpose) {
+      draws_.push_back(successors_.draw(episodes, options.draws, random.fork(purpose)));
+    };
+    draw(at::ones({data.episodes}, at::kBool), "draws");
+    points_.push_back(points_of(successors_, draws_, options.transitions, random.fork("points")));
+    if (points_[0].size(0) == 0) nothing_covered(data, options.draws);
+    if (!options.estimate.replicates || data.episodes < 2) return;
+    const at::Tensor first = rewards::episode_parts(data.episodes, 2, random.fork("halves")) == 0;
+    draw(first, "first half");
+    draw(first.logical_not(), "second half");
+    // What one half lacks costs the replicates points, not the first estimate.
+    points_.push_back(
+        points_of(successors_, {draws_[1], draws_[2]}, options.transitions, random.fork("points")));
+  }
+
+  void add_reading(Comparison& out, bool independent, const DardSample::Options& options,
+                   const Context& context) {
+    std::vector<Replicate> replicates;
+    for (std::size_t k = 0; k < (twice() ? 3U : 1U); ++k) {
+      replicates.emplace_back(successors_, draws_[k], points(k), independent);
+      evaluations_ += replicates.back().evaluations();
+    }
+    rewards::NeededTransitions needed(data_);
+    for (const Replicate& replicate : replicates) replicate.ask(needed);
+    needed.require_known(context);
+    rewards::EstimatedForm form;
+    form.name = independent ? "DARD_indepA_sample" : "DARD_sample";
+    form.episodes = data_.episodes;
+    form.certificate = certify();
+    form.zero = rewards::kShapingAlone;
+    std::vector<at::Tensor> values;
+    for (std::size_t k = 0; k < replicates.size(); ++k) {
+      const Replicate::Means of = replicates[k].means();
+      const at::Tensor R = data_.rewards.index_select(1, points(k));
+      values.push_back(replicates[k].canonical(R, of.m, of.third, data_.gamma, -1));
+      if (k > 0) continue;
+      form.scale = replicates[k].canonical(R.abs(), of.m_size, of.third_size, data_.gamma, 1);
+    }
+    form.once = [&](std::int64_t b) { return rewards::SampledForm{values[0], {}, weight(0, b)}; };
+    if (twice()) {
+      form.twice = [&](std::int64_t b) {
+        return rewards::SampledForm{values[1], values[2], weight(1, b)};
+      };
+    }
+    rewards::add_estimates(out, form, data_.names(), options.estimate);
+    out.report.blocks.push_back(rewards::form_sizes(form, data_));
+  }
+
+  [[nodiscard]] std::string words() const {
+    return cat(points_[0].size(0), " of ", data_.count(), " transitions of ", data_.episodes,
+               " episodes, ", twice() ? points_[1].size(0) : 0, " for the replicates; ",
+               successors_.states(), " different states; ", evaluations_,
+               " evaluations of each reward.");
+  }
+
+ private:
+  [[nodiscard]] bool twice() const { return points_.size() == 2 && points_[1].size(0) > 0; }
+  // Of the first estimate, and of its two replicates.
+  [[nodiscard]] const at::Tensor& points(std::size_t k) const { return points_[k == 0 ? 0 : 1]; }
+  [[nodiscard]] at::Tensor weight(std::size_t k, std::int64_t b) const {
+    const at::Tensor w = weights_[b].index_select(0, data_.episode.index_select(0, points(k)));
+    return w / w.sum();
+  }
+
+  const rewards::SampledData& data_;
+  Successors successors_;
+  at::Tensor weights_;
+  std::vector<Successors::Draw> draws_;
+  std::vector<at::Tensor> points_;
+  std::int64_t evaluations_ = 0;
+};
 
 }  // namespace
 
@@ -202,74 +267,14 @@ Schema<DardSample::Options> DardSample::schema() {
 
 Comparison DardSample::compare(const World& world) {
   const rewards::SampledData data = rewards::read_samples(world, "dard_sample");
-  const Successors successors(data);
-  const Random random = context_.random("dard sample");
-  std::vector<Successors::Draw> draws = {
-      successors.draw(at::ones({data.episodes}, at::kBool), options_.draws, random.fork("draws"))};
-  if (options_.estimate.replicates && data.episodes >= 2) {
-    const at::Tensor first = first_half(data.episodes, random.fork("halves"));
-    draws.push_back(successors.draw(first, options_.draws, random.fork("first half")));
-    draws.push_back(
-        successors.draw(first.logical_not(), options_.draws, random.fork("second half")));
-  }
-  // What one half lacks costs the replicates points, not the first estimate.
-  const at::Tensor points =
-      points_of(successors, {draws[0]}, options_.transitions, random.fork("points"));
-  if (points.size(0) == 0) nothing_covered(data, options_.draws);
-  const at::Tensor both = draws.size() == 3 ? points_of(successors, {draws[1], draws[2]},
-                                                        options_.transitions, random.fork("points"))
-                                            : at::Tensor();
-  const at::Tensor weights = rewards::episode_weights(data.episodes, options_.estimate.resamples,
-                                                      context_.random("resamples"));
-
+  Sample sample(data, options_, context_);
   Comparison out;
-  std::int64_t evaluations = 0;
   for (const std::string& word : options_.actions) {
-    const bool independent = word == "independent";
-    const bool twice = both.defined() && both.size(0) > 0;
-    std::vector<Replicate> replicates;
-    for (std::size_t k = 0; k < (twice ? 3U : 1U); ++k) {
-      replicates.emplace_back(successors, draws[k], k == 0 ? points : both, independent);
-      evaluations += replicates.back().evaluations();
-    }
-    rewards::NeededTransitions needed(data);
-    for (const Replicate& replicate : replicates) replicate.ask(needed);
-    needed.require_known(context_);
-    std::vector<at::Tensor> values;
-    rewards::EstimatedForm form;
-    form.name = independent ? "DARD_indepA_sample" : "DARD_sample";
-    form.episodes = data.episodes;
-    form.certificate = certify();
-    form.zero = rewards::kShapingAlone;
-    for (std::size_t k = 0; k < replicates.size(); ++k) {
-      const Replicate::Means of = replicates[k].means();
-      const at::Tensor R = data.rewards.index_select(1, k == 0 ? points : both);
-      values.push_back(replicates[k].canonical(R, of.m, of.third, data.gamma, -1));
-      if (k > 0) continue;
-      form.scale = replicates[k].canonical(R.abs(), of.m_size, of.third_size, data.gamma, 1);
-    }
-    const auto weight = [&](const at::Tensor& of_points, std::int64_t b) {
-      const at::Tensor w = weights[b].index_select(0, data.episode.index_select(0, of_points));
-      return w / w.sum();
-    };
-    form.once = [&](std::int64_t b) {
-      return rewards::SampledForm{values[0], {}, weight(points, b)};
-    };
-    if (twice) {
-      form.twice = [&](std::int64_t b) {
-        return rewards::SampledForm{values[1], values[2], weight(both, b)};
-      };
-    }
-    rewards::add_estimates(out, form, data.names(), options_.estimate);
-    out.report.blocks.push_back(rewards::form_sizes(form, data));
+    sample.add_reading(out, word == "independent", options_, context_);
   }
-  out.report.blocks.push_back(
-      {.title = "DARD_sample: what was evaluated",
-       .caption = "",
-       .body = TextBlock{cat(points.size(0), " of ", data.count(), " transitions of ",
-                             data.episodes, " episodes, ", both.defined() ? both.size(0) : 0,
-                             " for the replicates; ", successors.states(), " different states; ",
-                             evaluations, " evaluations of each reward.")}});
+  out.report.blocks.push_back({.title = "DARD_sample: what was evaluated",
+                               .caption = "",
+                               .body = TextBlock{sample.words()}});
   return out;
 }
 

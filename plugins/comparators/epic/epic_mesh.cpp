@@ -106,7 +106,7 @@ class Mesh {
 Comparison epic_on_mesh(const rewards::SampledData& data, const EpicSample::Options& options,
                         const Context& context) {
   const Random random = context.random("epic mesh");
-  const Axis states = draw_axis(data.states, data.episode, options.pairs, random.fork("states"));
+  const Axis states = draw_axis(data.states, data.episode, options.states, random.fork("states"));
   const Axis actions =
       draw_axis(data.actions, data.episode, options.actions, random.fork("actions"));
   const std::int64_t cells = states.count() * actions.count() * states.count();
@@ -116,7 +116,7 @@ Comparison epic_on_mesh(const rewards::SampledData& data, const EpicSample::Opti
     throw Error(cat("a mesh of ", states.count(), " states and ", actions.count(),
                     " actions takes ", static_cast<std::int64_t>(mib), " MiB for ",
                     data.names().size(), " rewards, more than memory = ", options.memory))
-        .with_help("fewer pairs or actions, more memory, or method = \"sample\"");
+        .with_help("fewer states or actions, more memory, or method = \"sample\"");
   }
   const Mesh mesh(data, states, actions);
   rewards::NeededTransitions needed(data);

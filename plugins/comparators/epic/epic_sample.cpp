@@ -35,18 +35,6 @@ Pairs draw_pairs(const at::Tensor& rows, std::int64_t count, const Random& rando
   return {rows.index_select(0, a), rows.index_select(0, s)};
 }
 
-// Rows of the data without replacement, all of them where there are no more; in their order.
-at::Tensor draw_points(std::int64_t rows, std::int64_t count, const Random& random) {
-  if (rows <= count) return at::arange(rows, at::kLong);
-  const Permutation order(random, static_cast<std::uint64_t>(rows));
-  at::Tensor out = at::empty({count}, at::kLong);
-  for (std::int64_t i = 0; i < count; ++i) {
-    out.mutable_data_ptr<std::int64_t>()[i] =
-        static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i)));
-  }
-  return std::get<0>(out.sort());
-}
-
 // m of every state that counts, in every resample.
 class StateMeans {
  public:
@@ -128,16 +116,11 @@ class Sampled {
           const Context& context)
       : data_(data), gamma_(data.gamma) {
     const Random random = context.random("epic sample");
-    points_ = draw_points(data.count(), options.transitions, random.fork("points"));
+    points_ = rewards::random_rows(data.count(), options.transitions, random.fork("points"));
     const at::Tensor all = at::arange(data.count(), at::kLong);
     pairs_.push_back(draw_pairs(all, options.pairs, random.fork("pairs")));
     if (options.estimate.replicates && data.episodes >= 2) {
-      const Permutation order(random.fork("halves"), static_cast<std::uint64_t>(data.episodes));
-      at::Tensor half = at::empty({data.episodes}, at::kLong);
-      for (std::int64_t e = 0; e < data.episodes; ++e) {
-        half.mutable_data_ptr<std::int64_t>()[e] =
-            static_cast<std::int64_t>(order(static_cast<std::uint64_t>(e)) % 2);
-      }
+      const at::Tensor half = rewards::episode_parts(data.episodes, 2, random.fork("halves"));
       const at::Tensor of_row = half.index_select(0, data.episode);
       for (const int which : {0, 1}) {
         pairs_.push_back(
@@ -272,8 +255,8 @@ Schema<EpicSample::Options> EpicSample::schema() {
               {{"sample", Method::sample}, {"mesh", Method::mesh}})
       .param("transitions", &Options::transitions,
              "of the data, at which \"sample\" compares; all where there are fewer", at_least(2))
-      .param("pairs", &Options::pairs,
-             "drawn pairs of an action and a next state; the states of a \"mesh\"", at_least(2))
+      .param("pairs", &Options::pairs, "drawn pairs of an action and a next state", at_least(2))
+      .param("states", &Options::states, "the states of a \"mesh\"", at_least(2))
       .param("actions", &Options::actions, "the actions of a \"mesh\"", at_least(1))
       .param("memory", &Options::memory, "that means or a mesh may take", at_least(1), unit("MiB"))
       .include(&Options::estimate, rewards::SampleOptions::schema());

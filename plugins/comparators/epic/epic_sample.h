@@ -21,14 +21,16 @@ namespace saffron::plugins {
 // Replicates have pairs from two halves of the episodes. Intervals take episodes anew for the points
 // and, by that of its state, for every pair.
 //
-// method = "mesh": every (s, a, s') of `pairs` states and `actions` actions of the data, once for each
+// method = "mesh": every (s, a, s') of `states` states and `actions` actions of the data, once for each
 // time that they were drawn; epic_form of that table. No replicates.
 class EpicSample final : public Comparator {
  public:
   enum class Method : std::uint8_t { sample, mesh };
   struct Options {
     Method method = Method::sample;
-    std::int64_t transitions = 512, pairs = 512, actions = 16, memory = 1024;
+    std::int64_t transitions = 512, pairs = 512;
+    std::int64_t states = 64, actions = 16;
+    std::int64_t memory = 1024;
     rewards::SampleOptions estimate;
   };
   static Schema<Options> schema();

@@ -22,9 +22,10 @@ Residuals joined(const std::vector<Residuals>& parts) {
     values.push_back(part.values);
     scale.push_back(part.scale);
     episode.push_back(part.episode);
-    cell.push_back(part.cell);
+    if (part.cell.defined()) cell.push_back(part.cell);
   }
-  return {at::cat(values, 1), at::cat(scale, 1), at::cat(episode), at::cat(cell)};
+  return {at::cat(values, 1), at::cat(scale, 1), at::cat(episode),
+          cell.empty() ? at::Tensor() : at::cat(cell)};
 }
 
 }  // namespace
@@ -32,6 +33,7 @@ Residuals joined(const std::vector<Residuals>& parts) {
 Residuals::Means Residuals::means(const at::Tensor& x, const at::Tensor& weights,
                                   std::int64_t cells) const {
   const at::Tensor each = weights.index_select(0, episode);
+  if (!cell.defined()) return {x, each};
   const at::Tensor weight = at::zeros({cells}, at::kDouble).index_add_(0, cell, each);
   const at::Tensor sums = at::zeros({x.size(0), cells}, at::kDouble).index_add_(1, cell, x * each);
   return {at::where(weight > 0, sums / weight, 0.0), weight};
@@ -47,12 +49,7 @@ CrossFit::CrossFit(const rewards::SampledData& data, const PotentialFeatures& fe
       cell_(cell),
       cells_(cells),
       fewest_(data.count()) {
-  const Permutation order(random.fork("folds"), static_cast<std::uint64_t>(data.episodes));
-  at::Tensor fold = at::empty({data.episodes}, at::kLong);
-  for (std::int64_t e = 0; e < data.episodes; ++e) {
-    fold.mutable_data_ptr<std::int64_t>()[e] = static_cast<std::int64_t>(
-        order(static_cast<std::uint64_t>(e)) % static_cast<std::uint64_t>(folds));
-  }
+  const at::Tensor fold = rewards::episode_parts(data.episodes, folds, random.fork("folds"));
   const at::Tensor of_row = fold.index_select(0, data.episode);
   for (std::int64_t t = 0; t < folds; ++t) {
     rows_.push_back(at::nonzero(of_row == t).view(-1));
@@ -96,7 +93,7 @@ Residuals CrossFit::residuals(const std::vector<std::int64_t>& folds, const at::
   const at::Tensor r = data_.rewards.index_select(1, rows);
   const at::Tensor shaping = at::matmul(w, features_.shaping.index_select(0, rows).t());
   return {r + shaping, r.abs() + shaping.abs(), data_.episode.index_select(0, rows),
-          (averaged() ? cell_.index_select(0, rows) : rows) + first_cell};
+          averaged() ? cell_.index_select(0, rows) + first_cell : at::Tensor()};
 }
 
 Residuals CrossFit::once() const {

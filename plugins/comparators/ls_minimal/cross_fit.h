@@ -18,7 +18,8 @@ namespace saffron::plugins {
 // and actions with all that followed them.
 struct Residuals {
   at::Tensor values, scale;  // float64 [R, n]; |r| + |X w|
-  at::Tensor episode, cell;  // int64 [n]
+  at::Tensor episode;        // int64 [n]
+  at::Tensor cell;           // the same; undefined where every draw is a cell of its own
 
   // Means over each cell's draws, each counted by its episode's weight [E], 0 in cells without:
   // [R, cells], and the sums of weights [cells].

@@ -113,6 +113,14 @@ struct SAFFRON_EXPORT ResampledDistance {
 SAFFRON_EXPORT void add_resampled(Comparison& out, ResampledDistance distance,
                                   std::int64_t episodes, const SampleOptions& options);
 
+// A random split of the episodes in parts of equal size, up to one: int64 [E], 0 to parts - 1.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor episode_parts(std::int64_t episodes, std::int64_t parts,
+                                                      const Random& random);
+// `count` of the rows 0 to rows - 1 without replacement, or all where there are no more, in their order:
+// int64 [min(count, rows)].
+[[nodiscard]] SAFFRON_EXPORT at::Tensor random_rows(std::int64_t rows, std::int64_t count,
+                                                    const Random& random);
+
 // ---- canonical rewards at points ----------------------------------------------------------------
 
 // Canonical rewards at n points, all rewards at the same ones.

@@ -4,10 +4,13 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/nanquantile.h>
 #include <ATen/ops/zeros.h>
 
 #include <limits>
+#include <tuple>
 #include <utility>
 
 // Episodes drawn anew, and intervals by percentiles.
@@ -110,6 +113,27 @@ at::Tensor episode_weights(std::int64_t episodes, std::int64_t resamples, const 
     }
   });
   return out;
+}
+
+at::Tensor episode_parts(std::int64_t episodes, std::int64_t parts, const Random& random) {
+  const Permutation order(random, static_cast<std::uint64_t>(episodes));
+  at::Tensor out = at::empty({episodes}, at::kLong);
+  for (std::int64_t e = 0; e < episodes; ++e) {
+    out.mutable_data_ptr<std::int64_t>()[e] = static_cast<std::int64_t>(
+        order(static_cast<std::uint64_t>(e)) % static_cast<std::uint64_t>(parts));
+  }
+  return out;
+}
+
+at::Tensor random_rows(std::int64_t rows, std::int64_t count, const Random& random) {
+  if (rows <= count) return at::arange(rows, at::kLong);
+  const Permutation order(random, static_cast<std::uint64_t>(rows));
+  at::Tensor out = at::empty({count}, at::kLong);
+  for (std::int64_t i = 0; i < count; ++i) {
+    out.mutable_data_ptr<std::int64_t>()[i] =
+        static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i)));
+  }
+  return std::get<0>(out.sort());
 }
 
 void add_resampled(Comparison& out, ResampledDistance distance, std::int64_t episodes,

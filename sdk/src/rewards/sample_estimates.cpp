@@ -27,6 +27,13 @@ constexpr std::array<std::pair<const char*, SampleMeasure>, 3> kMeasures = {
      {"pearson", SampleMeasure::pearson},
      {"angle", SampleMeasure::angle}}};
 
+const char* word(SampleMeasure measure) {
+  for (const auto& [text, value] : kMeasures) {
+    if (value == measure) return text;
+  }
+  return "?";
+}
+
 double largest(SampleMeasure measure) {
   switch (measure) {
     case SampleMeasure::two: return 2;
@@ -126,15 +133,19 @@ class Estimates {
         names_(names),
         options_(options),
         rows_(options.resamples + 1),
-        count_(static_cast<std::int64_t>(names.size())) {}
+        count_(static_cast<std::int64_t>(names.size())) {
+    for (const std::string& text : options.distances) {
+      measures_.push_back(parse_sample_measure(text));
+    }
+  }
 
   void add(Comparison& out) const {
-    for (const std::string& text : options_.distances) {
-      const SampleMeasure measure = parse_sample_measure(text);
-      add_resampled(out, once(measure, text), form_.episodes, options_);
-      if (options_.replicates && form_.twice) {
-        add_resampled(out, twice(measure, text), form_.episodes, options_);
-      }
+    std::vector<ResampledDistance> first = once(), second;
+    if (options_.replicates && form_.twice) second = twice();
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      add_resampled(out, std::move(first[i]), form_.episodes, options_);
+      if (second.empty()) continue;
+      add_resampled(out, std::move(second[i]), form_.episodes, options_);
     }
     const at::Tensor zero = zeros(SampleMeasure::two);
     for (std::int64_t i = 0; i < count_; ++i) {
@@ -163,36 +174,52 @@ class Estimates {
     return standardise(Norm::two, x, form_.scale, cells).abs().amax(-1) == 0;
   }
 
-  [[nodiscard]] ResampledDistance once(SampleMeasure measure, const std::string& text) const {
-    ResampledDistance out{.values = at::empty({rows_, count_, count_}, at::kDouble),
-                          .reasons = {},
-                          .certificate = certificate(measure, form_.name + "/" + text),
-                          .definition = definition(measure)};
-    out.certificate.pseudometric = true;
+  [[nodiscard]] ResampledDistance prepared(SampleMeasure measure, const std::string& key,
+                                           std::string formula) const {
+    return {.values = at::empty({rows_, count_, count_}, at::kDouble),
+            .reasons = {},
+            .certificate = certificate(measure, key),
+            .definition = std::move(formula)};
+  }
+
+  [[nodiscard]] std::vector<ResampledDistance> once() const {
+    std::vector<ResampledDistance> out;
+    for (const SampleMeasure measure : measures_) {
+      out.push_back(prepared(measure, cat(form_.name, "/", word(measure)), definition(measure)));
+      out.back().certificate.pseudometric = true;
+    }
     in_parallel(rows_, [&](std::int64_t b) {
-      PairMatrix found = plain(measure, form_.once(b), form_.scale, form_.name, names_);
-      out.values[b].copy_(found.values);
-      if (b == 0) out.reasons = std::move(found.reasons);
+      const SampledForm form = form_.once(b);
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        PairMatrix found = plain(measures_[i], form, form_.scale, form_.name, names_);
+        out[i].values[b].copy_(found.values);
+        if (b == 0) out[i].reasons = std::move(found.reasons);
+      }
     });
     return out;
   }
 
-  [[nodiscard]] ResampledDistance twice(SampleMeasure measure, const std::string& text) const {
-    ResampledDistance out{
-        .values = at::empty({rows_, count_, count_}, at::kDouble),
-        .reasons = {},
-        .certificate = certificate(measure, form_.name + "/" + text + "/replicates"),
-        .definition = cat(definition(measure),
-                          "; products of two replicates of independent noise, so that noise does "
-                          "not count as distance; 0 where they fall below")};
-    const at::Tensor zero = zeros(measure);
-    const at::Tensor q = at::empty({rows_, count_}, at::kDouble);
+  [[nodiscard]] std::vector<ResampledDistance> twice() const {
+    std::vector<ResampledDistance> out;
+    std::vector<at::Tensor> zero, q;
+    for (const SampleMeasure measure : measures_) {
+      out.push_back(prepared(measure, cat(form_.name, "/", word(measure), "/replicates"),
+                             cat(definition(measure),
+                                 "; products of two replicates of independent noise, so that noise "
+                                 "does not count as distance; 0 where they fall below")));
+      zero.push_back(zeros(measure));
+      q.push_back(at::empty({rows_, count_}, at::kDouble));
+    }
     in_parallel(rows_, [&](std::int64_t b) {
       const SampledForm form = form_.twice(b);
-      out.values[b].copy_(replicated(measure, form, zero));
-      q[b].copy_(squares(measure, form));
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i].values[b].copy_(replicated(measures_[i], form, zero[i]));
+        q[i][b].copy_(squares(measures_[i], form));
+      }
     });
-    leave_insufficient(out, measure, q, zero);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      leave_insufficient(out[i], measures_[i], q[i], zero[i]);
+    }
     return out;
   }
 
@@ -232,6 +259,7 @@ class Estimates {
   const std::vector<std::string>& names_;
   const SampleOptions& options_;
   std::int64_t rows_, count_;
+  std::vector<SampleMeasure> measures_;
 };
 
 }  // namespace

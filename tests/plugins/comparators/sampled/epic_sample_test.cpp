@@ -18,6 +18,7 @@ EpicSample::Options options(EpicSample::Method method, std::int64_t transitions,
   return {.method = method,
           .transitions = transitions,
           .pairs = pairs,
+          .states = pairs,
           .estimate = quick(std::move(distances))};
 }
 
