@@ -43,25 +43,29 @@ Axis draw_axis(const at::Tensor& x, const at::Tensor& episode, std::int64_t coun
 class MeshTable final : public TabularWorld {
  public:
   MeshTable(double gamma, at::Tensor rewards, at::Tensor D_S, at::Tensor D_A)
-      : gamma_(gamma), rewards_(std::move(rewards)), D_S_(std::move(D_S)), D_A_(std::move(D_A)) {
-    transitions_.states = D_S_.size(0);
-    transitions_.actions = D_A_.size(0);
-    transitions_.dense = D_S_.expand({D_S_.size(0), D_A_.size(0), D_S_.size(0)});
-    policy_ = D_A_.expand({D_S_.size(0), D_A_.size(0)});
-    terminal_ = at::zeros({D_S_.size(0)}, at::kBool);
+      : gamma_(gamma),
+        rewards_(std::move(rewards)),
+        state_share_(std::move(D_S)),
+        action_share_(std::move(D_A)) {
+    transitions_.states = state_share_.size(0);
+    transitions_.actions = action_share_.size(0);
+    transitions_.dense =
+        state_share_.expand({state_share_.size(0), action_share_.size(0), state_share_.size(0)});
+    policy_ = action_share_.expand({state_share_.size(0), action_share_.size(0)});
+    terminal_ = at::zeros({state_share_.size(0)}, at::kBool);
   }
   [[nodiscard]] double gamma() const override { return gamma_; }
-  [[nodiscard]] const at::Tensor& mu0() const override { return D_S_; }
+  [[nodiscard]] const at::Tensor& mu0() const override { return state_share_; }
   [[nodiscard]] const Transitions& transitions() const override { return transitions_; }
   [[nodiscard]] const at::Tensor& rewards() const override { return rewards_; }
   [[nodiscard]] const at::Tensor& policy() const override { return policy_; }
-  [[nodiscard]] const at::Tensor& state_distribution() const override { return D_S_; }
-  [[nodiscard]] const at::Tensor& action_distribution() const override { return D_A_; }
+  [[nodiscard]] const at::Tensor& state_distribution() const override { return state_share_; }
+  [[nodiscard]] const at::Tensor& action_distribution() const override { return action_share_; }
   [[nodiscard]] const at::Tensor& terminal() const override { return terminal_; }
 
  private:
   double gamma_;
-  at::Tensor rewards_, D_S_, D_A_, policy_, terminal_;
+  at::Tensor rewards_, state_share_, action_share_, policy_, terminal_;
   Transitions transitions_;
 };
 
@@ -75,26 +79,26 @@ class Mesh {
         a_(data.actions.index_select(0, actions.rows)) {}
 
   void ask(rewards::NeededTransitions& needed) const {
-    for (std::int64_t s = 0; s < S(); ++s) needed.add(from(s), by(), to());
+    for (std::int64_t s = 0; s < states(); ++s) needed.add(from(s), by(), to());
   }
   [[nodiscard]] at::Tensor evaluate(const Context& context) const {
     std::vector<at::Tensor> out;
-    for (std::int64_t s = 0; s < S(); ++s) {
+    for (std::int64_t s = 0; s < states(); ++s) {
       if (context.cancelled()) throw Error(ErrorKind::cancelled, "stopped");
-      context.progress("evaluating rewards", s, S());
-      out.push_back(data_.evaluate(from(s), by(), to()).view({-1, a_.size(0), S()}));
+      context.progress("evaluating rewards", s, states());
+      out.push_back(data_.evaluate(from(s), by(), to()).view({-1, a_.size(0), states()}));
     }
     return at::stack(out, 1);
   }
 
  private:
-  [[nodiscard]] std::int64_t S() const { return s_.size(0); }
+  [[nodiscard]] std::int64_t states() const { return s_.size(0); }
   [[nodiscard]] at::Tensor from(std::int64_t s) const {
-    return s_.narrow(0, s, 1).repeat_interleave(a_.size(0) * S(), 0);
+    return s_.narrow(0, s, 1).repeat_interleave(a_.size(0) * states(), 0);
   }
-  [[nodiscard]] at::Tensor by() const { return a_.repeat_interleave(S(), 0); }
+  [[nodiscard]] at::Tensor by() const { return a_.repeat_interleave(states(), 0); }
   [[nodiscard]] at::Tensor to() const {
-    return next_.index_select(0, at::arange(S(), at::kLong).repeat({a_.size(0)}));
+    return next_.index_select(0, at::arange(states(), at::kLong).repeat({a_.size(0)}));
   }
 
   const rewards::SampledData& data_;

@@ -109,7 +109,7 @@ Residuals CrossFit::once() const {
 }
 
 CrossFit::Pair CrossFit::twice() const {
-  const std::int64_t each = averaged() ? (folds_ - 2) / 2 : 1;
+  const std::int64_t each = averaged() ? std::max<std::int64_t>(1, (folds_ - 2) / 4) : 1;
   const std::int64_t used = averaged() ? 2 * each : each;
   std::vector<Residuals> first, second;
   for (std::int64_t t = 0; t < folds_; ++t) {

@@ -43,7 +43,7 @@ class CrossFit {
   [[nodiscard]] Residuals once() const;
 
   // Two of independent noise, for every fold t. Of single transitions: those of t, by potentials of two
-  // parts of the other folds. Of means: of K folds from t on, (K - 2) / 2 give what followed, as many
+  // parts of the other folds. Of means: of K folds from t on, (K - 2) / 4 give what followed, as many
   // after them what followed in the second replicate, and two parts of the others the potentials;
   // cells are numbered t * cells + cell.
   struct Pair {

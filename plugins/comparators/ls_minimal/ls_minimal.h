@@ -33,7 +33,7 @@ class LsMinimal final : public Comparator {
   struct Options {
     std::vector<std::string> successors = {"drawn"};
     Features features = Features::by_states;
-    std::int64_t width = 512, folds = 6, memory = 2048;
+    std::int64_t width = 512, folds = 10, memory = 2048;
     double ridge = 1e-8;
     rewards::SampleOptions estimate;
   };

@@ -22,25 +22,25 @@ constexpr int kPasses = 3;
 }  // namespace
 
 NormalEquations& NormalEquations::operator+=(const NormalEquations& other) {
-  G = G.defined() ? G + other.G : other.G;
-  h = h.defined() ? h + other.h : other.h;
+  gram = gram.defined() ? gram + other.gram : other.gram;
+  cross = cross.defined() ? cross + other.cross : other.cross;
   rows += other.rows;
   return *this;
 }
 
 at::Tensor NormalEquations::solve(double ridge) const {
-  const std::int64_t d = G.size(0);
-  const double mean = G.diagonal().mean().item<double>();
-  const auto [factor, info] = at::linalg_cholesky_ex(G + ridge * mean * at::eye(d, at::kDouble));
+  const std::int64_t d = gram.size(0);
+  const double mean = gram.diagonal().mean().item<double>();
+  const auto [factor, info] = at::linalg_cholesky_ex(gram + ridge * mean * at::eye(d, at::kDouble));
   if (!(mean > 0) || info.item<std::int64_t>() != 0) {
     throw Error(ErrorKind::numeric,
                 cat("the normal equations of ", d, " features over ", rows,
                     " transitions are not positive definite with ridge = ", ridge))
         .with_help("draw more transitions, take fewer features (width), or a larger ridge");
   }
-  at::Tensor w = at::zeros_like(h);
+  at::Tensor w = at::zeros_like(cross);
   for (int pass = 0; pass < kPasses; ++pass) {
-    w = w - at::cholesky_solve((h + at::matmul(w, G)).t(), factor).t();
+    w = w - at::cholesky_solve((cross + at::matmul(w, gram)).t(), factor).t();
   }
   return w;
 }

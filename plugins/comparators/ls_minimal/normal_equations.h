@@ -6,9 +6,10 @@
 
 namespace saffron::plugins {
 
-// Of sum (r + X w)^2 over transitions, for all rewards r at once: G = X^T X [d, d], h = r X [R, d].
+// Of sum (r + X w)^2 over transitions, for all rewards r at once.
 struct NormalEquations {
-  at::Tensor G, h;
+  at::Tensor gram;        // G = X^T X [d, d]
+  at::Tensor cross;       // h = r X [R, d]
   std::int64_t rows = 0;  // that count in them
 
   NormalEquations& operator+=(const NormalEquations& other);

@@ -3,13 +3,13 @@
 #include <saffron/reward_samples.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/nonzero.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/unique_consecutive.h>
 #include <ATen/ops/unique_dim.h>
+#include <ATen/ops/zeros.h>
 
 #include <filesystem>
 #include <tuple>
@@ -17,8 +17,9 @@
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
-// float64 [n, width]; -0 becomes 0.
+// float64 [n, width]; -0 becomes 0. Rows without numbers are all equal.
 at::Tensor flat(const at::Tensor& x) {
+  if (x.numel() == 0) return at::zeros({x.size(0), 1}, at::kDouble);
   return x.to(at::kDouble).reshape({x.size(0), -1}).add(0.0).contiguous();
 }
 

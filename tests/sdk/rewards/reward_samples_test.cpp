@@ -86,6 +86,7 @@ struct Points {
 
 Points points(std::int64_t episodes, std::int64_t each, std::int64_t resamples,
               std::uint64_t seed) {
+  at::set_num_threads(1);  // thousands of small operations would wait for each other
   Points out;
   out.episode = at::arange(episodes, at::kLong).repeat_interleave(each);
   out.weights = episode_weights(episodes, resamples, Random(seed));
@@ -146,7 +147,7 @@ TEST(Estimates, DistancesWrittenOut) {
 // Of rewards with cosine 1/2 and noise of their size, one replicate says 1/4 and two say 1/2, in the
 // mean over many draws.
 TEST(Estimates, ReplicatesAreUnbiased) {
-  constexpr int kDraws = 150;
+  constexpr int kDraws = 100;
   Normal normal(5);
   const std::int64_t n = 400;
   const at::Tensor x = normal({n}), z = normal({n});
@@ -187,24 +188,24 @@ TEST(Estimates, TheNoiseInflationLaw) {
 }
 
 // Points of an episode are alike, so that they count as few: an interval over points would cover far
-// less than it says. 95 % of 240 is 228, with a standard deviation of 3.4.
+// less than it says. 95 % of 160 is 152, with a standard deviation of 2.8.
 TEST(Estimates, IntervalsOverEpisodesCoverTheTruth) {
-  constexpr int kRuns = 240;
+  constexpr int kRuns = 160;
   Normal normal(9);
   const double rho = 0.6, truth = std::sqrt(2 - 2 * rho);
   int covered = 0;
   for (int run = 0; run < kRuns; ++run) {
-    Points of = points(60, 4, 150, static_cast<std::uint64_t>(100 + run));
+    Points of = points(60, 4, 120, static_cast<std::uint64_t>(100 + run));
     const auto clustered = [&] {
       return (std::sqrt(0.8) * normal({60}).repeat_interleave(4) + std::sqrt(0.2) * normal({240}));
     };
     const at::Tensor x = clustered(), y = rho * x + std::sqrt(1 - rho * rho) * clustered();
     of.first = at::stack({x, y});
-    const Comparison found = of.compare(options({"2-2"}, 150));
+    const Comparison found = of.compare(options({"2-2"}, 120));
     covered += value(found, "F/2-2/low") <= truth && truth <= value(found, "F/2-2/high");
   }
-  EXPECT_GE(covered, 215);
-  EXPECT_LE(covered, 239);
+  EXPECT_GE(covered, 141);
+  EXPECT_LE(covered, 159);
 }
 
 TEST(Estimates, WhatIsUndefinedSaysWhy) {

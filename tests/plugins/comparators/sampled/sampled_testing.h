@@ -7,7 +7,7 @@
 #include <saffron/testing/fake_context.h>
 #include <saffron/testing/toys.h>
 
-#include <ATen/ops/full_like.h>
+#include <ATen/Parallel.h>
 #include <ATen/ops/stack.h>
 
 #include <memory>
@@ -28,6 +28,7 @@ inline at::Tensor ring(RandomWorlds& random, std::int64_t S, std::int64_t A) {
 
 inline std::shared_ptr<World> drawn(const MemoryWorld& world, std::int64_t episodes,
                                     std::int64_t steps, std::uint64_t seed) {
+  at::set_num_threads(1);  // thousands of small operations would wait for each other
   return std::make_shared<plugins::SampledMdp>(
       plugins::SampledMdp::Options{Ref<World>("table", std::make_shared<MemoryWorld>(world)),
                                    episodes, steps},
