@@ -72,12 +72,27 @@ def starc_protocol(program, recipes):
     assert pairs["r1", way[0]]["w"] is None
 
 
+def noise_inflation(program, recipes):
+    pairs = distances(program, recipes / "noise_inflation.toml")
+    for sigma in [0.5, 1, 2]:
+        found = pairs[f"sigma {sigma:g}, a", f"sigma {sigma:g}, b"]
+        inflated = lambda variance: (2 * variance / (1 + variance)) ** 0.5
+        near(found["Minimal_tauL2/2-2"], 0, 1e-5)
+        near(found["LS_minimal/2-2"], inflated(sigma**2), 0.03)
+        plain = found["LS_minimal_averaged/2-2"]
+        near(plain, inflated(sigma**2 / 50), 0.25 * plain)
+        repaired = "LS_minimal_averaged/2-2/replicates"
+        assert found[repaired] < 0.5 * plain, found
+        assert found[repaired + "/low"] == 0, found
+
+
 def main():
     program, recipes = sys.argv[1], pathlib.Path(sys.argv[2])
     gridworld(program, recipes)
     random_mdp(program, recipes)
     opposite_rewards(program, recipes)
     starc_protocol(program, recipes)
+    noise_inflation(program, recipes)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ const TabularWorld& tabular(const World& world, std::string_view comparator) {
   if (tabular != nullptr) return *tabular;
   throw Error(cat(comparator, " needs a tabular world, with P(s' | s, a), and this is: ",
                   world.info().description))
-      .with_help("docs/reward-files.md says which comparators take which world");
+      .with_help(
+          "epic_sample, dard_sample, erc_sample, srrd and ls_minimal compare drawn transitions; "
+          "docs/reward-files.md says which comparators take which world");
 }
 
 const TabularWorld& dense_tabular(const World& world, std::string_view comparator,

@@ -63,7 +63,7 @@ Compared compare_first(Comparator& comparator, const std::vector<std::shared_ptr
       why += cat(why.empty() ? "" : "; ", error.message());
     }
   }
-  skip(cat("refuses every toy world (tabular, sampled, preference): ", why,
+  skip(cat("refuses every toy world (tabular, sampled, numbered, preference): ", why,
            ": options that it would take them with go under [options] in test-plugin.toml"));
 }
 

@@ -222,7 +222,8 @@ void read(const PreferenceWorld& world, Observed& out) {
 }  // namespace
 
 std::vector<std::shared_ptr<World>> toy_worlds(std::uint64_t seed) {
-  return {toy_tabular_world(seed), toy_sampled_world(seed), toy_preference_world(seed)};
+  return {toy_tabular_world(seed), toy_sampled_world(seed), toy_numbered_world(seed),
+          toy_preference_world(seed)};
 }
 
 std::shared_ptr<World> with_rewards(const std::shared_ptr<const World>& toy,

@@ -122,6 +122,60 @@ class ToySampledWorld final : public World, public SampledWorld {
   at::Tensor weights_, states_, actions_, next_states_, terminal_, episodes_;
 };
 
+// A choice of 0 to n - 1 by its probabilities [n].
+std::int64_t pick(const at::Tensor& probabilities, double u) {
+  const at::Tensor sums = probabilities.cumsum(0);
+  std::int64_t i = 0;
+  while (i + 1 < sums.size(0) && u >= sums[i].item<double>()) ++i;
+  return i;
+}
+
+class ToyNumberedWorld final : public World, public SampledWorld {
+ public:
+  explicit ToyNumberedWorld(const Random& random) : table_(random) {
+    constexpr std::int64_t kNumbered = 40, kLength = 12, kCount = kNumbered * kLength;
+    const Random draws = random.fork("steps");
+    states_ = at::zeros({kCount}, at::kLong);
+    actions_ = at::zeros({kCount}, at::kLong);
+    next_states_ = at::zeros({kCount}, at::kLong);
+    std::int64_t s = 0;
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      const auto draw = [&](std::uint64_t k) {
+        return draws.uniform(static_cast<std::uint64_t>(i), k);
+      };
+      if (i % kLength == 0) s = pick(table_.mu0(), draw(0));
+      const std::int64_t a = pick(table_.policy()[s], draw(1));
+      states_[i] = s;
+      actions_[i] = a;
+      s = pick(table_.transitions().dense[s][a], draw(2));
+      next_states_[i] = s;
+    }
+    terminal_ = at::zeros({kCount}, at::kBool);
+    episodes_ = at::arange(kCount, at::kLong).div(kLength, "floor");
+    info_ = {.description = "480 transitions of a tabular MDP, gamma 0.9",
+             .rewards = reward_names()};
+  }
+
+  [[nodiscard]] const WorldInfo& info() const override { return info_; }
+  [[nodiscard]] double gamma() const override { return kGamma; }
+  [[nodiscard]] const at::Tensor& states() const override { return states_; }
+  [[nodiscard]] const at::Tensor& actions() const override { return actions_; }
+  [[nodiscard]] const at::Tensor& next_states() const override { return next_states_; }
+  [[nodiscard]] const at::Tensor& terminal() const override { return terminal_; }
+  [[nodiscard]] const at::Tensor& episodes() const override { return episodes_; }
+  [[nodiscard]] at::Tensor evaluate(std::int64_t reward, const at::Tensor& states,
+                                    const at::Tensor& actions,
+                                    const at::Tensor& next_states) const override {
+    const at::Tensor at = (states * kActions + actions) * kStates + next_states;
+    return table_.rewards()[reward].reshape({-1}).index_select(0, at);
+  }
+
+ private:
+  ToyTabularWorld table_;
+  WorldInfo info_;
+  at::Tensor states_, actions_, next_states_, terminal_, episodes_;
+};
+
 class ToyPreferenceWorld final : public World, public PreferenceWorld {
  public:
   explicit ToyPreferenceWorld(const Random& random) {
@@ -157,6 +211,10 @@ std::shared_ptr<World> toy_tabular_world(std::uint64_t seed) {
 
 std::shared_ptr<World> toy_sampled_world(std::uint64_t seed) {
   return std::make_shared<ToySampledWorld>(Random(seed).fork("toy sampled world"));
+}
+
+std::shared_ptr<World> toy_numbered_world(std::uint64_t seed) {
+  return std::make_shared<ToyNumberedWorld>(Random(seed).fork("toy world"));
 }
 
 std::shared_ptr<World> toy_preference_world(std::uint64_t seed) {

@@ -133,6 +133,9 @@ inline constexpr const char* kNullSae = "null";
 // 48 transitions, six episodes of eight, of an environment with states in R^3 and actions in R,
 // gamma 0.9, and rewards of the same names, each a formula of (s, a, s').
 [[nodiscard]] SAFFRON_EXPORT std::shared_ptr<World> toy_sampled_world(std::uint64_t seed = 1);
+// 480 transitions, 40 episodes of twelve, of the tabular world by its policy: states and actions are
+// numbers, which come again.
+[[nodiscard]] SAFFRON_EXPORT std::shared_ptr<World> toy_numbered_world(std::uint64_t seed = 1);
 // 12 prompts with four responses each, and scores of the same names; "shaped" is r and an offset a
 // prompt. The labels are 1 for a prompt's best response under r, else 0.
 [[nodiscard]] SAFFRON_EXPORT std::shared_ptr<World> toy_preference_world(std::uint64_t seed = 1);
