@@ -8,6 +8,7 @@
 #include <saffron/judge.h>
 #include <saffron/model.h>
 #include <saffron/objective.h>
+#include <saffron/preference_columns.h>
 #include <saffron/properties.h>
 #include <saffron/regularizer.h>
 #include <saffron/scorer.h>
@@ -57,6 +58,7 @@ TabularWorld::~TabularWorld() = default;
 SampledWorld::~SampledWorld() = default;
 KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
+PreferenceColumns::~PreferenceColumns() = default;
 Comparator::~Comparator() = default;
 Format::~Format() = default;
 Judge::~Judge() = default;

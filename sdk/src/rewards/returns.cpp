@@ -2,6 +2,8 @@
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
 
+#include "src/rewards/cutting_lines.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones_like.h>
@@ -16,17 +18,10 @@
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
-// A line that supports f(lambda) = range(R_i° - lambda R_j°), and the policies that yield it.
-struct Line {
-  double intercept = 0, slope = 0;
+struct Plans {
   at::Tensor high, low;
-  [[nodiscard]] double at(double lambda) const { return intercept + lambda * slope; }
 };
-
-// How far f may lie above a line and still be taken to lie on it; f(0) = 1.
-constexpr double kOnLine = 1e-13;
-constexpr double kFlat = 1e-14;  // a slope that changes f by less than rounding does
-constexpr int kEvaluations = 10'000;
+using Lines = CuttingLines<Plans>;
 
 // R_i° and R_j° as one tensor [2, N, A].
 class RangeOfDifference {
@@ -35,16 +30,13 @@ class RangeOfDifference {
       : planner_(planner), pair_(std::move(pair)), high_(std::move(high)), low_(std::move(low)) {}
 
   // The line at lambda; its value there is f's.
-  [[nodiscard]] Line at(double lambda) {
+  [[nodiscard]] Lines::Line at(double lambda) {
     const at::Tensor r = pair_[0] - lambda * pair_[1];
     high_ = planner_.best(r, {}, high_);  // from the policies of the lambda before
     low_ = planner_.best(-r, {}, low_);
     const at::Tensor gain = planner_.returns(high_, pair_) - planner_.returns(low_, pair_);
-    ++evaluations;
-    return {gain[0].item<double>(), -gain[1].item<double>(), high_, low_};
+    return {gain[0].item<double>(), -gain[1].item<double>(), {high_, low_}};
   }
-
-  int evaluations = 0;
 
  private:
   const Planner& planner_;
@@ -137,34 +129,26 @@ at::Tensor PolicyReturns::span_distances() const {
   return out;
 }
 
-// f(lambda) >= |1 - lambda|, since both rewards have range 1, and f(0) = 1: the minimum lies in
-// [0, 2]. It is where a falling and a rising line meet that both touch f there.
 PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t j) const {
   WorstCase out;
   if (trivial(i)) return out;
   RangeOfDifference f(planner_, at::stack({unit_[i], unit_[j]}), best_[at(i)], worst_[at(i)]);
-  Line falling = f.at(0), rising = falling;
-  double lambda = 0;
-  if (falling.slope < -kFlat) rising = f.at(2);
-  while (falling.slope < -kFlat) {
-    lambda = (falling.intercept - rising.intercept) / (rising.slope - falling.slope);
-    const Line line = f.at(lambda);
-    if (line.at(lambda) <= falling.at(lambda) + kOnLine) break;
-    if (std::abs(line.slope) <= kFlat) falling = rising = line;
-    (line.slope < 0 ? falling : rising) = line;
-    if (f.evaluations < kEvaluations) continue;
+  Lines lines;
+  while (!lines.done()) {
+    lines.add(f.at(lines.lambda()));
+    if (lines.evaluations() < kMostLines) continue;
     throw Error(ErrorKind::numeric,
                 cat("the worst-case regret of '", names_[at(i)], "' and '", names_[at(j)],
-                    "' is not found in ", kEvaluations, " plans"))
+                    "' is not found in ", kMostLines, " plans"))
         .with_help("use a smaller gamma: differences of returns are lost in rounding");
   }
-  const double steep = rising.slope - falling.slope;
-  const double t = steep > 0 ? rising.slope / steep : 1;  // of `falling`: a mixture of slope 0
-  out.regret = within(t * falling.intercept + (1 - t) * rising.intercept, 1);
-  out.lambda = trivial(j) ? 0 : lambda * range(i) / range(j);
+  const double t = lines.falling_share();
+  const Plans &falling = lines.falling().attained, &rising = lines.rising().attained;
+  out.regret = within(lines.minimum(), 1);
+  out.lambda = trivial(j) ? 0 : lines.lambda() * range(i) / range(j);
   out.better = mixture(planner_, falling.high, rising.high, t);
   out.followed = mixture(planner_, falling.low, rising.low, t);
-  out.evaluations = f.evaluations;
+  out.evaluations = lines.evaluations();
   return out;
 }
 
