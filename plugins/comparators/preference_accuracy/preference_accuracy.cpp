@@ -30,26 +30,28 @@ Metric like(const char* key, const char* definition, const char* unit, const cha
 void add_numbers(const LabelSums& labels, const at::Tensor& sums,
                  preferences::WithIntervals& found) {
   const at::Tensor accuracy = labels.accuracy(sums);
-  found.add_models(like("accuracy", "mean over prompts of the share of pairs with margin > 0, ties 1/2",
-                        "", "[0, 1]", Better::higher),
-                   accuracy);
-  found.add_models(like("accuracy_strict", "the same, ties 0 (RewardBench)", "", "[0, 1]",
-                        Better::higher),
-                   labels.strict(sums));
-  found.add_models(like("best_of_k",
-                        "mean over prompts of the share of the highest scores that have the highest "
-                        "label (RewardBench 2)",
-                        "", "[0, 1]", Better::higher),
-                   labels.best_of_k(sums));
   found.add_models(
-      like("bt_nll", "mean over prompts and pairs of -log sigma(margin)", "nats", "[0, inf)",
-           Better::lower),
-      labels.nll(sums));
-  found.add_models(like("ece", "over bins of sigma(|margin|): sum |correct - sum sigma(|margin|)| / pairs",
-                        "", "[0, 1]", Better::lower),
-                   labels.ece(sums));
-  found.add_models(like("tac", "tau-b of the signs of label and score differences, over all pairs", "",
-                        "[-1, 1]", Better::higher),
+      like("accuracy", "mean over prompts of the share of pairs with margin > 0, ties 1/2", "",
+           "[0, 1]", Better::higher),
+      accuracy);
+  found.add_models(
+      like("accuracy_strict", "the same, ties 0 (RewardBench)", "", "[0, 1]", Better::higher),
+      labels.strict(sums));
+  found.add_models(
+      like("best_of_k",
+           "mean over prompts of the share of the highest scores that have the highest "
+           "label (RewardBench 2)",
+           "", "[0, 1]", Better::higher),
+      labels.best_of_k(sums));
+  found.add_models(like("bt_nll", "mean over prompts and pairs of -log sigma(margin)", "nats",
+                        "[0, inf)", Better::lower),
+                   labels.nll(sums));
+  found.add_models(
+      like("ece", "over bins of sigma(|margin|): sum |correct - sum sigma(|margin|)| / pairs", "",
+           "[0, 1]", Better::lower),
+      labels.ece(sums));
+  found.add_models(like("tac", "tau-b of the signs of label and score differences, over all pairs",
+                        "", "[-1, 1]", Better::higher),
                    labels.tac(sums));
   found.add_pairs("accuracy_difference", "accuracy of reward 1 less that of reward 2",
                   accuracy.unsqueeze(2) - accuracy.unsqueeze(1), {}, Better::neither);
@@ -71,9 +73,22 @@ Block reliability_block(const ScoreTable& table, const LabelSums& labels, const 
     body.lines.push_back(std::move(line));
   }
   return {.title = "Calibration",
-          .caption = "Pairs in bins of how sure the model is. Below the diagonal it is surer than it is "
-                     "right: its scores are too large for a Bradley-Terry model.",
+          .caption =
+              "Pairs in bins of how sure the model is. Below the diagonal it is surer than it is "
+              "right: its scores are too large for a Bradley-Terry model.",
           .body = std::move(body)};
+}
+
+Certificate certify_difference() {
+  Certificate c;
+  c.metric = "accuracy_difference";
+  c.needs = {"scores", "labels"};
+  c.invariant_to = {"positive scaling", "potential shaping"};
+  c.low = -1;
+  c.high = 1;
+  c.covers = "the labelled pairs";
+  c.caveat = "Equal accuracy is no agreement: two models may be wrong about different pairs.";
+  return c;
 }
 
 }  // namespace
@@ -93,27 +108,17 @@ Schema<PreferenceAccuracy::Options> PreferenceAccuracy::schema() {
 
 void PreferenceAccuracy::measure(const ScoreTable& table, const std::string& suffix,
                                  Comparison& out) const {
-  const preferences::Resamples resamples(random_, table.prompts(), options_.intervals.resamples);
+  const preferences::Resamples resamples(random_, table, options_.intervals.resamples);
   preferences::WithIntervals found(table, options_.intervals);
   const LabelSums labels(table, options_.bins);
   const at::Tensor sums = preferences::sum_over_prompts(
       table, resamples, [&](std::size_t b) { return labels.of_block(b); });
   if (labels.prompts(sums)[0].item<double>() == 0) {
-    throw Error(ErrorKind::data,
-                cat("labels", suffix.empty() ? "" : " in " + suffix,
-                    ": no prompt has two responses with different labels"))
+    throw Error(ErrorKind::data, cat("labels", suffix.empty() ? "" : " in " + suffix,
+                                     ": no prompt has two responses with different labels"))
         .with_help("a label says which response is better, such as 1 for what was chosen and 0");
   }
   add_numbers(labels, sums, found);
-  Certificate c;
-  c.metric = "accuracy_difference" + suffix;
-  c.needs = {"scores", "labels"};
-  c.invariant_to = {"positive scaling", "potential shaping"};
-  c.low = -1;
-  c.high = 1;
-  c.covers = "the labelled pairs";
-  c.caveat = "Equal accuracy is no agreement: two models may be wrong about different pairs.";
-  out.certificates.push_back(std::move(c));
   found.move_to(out, suffix);
   preferences::Ranking ranking;
   ranking.title = "Ranking by accuracy" + suffix;
@@ -139,6 +144,7 @@ Comparison PreferenceAccuracy::compare(const World& world) {
   std::vector<ScoreTable::Slice> slices;
   if (options_.slices) slices = table.slices(*options_.slices, "slices");
   Comparison out;
+  out.certificates.push_back(certify_difference());
   measure(table, "", out);
   if (options_.ties) add_ties(table, out.report);
   for (const ScoreTable::Slice& slice : slices) measure(slice.table, "[" + slice.key + "]", out);

@@ -97,8 +97,7 @@ void add_ties(const ScoreTable& table, Report& out) {
       closeness += std::isnan(close) ? 0 : close / count;
     }
     const double of_tied = accuracy(prompts.tied, i), of_ref = accuracy(prompts.ref, i);
-    const auto add = [&](const char* key, double value, const char* definition,
-                         const char* range) {
+    const auto add = [&](const char* key, double value, const char* definition, const char* range) {
       Metric metric;
       metric.key = key;
       metric.value = value;

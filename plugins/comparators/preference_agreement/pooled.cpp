@@ -82,8 +82,8 @@ double discordant(const Ranks& x, const Order& by_x, const Ranks& y) {
   double out = 0;
   for (std::size_t width = 1; width < values.size(); width *= 2) {
     for (std::size_t from = 0; from + width < values.size(); from += 2 * width) {
-      out += merge_swaps(values, spare, from, from + width,
-                         std::min(from + 2 * width, values.size()));
+      out +=
+          merge_swaps(values, spare, from, from + width, std::min(from + 2 * width, values.size()));
     }
   }
   return out;
@@ -150,8 +150,8 @@ void add_pooled(const at::Tensor& scores, const std::vector<std::string>& names,
   }
   const auto largest = scores.abs().amax(1, true);
   const auto add = [&](const char* key, const at::Tensor& values, const char* of) {
-    PairMatrix matrix{key, values, {}, cat(of, ", over the responses to all prompts together"),
-                      Better::higher};
+    PairMatrix matrix{
+        key, values, {}, cat(of, ", over the responses to all prompts together"), Better::higher};
     rewards::leave_undefined(matrix, constant, reasons);
     out.metrics.push_back(std::move(matrix));
     Certificate c;

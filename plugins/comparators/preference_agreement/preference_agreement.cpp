@@ -31,7 +31,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 at::Tensor by_prompt(const at::Tensor& x) { return x.permute({2, 0, 1}).contiguous(); }
 
 // x y' of each prompt: [n, R, R].
-at::Tensor per_prompt(const at::Tensor& x, const at::Tensor& y) { return at::bmm(x, y.transpose(1, 2)); }
+at::Tensor per_prompt(const at::Tensor& x, const at::Tensor& y) {
+  return at::bmm(x, y.transpose(1, 2));
+}
 
 // x_ab / sqrt(s_a s_b) of each prompt, 0 where s is: [n, R, R].
 at::Tensor normalised(const at::Tensor& x, const at::Tensor& squares) {
@@ -73,8 +75,7 @@ class Sums {
     const at::Tensor some = (count > 0).to(at::kDouble);
     const at::Tensor ranks = by_prompt(centred_ranks(sign, block.scores));
     const at::Tensor covariance = per_prompt(ranks, ranks);
-    const at::Tensor alike = 1 - 0.5 *
-                                     (count.unsqueeze(2) + count.unsqueeze(1) - order - both) /
+    const at::Tensor alike = 1 - 0.5 * (count.unsqueeze(2) + count.unsqueeze(1) - order - both) /
                                      static_cast<double>(difference.size(1));
     const at::Tensor c = by_prompt(unit);
     std::vector<at::Tensor> parts;
@@ -140,8 +141,9 @@ Certificate certify(const char* metric, double low, double high, bool scale_free
   c.low = low;
   c.high = high;
   c.covers = "the observed responses, within prompts";
-  c.caveat = scale_free ? "It bounds no regret: pairs that matter and pairs that do not count alike."
-                        : "Scores count as log odds: it is not blind to their scale.";
+  c.caveat = scale_free
+                 ? "It bounds no regret: pairs that matter and pairs that do not count alike."
+                 : "Scores count as log odds: it is not blind to their scale.";
   return c;
 }
 
@@ -149,11 +151,12 @@ Certificate certify(const char* metric, double low, double high, bool scale_free
 
 Schema<PreferenceAgreement::Options> PreferenceAgreement::schema() {
   return Schema<Options>{}
-      .param("metrics", &Options::metrics,
-             "\"kendall_tau_b\", \"spearman\" and \"pearson\" within prompts; \"agreement\" on pairs "
-             "of responses; \"preference_kl\" of Bernoulli(sigma(margin))",
-             not_empty(),
-             one_of({"kendall_tau_b", "spearman", "pearson", "agreement", "preference_kl"}))
+      .param(
+          "metrics", &Options::metrics,
+          "\"kendall_tau_b\", \"spearman\" and \"pearson\" within prompts; \"agreement\" on pairs "
+          "of responses; \"preference_kl\" of Bernoulli(sigma(margin))",
+          not_empty(),
+          one_of({"kendall_tau_b", "spearman", "pearson", "agreement", "preference_kl"}))
       .param("pooled", &Options::pooled,
              "also correlations over all prompts together, which see the prompts' offsets, and so "
              "something that no preference depends on")
@@ -164,7 +167,7 @@ Schema<PreferenceAgreement::Options> PreferenceAgreement::schema() {
 Comparison PreferenceAgreement::compare(const World& world) {
   const ScoreTable table(world, "preference_agreement");
   const CentredScores centred(table, preferences::ResponseWeights::uniform);
-  const preferences::Resamples resamples(random_, table.prompts(), options_.intervals.resamples);
+  const preferences::Resamples resamples(random_, table, options_.intervals.resamples);
   preferences::WithIntervals found(table, options_.intervals);
   const Sums parts(table.models());
   const at::Tensor sums = preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
@@ -217,11 +220,12 @@ Comparison PreferenceAgreement::compare(const World& world) {
     out.report.blocks.push_back(
         {.title = "Pooled correlations",
          .caption = "",
-         .body = TextBlock{"Correlations over all prompts together mix what a model thinks of "
-                           "responses with what it adds to all responses of a prompt. The latter "
-                           "changes no preference, and can turn the sign of a correlation: two models "
-                           "that agree in every prompt may correlate negatively. Go by those within "
-                           "prompts."}});
+         .body =
+             TextBlock{"Correlations over all prompts together mix what a model thinks of "
+                       "responses with what it adds to all responses of a prompt. The latter "
+                       "changes no preference, and can turn the sign of a correlation: two models "
+                       "that agree in every prompt may correlate negatively. Go by those within "
+                       "prompts."}});
   }
   for (std::size_t i = 0; i < centred.trivial.size(); ++i) {
     if (!centred.trivial[i]) continue;

@@ -24,7 +24,8 @@ using preferences::BanditReturns;
 using preferences::Resamples;
 using preferences::ScoreTable;
 
-constexpr const char* kCovers = "policies that choose among the observed responses to these prompts";
+constexpr const char* kCovers =
+    "policies that choose among the observed responses to these prompts";
 
 Certificate certify(std::string metric, double high) {
   Certificate out;
@@ -49,8 +50,8 @@ Certificate certify_starc(std::string metric, double high, bool sampled) {
   return out;
 }
 
-std::vector<BanditReturns::Question> pairs(std::int64_t R, bool ordered,
-                                           const std::function<double(std::int64_t, std::int64_t)>& f) {
+std::vector<BanditReturns::Question> pairs(
+    std::int64_t R, bool ordered, const std::function<double(std::int64_t, std::int64_t)>& f) {
   std::vector<BanditReturns::Question> out;
   for (std::int64_t i = 0; i < R; ++i) {
     for (std::int64_t j = ordered ? 0 : i + 1; j < R; ++j) out.push_back({i, j, f(i, j)});
@@ -79,11 +80,10 @@ at::Tensor spans(const ScoreTable& table, const BanditReturns& returns, const Re
     const double b = whole[j].item<double>();
     return b > 0 ? whole[i].item<double>() / b : 0;
   });
-  const at::Tensor sums =
-      preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
-        const BanditReturns::Lines found = returns.lines(b, questions);
-        return at::cat({found.intercept, found.slope}).t();
-      });
+  const at::Tensor sums = preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
+    const BanditReturns::Lines found = returns.lines(b, questions);
+    return at::cat({found.intercept, found.slope}).t();
+  });
   const at::Tensor out = at::zeros({sums.size(0), R, R}, at::kDouble);
   const auto Q = static_cast<std::int64_t>(questions.size());
   for (std::int64_t q = 0; q < Q; ++q) {
@@ -112,11 +112,10 @@ at::Tensor worst_cases(const ScoreTable& table, const BanditReturns& returns,
   std::vector<double> lambdas;
   for (const auto& question : questions) lambdas.push_back(question.lambda);
   const at::Tensor lambda = at::tensor(lambdas, at::kDouble).unsqueeze(1);
-  const at::Tensor sums =
-      preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
-        const BanditReturns::Lines found = returns.lines(b, questions);
-        return (found.intercept + lambda * found.slope).t();
-      });
+  const at::Tensor sums = preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
+    const BanditReturns::Lines found = returns.lines(b, questions);
+    return (found.intercept + lambda * found.slope).t();
+  });
   const at::Tensor a = ranges.unsqueeze(2);
   at::Tensor out = (sums.view({-1, R, R}) / safe(a)).clamp(0, 1);
   out = at::where(a > 0, out, 0.0);
@@ -133,7 +132,7 @@ Measurement::Measurement(const ScoreTable& table, const PreferenceDistance::Opti
       options_(options),
       centred_(table, options.weights),
       returns_(table, centred_),
-      resamples_(random, table.prompts(), options.intervals.resamples),
+      resamples_(random, table, options.intervals.resamples),
       found_(table, options.intervals) {}
 
 bool Measurement::wants(std::string_view metric) const {
@@ -176,10 +175,9 @@ void Measurement::add_starc() {
 void Measurement::add_controlled(const Moments& moments, const at::Tensor& sums) {
   std::string columns;
   for (const std::string& name : options_.control) columns += (columns.empty() ? "" : ", ") + name;
-  found_.add_pairs(
-      "d_starc/controlled",
-      cat("d_starc of what a regression on ", columns, " within prompts leaves of c"),
-      0.5 * moments.controlled(sums));
+  found_.add_pairs("d_starc/controlled",
+                   cat("d_starc of what a regression on ", columns, " within prompts leaves of c"),
+                   0.5 * moments.controlled(sums));
   Metric explained;
   explained.key = "explained_by_control";
   explained.undefined = "the model is trivial: there is nothing to explain";
@@ -264,10 +262,7 @@ void Measurement::show_details() {
 
 void Measurement::move_to(Comparison& out, const std::string& suffix) {
   found_.move_to(out, suffix);
-  for (Certificate& c : own_.certificates) {
-    c.metric += suffix;
-    out.certificates.push_back(std::move(c));
-  }
+  if (suffix.empty()) out.certificates = std::move(own_.certificates);
   for (Metric& metric : own_.report.metrics) out.report.metrics.push_back(std::move(metric));
   for (Block& block : own_.report.blocks) {
     block.title += suffix;

@@ -22,7 +22,7 @@ class Measurement {
   void add_distances();
   // The ranking, the models, and the prompts that carry a distance or cost most.
   void show_details();
-  // `suffix` goes behind keys and titles.
+  // `suffix` goes behind keys and titles. What is certified of all prompts is not said again of a slice.
   void move_to(Comparison& out, const std::string& suffix);
 
  private:

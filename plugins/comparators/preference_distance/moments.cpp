@@ -151,9 +151,7 @@ at::Tensor Moments::angles(const at::Tensor& sums) const {
 at::Tensor Moments::controlled(const at::Tensor& sums) const {
   const Parts of = split(sums);
   const at::Tensor inverse = at::linalg_pinv(of.control, std::optional<double>(), kRank, true);
-  const auto explained = [&](const at::Tensor& b) {
-    return (b.matmul(inverse) * b).sum(-1);
-  };
+  const auto explained = [&](const at::Tensor& b) { return (b.matmul(inverse) * b).sum(-1); };
   const at::Tensor left = of.squares - explained(of.with_control);
   const at::Tensor squares = at::where(left <= kExplained * of.squares, 0.0, left);
   const at::Tensor apart = of.with_control.unsqueeze(2) - of.with_control.unsqueeze(1);

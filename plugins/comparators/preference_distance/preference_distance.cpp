@@ -26,9 +26,10 @@ Schema<PreferenceDistance::Options> PreferenceDistance::schema() {
               "the observed responses are \"all\" that count, or \"sampled\" from a policy: then "
               "covariances within prompts are divided by K - 1 instead of K responses",
               {{"all", Responses::all}, {"sampled", Responses::sampled}})
-      .param("control", &Options::control,
-             "columns of numbers (`numbers` of the world), such as a length, that are regressed out "
-             "of the scores within prompts: d_starc/controlled")
+      .param(
+          "control", &Options::control,
+          "columns of numbers (`numbers` of the world), such as a length, that are regressed out "
+          "of the scores within prompts: d_starc/controlled")
       .param("slices", &Options::slices,
              "a column of words (`groups` of the world), such as a domain: everything also for the "
              "prompts of each word, as d_starc[domain=code]")
@@ -43,12 +44,15 @@ Schema<PreferenceDistance::Options> PreferenceDistance::schema() {
         if (std::string wrong = rewards::check_distinct("metrics", o.metrics); !wrong.empty()) {
           return wrong;
         }
-        if (std::string wrong = rewards::check_distinct("control", o.control); !wrong.empty()) {
-          return wrong;
+        if (!o.control.empty()) {
+          if (std::string wrong = rewards::check_distinct("control", o.control); !wrong.empty()) {
+            return wrong;
+          }
         }
         if (o.responses == Responses::sampled && o.weights == ResponseWeights::reference) {
-          return std::string("responses that a policy sampled are weighted by it already: use "
-                             "weights = \"uniform\" with responses = \"sampled\"");
+          return std::string(
+              "responses that a policy sampled are weighted by it already: use "
+              "weights = \"uniform\" with responses = \"sampled\"");
         }
         const bool d_starc =
             std::find(o.metrics.begin(), o.metrics.end(), "d_starc") != o.metrics.end();

@@ -70,14 +70,14 @@ std::string prompt_name(const ScoreTable& table, const At& at) {
 
 }  // namespace
 
-void add_models(const ScoreTable& table, const CentredScores& centred,
-                const BanditReturns& returns, Report& out) {
+void add_models(const ScoreTable& table, const CentredScores& centred, const BanditReturns& returns,
+                Report& out) {
   TableBlock body;
-  body.columns = {column("model", ""),
-                  column("scores", "root mean square of the scores as they are"),
-                  column("within prompts", "the same less each prompt's mean"),
-                  column("residual_fraction", "the second over the first"),
-                  column("range", "mean over prompts of the best response's score less the worst's")};
+  body.columns = {
+      column("model", ""), column("scores", "root mean square of the scores as they are"),
+      column("within prompts", "the same less each prompt's mean"),
+      column("residual_fraction", "the second over the first"),
+      column("range", "mean over prompts of the best response's score less the worst's")};
   for (std::size_t i = 0; i < table.names().size(); ++i) {
     const double fraction = centred.size[i] > 0 ? centred.norm[i] / centred.size[i] : 0;
     const double range = returns.ranges()[static_cast<std::int64_t>(i)].item<double>();
@@ -110,8 +110,9 @@ Block words_block(const ScoreTable& table, const BanditReturns::WorstCases& case
     }
   }
   return {.title = "In words",
-          .caption = "Of all ways to choose among the observed responses to these prompts. Nothing "
-                     "is said of responses that were not scored.",
+          .caption =
+              "Of all ways to choose among the observed responses to these prompts. Nothing "
+              "is said of responses that were not scored.",
           .body = std::move(body)};
 }
 
@@ -148,19 +149,20 @@ Block shares_block(const ScoreTable& table, const CentredScores& centred, std::i
 Block losses_block(const ScoreTable& table, const BanditReturns& returns,
                    const BanditReturns::WorstCases& cases, std::int64_t most) {
   TableBlock body;
-  body.columns = {column("counts", "reward 1"),
-                  column("followed", "reward 2"),
-                  column("prompt", ""),
-                  column("forgone", "the response that the one policy gives"),
-                  column("followed instead", "that of the other, no worse on the whole by reward 2"),
-                  column("loss", "of reward 1, a share of its range over all prompts")};
+  body.columns = {
+      column("counts", "reward 1"),
+      column("followed", "reward 2"),
+      column("prompt", ""),
+      column("forgone", "the response that the one policy gives"),
+      column("followed instead", "that of the other, no worse on the whole by reward 2"),
+      column("loss", "of reward 1, a share of its range over all prompts")};
   const auto P = static_cast<double>(table.prompts());
   body.rows = rows_of_pairs(table.models(), [&](std::int64_t i, std::int64_t j, auto& rows) {
     if (i == j || cases.regret[i][j].item<double>() <= rewards::kZero) return;
     const BanditReturns::Question at_worst{i, j, cases.lambda[i][j].item<double>()};
     const double range = returns.ranges()[i].item<double>() * P;
     const auto kept = largest(
-        table, most, [&](std::size_t b) { return returns.support(b, at_worst).loss; });
+        table, most, [&](std::size_t b) { return returns.lines(b, {at_worst}).intercept[0]; });
     for (const auto& [loss, at] : kept) {
       const BanditReturns::Support of = returns.support(at.block, at_worst);
       const auto response = [&](const at::Tensor& k) {
@@ -173,10 +175,11 @@ Block losses_block(const ScoreTable& table, const BanditReturns& returns,
                       Value(response(of.worst)), Value(loss / range)});
     }
   });
-  return {.title = "Prompts that cost most",
-          .caption = cat("Where two policies part that attain the worst case: up to ", most,
-                         " prompts a pair. Losses add up to w12, up to ties and with gains elsewhere."),
-          .body = std::move(body)};
+  return {
+      .title = "Prompts that cost most",
+      .caption = cat("Where two policies part that attain the worst case: up to ", most,
+                     " prompts a pair. Losses add up to w12, up to ties and with gains elsewhere."),
+      .body = std::move(body)};
 }
 
 }  // namespace saffron::plugins

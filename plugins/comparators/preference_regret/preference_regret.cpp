@@ -87,14 +87,15 @@ Schema<PreferenceRegret::Options> PreferenceRegret::schema() {
         if (o.ties.empty() && o.betas.empty()) return std::string("ties and betas are both empty");
         std::vector<std::string> betas;
         for (const double beta : o.betas) betas.push_back(cat(beta));
-        if (std::string wrong = rewards::check_distinct("betas", betas); !wrong.empty()) return wrong;
-        return rewards::check_distinct("ties", o.ties);
+        const std::string wrong =
+            betas.empty() ? std::string() : rewards::check_distinct("betas", betas);
+        return !wrong.empty() || o.ties.empty() ? wrong : rewards::check_distinct("ties", o.ties);
       });
 }
 
 Comparison PreferenceRegret::compare(const World& world) {
   const ScoreTable table(world, "preference_regret");
-  const preferences::Resamples resamples(random_, table.prompts(), options_.intervals.resamples);
+  const preferences::Resamples resamples(random_, table, options_.intervals.resamples);
   preferences::WithIntervals found(table, options_.intervals);
   const std::int64_t R = table.models();
   const auto betas = static_cast<std::int64_t>(options_.betas.size());
@@ -118,13 +119,13 @@ Comparison PreferenceRegret::compare(const World& world) {
   for (const std::string& tie : options_.ties) {
     const std::string key = "best_of_k/" + tie;
     const at::Tensor whole = range.unsqueeze(2);
-    found.add_pairs(key,
-                    cat("mean (max R1 - R1(y2)) / mean (max R1 - min R1), y2 the response with the "
-                        "highest R2, ",
-                        tie, " where several are"),
-                    at::where(whole > 0, matrix(tie == "pessimistic" ? 0 : 1) /
-                                             at::where(whole > 0, whole, 1.0),
-                              0.0));
+    found.add_pairs(
+        key,
+        cat("mean (max R1 - R1(y2)) / mean (max R1 - min R1), y2 the response with the "
+            "highest R2, ",
+            tie, " where several are"),
+        at::where(whole > 0,
+                  matrix(tie == "pessimistic" ? 0 : 1) / at::where(whole > 0, whole, 1.0), 0.0));
     Certificate c = certify(key);
     c.invariant_to = {"positive scaling", "potential shaping"};
     c.complete = true;
@@ -132,7 +133,8 @@ Comparison PreferenceRegret::compare(const World& world) {
     c.high = 1;
     c.covers = "the response that each model scores highest, of the observed ones";
     c.caveat =
-        "Models with the same favourites are 0 apart, however they order other responses: it bounds "
+        "Models with the same favourites are 0 apart, however they order other responses: it "
+        "bounds "
         "no regret of weaker optimisation, for which see w12 of preference_distance.";
     out.certificates.push_back(std::move(c));
   }

@@ -103,7 +103,8 @@ Block words_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
   for (const std::string& counts : returns.names()) {
     for (const std::string& followed : returns.names()) {
       const double regret = cases[at++].regret;
-      if (counts != followed) table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
+      if (counts != followed)
+        table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
     }
   }
   return {.title = "In words",

@@ -57,11 +57,14 @@ Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& co
   out.scores = columns_of(layout.scores);
   out.numbers = columns_of(layout.numbers);
   if (layout.label) out.label.emplace(Scores::Column{names[*layout.label], {}});
-  if (layout.log_reference) out.log_reference.emplace(Scores::Column{names[*layout.log_reference], {}});
+  if (layout.log_reference)
+    out.log_reference.emplace(Scores::Column{names[*layout.log_reference], {}});
   for (const std::size_t field : layout.groups) out.groups.push_back({names[field], {}});
   std::vector<std::pair<std::size_t, Scores::Column*>> numbers;
-  for (std::size_t i = 0; i < out.scores.size(); ++i) numbers.emplace_back(layout.scores[i], &out.scores[i]);
-  for (std::size_t i = 0; i < out.numbers.size(); ++i) numbers.emplace_back(layout.numbers[i], &out.numbers[i]);
+  for (std::size_t i = 0; i < out.scores.size(); ++i)
+    numbers.emplace_back(layout.scores[i], &out.scores[i]);
+  for (std::size_t i = 0; i < out.numbers.size(); ++i)
+    numbers.emplace_back(layout.numbers[i], &out.numbers[i]);
   if (layout.label) numbers.emplace_back(*layout.label, &*out.label);
   if (layout.log_reference) numbers.emplace_back(*layout.log_reference, &*out.log_reference);
   while (file.next()) {

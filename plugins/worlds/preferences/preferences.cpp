@@ -132,12 +132,14 @@ at::Tensor gathered(const std::vector<double>& values, const std::vector<std::si
 
 // Words by number, in the order in which they come.
 ResponseColumn words(const Scores::Words& column, const std::vector<std::size_t>& order) {
-  ResponseColumn out{column.name, at::empty({static_cast<std::int64_t>(order.size())}, at::kLong), {}};
+  ResponseColumn out{
+      column.name, at::empty({static_cast<std::int64_t>(order.size())}, at::kLong), {}};
   auto* p = out.values.mutable_data_ptr<std::int64_t>();
   std::unordered_map<std::string_view, std::int64_t> numbers;
   for (const std::size_t row : order) {
     const std::string& word = column.values[row];
-    const auto [found, fresh] = numbers.try_emplace(word, static_cast<std::int64_t>(numbers.size()));
+    const auto [found, fresh] =
+        numbers.try_emplace(word, static_cast<std::int64_t>(numbers.size()));
     if (fresh) out.words.push_back(word);
     *p++ = found->second;
   }
@@ -179,9 +181,10 @@ Schema<Preferences::Options> Preferences::schema() {
           .param("numbers", &ScoreColumns::numbers,
                  "further columns of numbers, such as a response's length, that distances may be "
                  "controlled for; they are no scores")
-          .param("groups", &ScoreColumns::groups,
-                 "further columns of words, or integers, such as a prompt's domain, that results may "
-                 "be broken down by; they are no scores");
+          .param(
+              "groups", &ScoreColumns::groups,
+              "further columns of words, or integers, such as a prompt's domain, that results may "
+              "be broken down by; they are no scores");
   return Schema<Options>{}
       .param("path", &Options::path,
              "a .csv file with a header and a line a response (UTF-8, RFC 4180), or a .safetensors "

@@ -23,16 +23,18 @@ struct IntervalOptions {
 };
 [[nodiscard]] SAFFRON_EXPORT Schema<IntervalOptions> interval_schema();
 
-// How often each prompt is in each resample: number b consists of the prompts random.below(P, b, i),
-// i = 0..P-1. None where there is one prompt alone.
+// How often each prompt is in each resample: number b consists of the prompts P random.uniform(b, i), rounded
+// down, i = 0..P-1. None where there is one prompt alone.
 class SAFFRON_EXPORT Resamples {
  public:
-  Resamples(const Random& random, std::int64_t prompts, std::int64_t count);
+  Resamples(const Random& random, const ScoreTable& table, std::int64_t count);
   [[nodiscard]] std::int64_t count() const { return counts_.size(0); }
-  [[nodiscard]] const at::Tensor& counts() const { return counts_; }  // uint8 [B, P]
+  // Of all resamples and the prompts of blocks [first, end), in their order: uint8 [B, n].
+  [[nodiscard]] at::Tensor counts(std::size_t first, std::size_t end) const;
 
  private:
-  at::Tensor counts_;
+  at::Tensor counts_;                 // uint8 [B, P], prompts in the order of blocks
+  std::vector<std::int64_t> begins_;  // of each block, and the end
 };
 
 // Sums over prompts of D numbers each, which f yields for a block of the table, [n, D]: [1 + B, D], first

@@ -114,7 +114,7 @@ class SAFFRON_EXPORT BanditReturns {
   BanditReturns(const ScoreTable& table, const CentredScores& centred);
 
   [[nodiscard]] const at::Tensor& ranges() const { return ranges_; }  // of the unit scores [R]
-  [[nodiscard]] at::Tensor spans() const;                      // [R, R]
+  [[nodiscard]] at::Tensor spans() const;                             // [R, R]
   struct WorstCases {
     at::Tensor regret;  // w12 [R, R], the row's model being reward 1
     at::Tensor lambda;  // where it is attained, of the unit scores [R, R]; NaN where R1 is trivial

@@ -32,7 +32,8 @@ CentredScores::CentredScores(const ScoreTable& table, ResponseWeights how) {
     throw Error("weights = \"reference\": the world has no log probabilities of a reference policy")
         .with_help("give it a column `log_reference`, or use weights = \"uniform\"");
   }
-  const at::Tensor largest = table.scores().abs().amax(1);  // nothing overflows that is divided by it
+  const at::Tensor largest =
+      table.scores().abs().amax(1);  // nothing overflows that is divided by it
   const at::Tensor scale = at::where(largest > 0, largest, at::ones_like(largest)).view({-1, 1, 1});
   const std::vector<PromptBlock>& blocks = table.blocks();
   unit.resize(blocks.size());

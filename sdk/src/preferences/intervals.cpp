@@ -48,18 +48,17 @@ void WithIntervals::add_pairs(std::string key, std::string definition, const at:
                     better};
   const auto R = static_cast<std::int64_t>(names_.size());
   if (options_.resamples == 0) return matrices_.push_back(std::move(metric));
-  const at::Tensor none =
-      at::full({R, R}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
+  const at::Tensor none = at::full({R, R}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
   const Interval found = values.size(0) > 1
                              ? percentile_interval(values.slice(0, 1), options_.confidence)
                              : Interval{none, none};
   PairMatrix low = metric, high = metric;
   low.key += "/low";
   high.key += "/high";
-  low.definition = cat("lower end of the ", 100 * options_.confidence, " % interval of ", metric.key,
-                       ", by resampling prompts");
-  high.definition = cat("upper end of the ", 100 * options_.confidence, " % interval of ", metric.key,
-                        ", by resampling prompts");
+  low.definition = cat("lower end of the ", 100 * options_.confidence, " % interval of ",
+                       metric.key, ", by resampling prompts");
+  high.definition = cat("upper end of the ", 100 * options_.confidence, " % interval of ",
+                        metric.key, ", by resampling prompts");
   const at::Tensor undefined = metric.values.isnan();
   low.values = found.low.masked_fill(undefined, std::numeric_limits<double>::quiet_NaN());
   high.values = found.high.masked_fill(undefined, std::numeric_limits<double>::quiet_NaN());
@@ -75,11 +74,10 @@ void WithIntervals::add_pairs(std::string key, std::string definition, const at:
         }
       }
       if (a == b || (!twice && a > b)) continue;
-      pairs_.rows.push_back({Value(metric.key), Value(names_[static_cast<std::size_t>(a)]),
-                             Value(names_[static_cast<std::size_t>(b)]),
-                             number(metric.values[a][b].item<double>()),
-                             number(low.values[a][b].item<double>()),
-                             number(high.values[a][b].item<double>())});
+      pairs_.rows.push_back(
+          {Value(metric.key), Value(names_[static_cast<std::size_t>(a)]),
+           Value(names_[static_cast<std::size_t>(b)]), number(metric.values[a][b].item<double>()),
+           number(low.values[a][b].item<double>()), number(high.values[a][b].item<double>())});
     }
   }
   for (PairMatrix* matrix : {&metric, &low, &high}) matrices_.push_back(std::move(*matrix));
@@ -106,7 +104,8 @@ void WithIntervals::add_models(const Metric& like, const at::Tensor& values) {
     const double value = values[0][i].item<double>();
     push("", value, why);
     if (options_.resamples > 0) {
-      for (const auto& [end, of] : {std::pair("/low", &found.low), std::pair("/high", &found.high)}) {
+      for (const auto& [end, of] :
+           {std::pair("/low", &found.low), std::pair("/high", &found.high)}) {
         const bool known = of->defined() && !std::isnan(value);
         push(end, known ? (*of)[i].item<double>() : std::numeric_limits<double>::quiet_NaN(),
              std::isnan(value) ? why : why_none());
@@ -134,10 +133,10 @@ void WithIntervals::move_to(Comparison& out, const std::string& suffix) {
     renamed(metric.key);
     out.report.metrics.push_back(std::move(metric));
   }
-  const std::string caption =
-      cat("Prompts are drawn anew ", options_.resamples,
-          " times, with all their responses. What differs between these prompts and others of their "
-          "kind is in the interval; what differs between other responses to them is not.");
+  const std::string caption = cat(
+      "Prompts are drawn anew ", options_.resamples,
+      " times, with all their responses. What differs between these prompts and others of their "
+      "kind is in the interval; what differs between other responses to them is not.");
   for (TableBlock* table : {&models_, &pairs_}) {
     for (std::vector<Value>& row : table->rows) row[0] = Value(row[0].as_string() + suffix);
     if (table->rows.empty()) continue;

@@ -69,7 +69,8 @@ Schema<RankingOptions> ranking_schema() {
   return Schema<RankingOptions>{}.choice(
       "adjust", &RankingOptions::adjust,
       "how p values of a ranking allow for the number of pairs: \"holm\" keeps the chance of one "
-      "wrong verdict below 1 - confidence, \"benjamini_hochberg\" the share of wrong ones among all",
+      "wrong verdict below 1 - confidence, \"benjamini_hochberg\" the share of wrong ones among "
+      "all",
       {{"holm", Adjust::holm},
        {"benjamini_hochberg", Adjust::benjamini_hochberg},
        {"none", Adjust::none}});
@@ -119,9 +120,10 @@ std::vector<Block> ranking_blocks(const Ranking& of, Adjust adjust,
                           Value(one.high), Value(one.p),
                           Value(verdict(one, 1 - options.confidence, ahead, behind))});
   }
-  out.push_back({.title = of.title + ": who is really ahead",
-                 .caption = "Differences are paired: both models meet the same resamples of prompts.",
-                 .body = std::move(table)});
+  out.push_back(
+      {.title = of.title + ": who is really ahead",
+       .caption = "Differences are paired: both models meet the same resamples of prompts.",
+       .body = std::move(table)});
   return out;
 }
 

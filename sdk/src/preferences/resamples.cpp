@@ -2,7 +2,7 @@
 #include <saffron/preference_intervals.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -14,9 +14,10 @@
 namespace saffron::inline sdk_v1::preferences {
 namespace {
 
-constexpr std::int64_t kBlocks = 16;     // of the table, whose numbers are held at a time
-constexpr std::int64_t kResamples = 64;  // rows of one product: a fixed number, so that its order is
-constexpr double kUndefined = 0.05;      // share of resamples without a value
+constexpr std::size_t kBlocks = 16;  // of the table, whose numbers are held at a time
+constexpr std::int64_t kResamples =
+    128;                             // rows of one product: a fixed number, so that its order is
+constexpr double kUndefined = 0.05;  // share of resamples without a value
 
 }  // namespace
 
@@ -30,50 +31,61 @@ Schema<IntervalOptions> interval_schema() {
 }
 
 // More than 255 times one prompt in a resample has a probability below 1 / 255!.
-Resamples::Resamples(const Random& random, std::int64_t prompts, std::int64_t count)
-    : counts_(at::zeros({prompts > 1 ? count : 0, prompts}, at::kByte)) {
+Resamples::Resamples(const Random& random, const ScoreTable& table, std::int64_t count)
+    : counts_(at::zeros({table.prompts() > 1 ? count : 0, table.prompts()}, at::kByte)) {
+  const std::int64_t P = table.prompts();
+  std::vector<std::int64_t> place(static_cast<std::size_t>(P));
+  std::int64_t next = 0;
+  for (const PromptBlock& block : table.blocks()) {
+    begins_.push_back(next);
+    const auto* prompts = block.prompts.const_data_ptr<std::int64_t>();
+    for (std::int64_t i = 0; i < block.count(); ++i)
+      place[static_cast<std::size_t>(prompts[i])] = next++;
+  }
+  begins_.push_back(next);
   auto* const counts = counts_.mutable_data_ptr<std::uint8_t>();
   at::parallel_for(0, counts_.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
-      for (std::int64_t i = 0; i < prompts; ++i) {
-        const std::uint64_t drawn =
-            random.below(static_cast<std::uint64_t>(prompts), static_cast<std::uint64_t>(b),
-                         static_cast<std::uint64_t>(i));
-        ++counts[b * prompts + static_cast<std::int64_t>(drawn)];
+      const at::Tensor drawn = random.uniform_rows(b, 1, P, at::kDouble);
+      const auto* u = drawn.const_data_ptr<double>();
+      for (std::int64_t i = 0; i < P; ++i) {
+        const auto prompt = static_cast<std::size_t>(u[i] * static_cast<double>(P));
+        ++counts[b * P + place[prompt]];
       }
     }
   });
 }
 
+at::Tensor Resamples::counts(std::size_t first, std::size_t end) const {
+  return counts_.slice(1, begins_[first], begins_[end]);
+}
+
 at::Tensor sum_over_prompts(const ScoreTable& table, const Resamples& resamples,
                             const std::function<at::Tensor(std::size_t block)>& f) {
-  const std::vector<PromptBlock>& blocks = table.blocks();
-  const auto count = static_cast<std::int64_t>(blocks.size());
+  const std::size_t count = table.blocks().size();
   const std::int64_t B = resamples.count();
   at::Tensor out;
-  for (std::int64_t first = 0; first < count; first += kBlocks) {
-    const std::int64_t held = std::min(kBlocks, count - first);
-    std::vector<at::Tensor> x(static_cast<std::size_t>(held));
-    at::parallel_for(0, held, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t b = begin; b < end; ++b) {
-        x[static_cast<std::size_t>(b)] = f(static_cast<std::size_t>(first + b));
+  for (std::size_t first = 0; first < count; first += kBlocks) {
+    const std::size_t end = std::min(first + kBlocks, count);
+    std::vector<at::Tensor> x(end - first);
+    at::parallel_for(0, std::ssize(x), 1, [&](std::int64_t from, std::int64_t to) {
+      for (auto b = static_cast<std::size_t>(from); b < static_cast<std::size_t>(to); ++b) {
+        x[b] = f(first + b);
       }
     });
-    if (!out.defined()) out = at::zeros({1 + B, x.front().size(1)}, at::kDouble);
-    for (const at::Tensor& part : x) out[0].add_(part.sum(0));
-    at::parallel_for(0, (B + kResamples - 1) / kResamples, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t chunk = begin; chunk < end; ++chunk) {
-        const std::int64_t from = chunk * kResamples, to = std::min(B, from + kResamples);
-        at::Tensor sums = out.slice(0, 1 + from, 1 + to);
-        for (std::int64_t b = 0; b < held; ++b) {
-          const at::Tensor times = resamples.counts()
-                                       .slice(0, from, to)
-                                       .index_select(1, blocks[static_cast<std::size_t>(first + b)].prompts)
-                                       .to(at::kDouble);
-          sums.addmm_(times, x[static_cast<std::size_t>(b)]);
-        }
-      }
-    });
+    const at::Tensor all = at::cat(x);  // [n, D]
+    if (!out.defined()) out = at::zeros({1 + B, all.size(1)}, at::kDouble);
+    out[0].add_(all.sum(0));
+    const at::Tensor counts = resamples.counts(first, end);
+    at::parallel_for(0, (B + kResamples - 1) / kResamples, 1,
+                     [&](std::int64_t from, std::int64_t to) {
+                       for (std::int64_t b = from * kResamples; b < std::min(B, to * kResamples);
+                            b += kResamples) {
+                         const at::Tensor some = counts.slice(0, b, b + kResamples).to(at::kDouble);
+                         at::Tensor sums = out.slice(0, 1 + b, 1 + b + some.size(0));
+                         sums.addmm_(some, all);
+                       }
+                     });
   }
   return out;
 }

@@ -11,39 +11,57 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace saffron::inline sdk_v1::preferences {
 namespace {
 
-constexpr std::int64_t kLanes = 64;  // prompts at a time; a block's tail is shorter
+// As many prompts side by side as a register of AVX-512 holds.
+constexpr std::int64_t kLanes = 8;
+using Vector = double __attribute__((vector_size(kLanes * sizeof(double))));
 
-// Of `count` prompts, max and min over K rows (n apart) of u - lambda v: the line that supports their
-// difference there.
+// Vectors are not returned: how is another matter on every instruction set.
+inline void load(const double* p, Vector& out) { std::memcpy(&out, p, sizeof out); }
+
+// Of n prompts, max and min over K rows of u - lambda v: the line that supports their difference there.
 SAFFRON_CLONES void support_lines(std::int64_t K, std::int64_t n, const double* u, const double* v,
-                                  double lambda, std::int64_t count, double* intercept,
-                                  double* slope) {
-  double high[kLanes], low[kLanes], u_high[kLanes], u_low[kLanes], v_high[kLanes], v_low[kLanes];
-  for (std::int64_t p = 0; p < count; ++p) {
-    high[p] = low[p] = u[p] - lambda * v[p];
-    u_high[p] = u_low[p] = u[p];
-    v_high[p] = v_low[p] = v[p];
-  }
-  for (std::int64_t k = 1; k < K; ++k) {
-    for (std::int64_t p = 0; p < count; ++p) {
-      const double a = u[k * n + p], b = v[k * n + p], x = a - lambda * b;
-      const bool above = x > high[p], below = x < low[p];
-      high[p] = above ? x : high[p];
-      u_high[p] = above ? a : u_high[p];
-      v_high[p] = above ? b : v_high[p];
-      low[p] = below ? x : low[p];
-      u_low[p] = below ? a : u_low[p];
-      v_low[p] = below ? b : v_low[p];
+                                  double lambda, double* intercept, double* slope) {
+  std::int64_t p = 0;
+  for (; p + kLanes <= n; p += kLanes) {
+    Vector a, b;
+    load(u + p, a);
+    load(v + p, b);
+    Vector high = a - lambda * b, low = high, v_high = b, v_low = b;
+    for (std::int64_t at = n + p; at < K * n; at += n) {
+      load(u + at, a);
+      load(v + at, b);
+      const Vector x = a - lambda * b;
+      const auto above = x > high, below = x < low;
+      high = above ? x : high;
+      v_high = above ? b : v_high;
+      low = below ? x : low;
+      v_low = below ? b : v_low;
     }
+    const Vector fall = v_low - v_high, start = high - low - lambda * fall;
+    std::memcpy(slope + p, &fall, sizeof fall);
+    std::memcpy(intercept + p, &start, sizeof start);
   }
-  for (std::int64_t p = 0; p < count; ++p) {
-    intercept[p] = u_high[p] - u_low[p];
-    slope[p] = v_low[p] - v_high[p];
+  for (; p < n; ++p) {
+    double v_high = v[p], v_low = v_high, high = u[p] - lambda * v_high, low = high;
+    for (std::int64_t at = n + p; at < K * n; at += n) {
+      const double x = u[at] - lambda * v[at];
+      if (x > high) {
+        high = x;
+        v_high = v[at];
+      }
+      if (x < low) {
+        low = x;
+        v_low = v[at];
+      }
+    }
+    slope[p] = v_low - v_high;
+    intercept[p] = high - low - lambda * slope[p];
   }
 }
 
@@ -59,10 +77,7 @@ BanditReturns::Lines BanditReturns::lines(std::size_t block,
   auto* intercept = out.intercept.mutable_data_ptr<double>();
   auto* slope = out.slope.mutable_data_ptr<double>();
   for (const auto& [i, j, lambda] : questions) {
-    for (std::int64_t p = 0; p < n; p += kLanes) {
-      support_lines(K, n, scores + i * K * n + p, scores + j * K * n + p, lambda,
-                    std::min(kLanes, n - p), intercept + p, slope + p);
-    }
+    support_lines(K, n, scores + i * K * n, scores + j * K * n, lambda, intercept, slope);
     intercept += n;
     slope += n;
   }

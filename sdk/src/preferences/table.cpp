@@ -88,9 +88,9 @@ void ScoreTable::make_blocks() {
     for (const at::Tensor& prompts : all.split(prompts_at_once(models(), K))) {
       PromptBlock block;
       block.prompts = prompts;
-      block.rows = (begins_.index_select(0, prompts).unsqueeze(0) +
-                    at::arange(K, at::kLong).unsqueeze(1))
-                       .contiguous();
+      block.rows =
+          (begins_.index_select(0, prompts).unsqueeze(0) + at::arange(K, at::kLong).unsqueeze(1))
+              .contiguous();
       block.scores = block.take(scores_);
       blocks_.push_back(std::move(block));
     }

@@ -19,7 +19,9 @@ class CuttingLines {
   };
 
   [[nodiscard]] bool done() const { return done_; }
-  [[nodiscard]] double lambda() const { return lambda_; }  // where a line is asked for, or the minimum
+  [[nodiscard]] double lambda() const {
+    return lambda_;
+  }  // where a line is asked for, or the minimum
   [[nodiscard]] int evaluations() const { return evaluations_; }
 
   // A line whose value at lambda() is f's.

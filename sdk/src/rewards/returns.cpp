@@ -137,9 +137,8 @@ PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t 
   while (!lines.done()) {
     lines.add(f.at(lines.lambda()));
     if (lines.evaluations() < kMostLines) continue;
-    throw Error(ErrorKind::numeric,
-                cat("the worst-case regret of '", names_[at(i)], "' and '", names_[at(j)],
-                    "' is not found in ", kMostLines, " plans"))
+    throw Error(ErrorKind::numeric, cat("the worst-case regret of '", names_[at(i)], "' and '",
+                                        names_[at(j)], "' is not found in ", kMostLines, " plans"))
         .with_help("use a smaller gamma: differences of returns are lost in rounding");
   }
   const double t = lines.falling_share();

@@ -17,9 +17,9 @@ std::string short_number(double x) {
 std::string regret_in_words(std::string_view counts, std::string_view followed, double regret,
                             std::string_view where) {
   const double percent = std::min(std::ceil(1e4 * regret - 1e-6) / 100, 100.0);
-  const std::string bound = regret <= kZero ? cat("nothing of '", counts, "'")
-                                            : cat("at most ", short_number(percent),
-                                                  " % of the range of '", counts, "'");
+  const std::string bound =
+      regret <= kZero ? cat("nothing of '", counts, "'")
+                      : cat("at most ", short_number(percent), " % of the range of '", counts, "'");
   return cat("if '", followed, "' weakly prefers policy p to q, going from q to p costs ", bound,
              where);
 }

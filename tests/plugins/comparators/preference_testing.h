@@ -15,10 +15,12 @@ namespace saffron::testing {
 
 struct MemoryScores : World, PreferenceWorld {
   // Scores [R, N]; the responses to prompt p are `sizes[p]` rows.
-  MemoryScores(const std::vector<std::int64_t>& sizes, at::Tensor scores) : scores_(std::move(scores)) {
+  MemoryScores(const std::vector<std::int64_t>& sizes, at::Tensor scores)
+      : scores_(std::move(scores)) {
     std::vector<std::int64_t> numbers;
     for (std::size_t p = 0; p < sizes.size(); ++p) {
-      numbers.insert(numbers.end(), static_cast<std::size_t>(sizes[p]), static_cast<std::int64_t>(p));
+      numbers.insert(numbers.end(), static_cast<std::size_t>(sizes[p]),
+                     static_cast<std::int64_t>(p));
     }
     prompts_ = at::tensor(numbers, at::kLong);
     for (std::int64_t i = 0; i < scores_.size(0); ++i) info_.rewards.push_back(cat("m", i));
@@ -73,14 +75,16 @@ inline std::int64_t total(const std::vector<std::int64_t>& sizes) {
 inline MemoryScores golden_scores() {
   const Value& vector = golden_vector("G12");
   return {{4, 4, 4},
-          at::stack({tensor(vector.at("scores_a")).view({-1}), tensor(vector.at("scores_b")).view({-1})})};
+          at::stack({tensor(vector.at("scores_a")).view({-1}),
+                     tensor(vector.at("scores_b")).view({-1})})};
 }
 
 // The labelled pairs of G12, a prompt each: the chosen response comes first. `labels` of the first responses
 // beside 0 for the second.
 inline MemoryScores golden_pairs_of_scores(bool labelled_ties) {
   const Value& vector = golden_vector("G12");
-  const at::Tensor scores = at::stack({tensor(vector.at("scores_a")), tensor(vector.at("scores_b"))});
+  const at::Tensor scores =
+      at::stack({tensor(vector.at("scores_a")), tensor(vector.at("scores_b"))});
   const auto& pairs = vector.at("pairs_prompt_chosen_rejected").as_list();
   std::vector<at::Tensor> columns;
   std::vector<double> labels;

@@ -49,7 +49,8 @@ TEST(PreferenceAccuracy, BestOfKCreditOfTheGoldenVector) {
   MemoryScores world({4}, tensor(example.at("scores")).unsqueeze(0));
   world.labels_ = at::zeros({4}, at::kDouble);
   world.labels_[example.at("correct_index").as_int()] = 1;
-  EXPECT_NEAR(number(compare(world), "best_of_k", "m0").value, example.at("credit").as_real(), 1e-12);
+  EXPECT_NEAR(number(compare(world), "best_of_k", "m0").value, example.at("credit").as_real(),
+              1e-12);
 }
 
 // Labels are any numbers; prompts with several pairs count as much as those with one.
@@ -74,7 +75,8 @@ TEST(PreferenceAccuracy, AgainstBruteForce) {
         right += correct;
         loss += std::log1p(std::exp(-margin));
         const double confidence = 1 / (1 + std::exp(-std::abs(margin)));
-        gaps[static_cast<std::size_t>(std::min(3.0, std::floor((2 * confidence - 1) * 4)))] += correct - confidence;
+        gaps[static_cast<std::size_t>(std::min(3.0, std::floor((2 * confidence - 1) * 4)))] +=
+            correct - confidence;
         ++count;
       }
     }
@@ -148,7 +150,8 @@ TEST(PreferenceAccuracy, Refusals) {
   MemoryColumns world = ties();
   world.prompt_names_[0] = "reference:0";
   world.prompt_names_[1] = "reference:1";
-  EXPECT_THAT(test::caught([&] { compare(world, options); }).what(), ::testing::HasSubstr("no ID has both"));
+  EXPECT_THAT(test::caught([&] { compare(world, options); }).what(),
+              ::testing::HasSubstr("no ID has both"));
   world.labels_[0] = 2;
   EXPECT_THAT(test::caught([&] { compare(world, options); }).what(),
               ::testing::HasSubstr("has 0 responses with label 1"));
@@ -156,7 +159,8 @@ TEST(PreferenceAccuracy, Refusals) {
 
 TEST(PreferenceAccuracy, RankingAndIntervals) {
   MemoryScores world(sizes_of({2}, 200), RandomWorlds(3).normal({3, 400}));
-  world.labels_ = (world.scores_[0] > world.scores_[0].view({-1, 2}).mean(1).repeat_interleave(2)).to(at::kDouble);
+  world.labels_ = (world.scores_[0] > world.scores_[0].view({-1, 2}).mean(1).repeat_interleave(2))
+                      .to(at::kDouble);
   world.scores_[1] = world.scores_[0] + world.scores_[1];
   const Comparison found = PreferenceAccuracy(Options(), FakeContext()).compare(world);
   EXPECT_EQ(number(found, "accuracy", "m0").value, 1);

@@ -56,7 +56,8 @@ TEST(PreferenceRegret, IsTheRegretOfTheRegularisedObjective) {
 TEST(PreferenceRegret, BestOfKByHand) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     const std::vector<std::int64_t> sizes = sizes_of({3, 5}, 4);
-    MemoryScores world(sizes, (2 * RandomWorlds(seed).normal({3, total(sizes)})).round());  // with ties
+    MemoryScores world(sizes,
+                       (2 * RandomWorlds(seed).normal({3, total(sizes)})).round());  // with ties
     const Comparison found = compare(world);
     for (const char* tie : {"pessimistic", "optimistic"}) {
       double lost = 0, range = 0;
@@ -78,13 +79,16 @@ TEST(PreferenceRegret, ScaleAndOffsets) {
   const Comparison before = compare(world, {0.5});
   world.scores_[1] += 7;
   EXPECT_LT(largest(metric(compare(world, {0.5}), "kl_regret/beta=0.5").values -
-                    metric(before, "kl_regret/beta=0.5").values), 1e-12);
+                    metric(before, "kl_regret/beta=0.5").values),
+            1e-12);
   world.scores_[1] *= 3;  // another policy at that beta, the same favourites
   const Comparison after = compare(world, {0.5});
   EXPECT_GT(largest(metric(after, "kl_regret/beta=0.5").values -
-                    metric(before, "kl_regret/beta=0.5").values), 1e-3);
+                    metric(before, "kl_regret/beta=0.5").values),
+            1e-3);
   EXPECT_LT(largest(metric(after, "best_of_k/pessimistic").values -
-                    metric(before, "best_of_k/pessimistic").values), 1e-12);
+                    metric(before, "best_of_k/pessimistic").values),
+            1e-12);
 }
 
 TEST(PreferenceRegret, TrivialModelsAndRefusals) {
@@ -92,7 +96,8 @@ TEST(PreferenceRegret, TrivialModelsAndRefusals) {
   world.scores_[1] = 1;
   const Comparison found = compare(world);
   EXPECT_EQ(between(metric(found, "best_of_k/pessimistic"), 1, 0), 0);
-  EXPECT_NEAR(between(metric(found, "best_of_k/pessimistic"), 0, 1), 1, 1e-12);  // any response may come
+  EXPECT_NEAR(between(metric(found, "best_of_k/pessimistic"), 0, 1), 1,
+              1e-12);  // any response may come
   EXPECT_EQ(between(metric(found, "best_of_k/optimistic"), 0, 1), 0);
   EXPECT_THAT(found.degenerate, ::testing::ElementsAre(::testing::HasSubstr("'m1' is trivial")));
   Value recipe = Value::table(), betas = Value::list();
@@ -103,7 +108,8 @@ TEST(PreferenceRegret, TrivialModelsAndRefusals) {
   PreferenceRegret::schema().decode(recipe, &options, decoded);
   EXPECT_FALSE(decoded.ok());
   world.scores_ *= 1e300;
-  EXPECT_THAT(test::caught([&] { compare(world, {1e-20}); }).what(), ::testing::HasSubstr("larger beta"));
+  EXPECT_THAT(test::caught([&] { compare(world, {1e-20}); }).what(),
+              ::testing::HasSubstr("larger beta"));
 }
 
 }  // namespace
