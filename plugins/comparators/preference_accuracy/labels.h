@@ -15,6 +15,8 @@ class LabelSums {
 
   // What a block's prompts add: [n, D].
   [[nodiscard]] at::Tensor of_block(std::size_t block) const;
+  // By model and bin the pairs, the sum of sigma(|margin|), and the correct ones: [n, 3 R bins].
+  [[nodiscard]] at::Tensor bins_of_block(std::size_t block) const;
 
   // From sums [T, D], each [T, R] unless said; NaN where no prompt counts.
   [[nodiscard]] at::Tensor accuracy(const at::Tensor& sums) const { return mean(sums, 0); }
@@ -24,8 +26,8 @@ class LabelSums {
   [[nodiscard]] at::Tensor tac(const at::Tensor& sums) const;
   [[nodiscard]] at::Tensor ece(const at::Tensor& sums) const;
   [[nodiscard]] at::Tensor prompts(const at::Tensor& sums) const;  // [T]
-  // Of sums [D] and one model, by bin [bins]: pairs, their mean sigma(|margin|), and the share that is correct;
-  // NaN in empty bins.
+  // Of sums of the latter [3 R bins] and one model, by bin: pairs, their mean sigma(|margin|), and the share that
+  // is correct; NaN in empty bins.
   struct Reliability {
     at::Tensor pairs, confidence, correct;
   };
@@ -33,7 +35,6 @@ class LabelSums {
 
  private:
   [[nodiscard]] at::Tensor part(const at::Tensor& sums, std::int64_t number) const;
-  [[nodiscard]] at::Tensor binned(const at::Tensor& sums, std::int64_t number) const;
   [[nodiscard]] at::Tensor mean(const at::Tensor& sums, std::int64_t number) const;
 
   const preferences::ScoreTable& table_;

@@ -57,13 +57,16 @@ void add_numbers(const LabelSums& labels, const at::Tensor& sums,
                   accuracy.unsqueeze(2) - accuracy.unsqueeze(1), {}, Better::neither);
 }
 
-Block reliability_block(const ScoreTable& table, const LabelSums& labels, const at::Tensor& sums) {
+Block reliability_block(const ScoreTable& table, const LabelSums& labels) {
+  const at::Tensor sums =
+      preferences::sum_over_prompts(table, preferences::Resamples::none(table),
+                                    [&](std::size_t b) { return labels.bins_of_block(b); })[0];
   SeriesBlock body;
   body.x_label = "sigma(|margin|)";
   body.y_label = "share correct";
   body.lines.push_back({"calibrated", {0.5, 1}, {0.5, 1}});
   for (std::int64_t i = 0; i < table.models(); ++i) {
-    const LabelSums::Reliability of = labels.reliability(sums[0], i);
+    const LabelSums::Reliability of = labels.reliability(sums, i);
     SeriesBlock::Line line{table.names()[static_cast<std::size_t>(i)], {}, {}};
     for (std::int64_t b = 0; b < of.pairs.size(0); ++b) {
       if (of.pairs[b].item<double>() == 0) continue;
@@ -130,7 +133,7 @@ void PreferenceAccuracy::measure(const ScoreTable& table, const std::string& suf
        preferences::ranking_blocks(ranking, options_.ranking.adjust, options_.intervals)) {
     out.report.blocks.push_back(std::move(block));
   }
-  Block reliability = reliability_block(table, labels, sums);
+  Block reliability = reliability_block(table, labels);
   reliability.title += suffix;
   out.report.blocks.push_back(std::move(reliability));
 }

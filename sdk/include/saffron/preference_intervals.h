@@ -28,6 +28,7 @@ struct IntervalOptions {
 class SAFFRON_EXPORT Resamples {
  public:
   Resamples(const Random& random, const ScoreTable& table, std::int64_t count);
+  [[nodiscard]] static Resamples none(const ScoreTable& table) { return {Random(0), table, 0}; }
   [[nodiscard]] std::int64_t count() const { return counts_.size(0); }
   // Of all resamples and the prompts of blocks [first, end), in their order: uint8 [B, n].
   [[nodiscard]] at::Tensor counts(std::size_t first, std::size_t end) const;

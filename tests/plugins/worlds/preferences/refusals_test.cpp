@@ -54,11 +54,11 @@ TEST(PreferencesRefusals, Numbers) {
 
 TEST(PreferencesRefusals, FurtherColumns) {
   ScoresFile file("prompt_id,response_id,r,words,domain\np,1,1,many,\n");
+  file.options.columns.scores = {"r"};
   file.options.columns.numbers = {"words"};
-  EXPECT_EQ(refusal(file).substr(0, 44), "2:7: column 'words': 'many' is not a number");
+  EXPECT_EQ(refusal(file).substr(0, 43), "2:7: column 'words': 'many' is not a number");
   file.options.columns.numbers = {};
   file.options.columns.groups = {"domain"};
-  file.options.columns.scores = {"r"};
   EXPECT_EQ(refusal(file), "2:12: column 'domain' is empty");
   file.options.columns.numbers = {"domain"};
   EXPECT_EQ(refusal(file), ": column 'domain' is asked for twice");
