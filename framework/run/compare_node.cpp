@@ -7,6 +7,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -78,6 +79,13 @@ Block matrix_block(const PairMatrix& matrix, const std::vector<std::string>& rew
   return {.title = matrix.key, .caption = matrix.definition, .body = std::move(body)};
 }
 
+// Ends of another metric's interval, `key/low` and `key/high`, are numbers of results.json and have no heat map.
+bool is_interval_end(const PairMatrix& matrix, const std::vector<PairMatrix>& metrics) {
+  return std::any_of(metrics.begin(), metrics.end(), [&](const PairMatrix& other) {
+    return matrix.key == other.key + "/low" || matrix.key == other.key + "/high";
+  });
+}
+
 std::string in_words(const Certificate& c) {
   std::string text = cat(c.metric, ": ", c.pseudometric ? "a pseudometric" : "not a pseudometric",
                          c.sound ? "; it bounds worst-case regret" : "; it does not bound regret");
@@ -115,6 +123,7 @@ Value compare(RunState& run, const NodeSpec& node) {
 
   Report report;
   for (const PairMatrix& matrix : comparison.metrics) {
+    if (is_interval_end(matrix, comparison.metrics)) continue;
     report.blocks.push_back(matrix_block(matrix, rewards));
   }
   for (const std::string& warning : comparison.degenerate) words += "\n\n" + warning;

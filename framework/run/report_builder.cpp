@@ -285,8 +285,9 @@ Value results_document(const Value& manifest, const Value& results) {
   }
   for (const Value::Entry& node : results.at("compare").as_table()) {
     Value values = node.value;
-    values.set("metrics", values.at("report").at("metrics"));
+    Value metrics = node.value.at("report").at("metrics");
     values.erase("report");
+    if (!metrics.as_list().empty()) values.set("metrics", std::move(metrics));
     compare.set(node.key, std::move(values));
   }
   out.set("score", std::move(score));

@@ -8,6 +8,7 @@
 #include <saffron/judge.h>
 #include <saffron/model.h>
 #include <saffron/objective.h>
+#include <saffron/preference_columns.h>
 #include <saffron/properties.h>
 #include <saffron/regularizer.h>
 #include <saffron/scorer.h>
@@ -59,6 +60,7 @@ SampledWorld::~SampledWorld() = default;
 KnownTransitions::~KnownTransitions() = default;
 PreferenceWorld::~PreferenceWorld() = default;
 WorldFamily::~WorldFamily() = default;
+PreferenceColumns::~PreferenceColumns() = default;
 Comparator::~Comparator() = default;
 ChecksWorld::~ChecksWorld() = default;
 Format::~Format() = default;

@@ -1,15 +1,12 @@
 #include "span.h"
 
 #include <saffron/error.h>
+#include <saffron/regret_words.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 
 namespace saffron::plugins {
 namespace {
@@ -74,22 +71,6 @@ void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
 
 TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
 
-// "0.25", with at most five digits.
-std::string short_number(double x) {
-  char digits[32];
-  return {digits,
-          std::to_chars(digits, digits + sizeof digits, x, std::chars_format::general, 5).ptr};
-}
-
-// A regret within rounding of 0 is none; percentages are rounded up, as they bound.
-std::string in_words(const std::string& counts, const std::string& followed, double regret) {
-  const double percent = std::min(std::ceil(1e4 * regret - 1e-6) / 100, 100.0);
-  const std::string bound = regret <= rewards::kZero ? cat("nothing of '", counts, "'")
-                                                     : cat("at most ", short_number(percent),
-                                                           " % of the range of '", counts, "'");
-  return cat("if '", followed, "' weakly prefers policy p to q, going from q to p costs ", bound);
-}
-
 Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
   TableBlock table;
   table.columns = {column("counts", "reward 1"),
@@ -124,7 +105,8 @@ Block words_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
   for (const std::string& counts : returns.names()) {
     for (const std::string& followed : returns.names()) {
       const double regret = cases[at++].regret;
-      if (counts != followed) table.rows.push_back({Value(in_words(counts, followed, regret))});
+      if (counts != followed)
+        table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
     }
   }
   return {.title = "In words",
@@ -139,7 +121,7 @@ std::string actions(const at::Tensor& row) {
     const double p = row[a].item<double>();
     if (p == 0) continue;
     out += (out.empty() ? "" : ", ") + std::to_string(a);
-    if (p < 1) out += ": " + short_number(p);
+    if (p < 1) out += ": " + rewards::short_number(p);
   }
   return out;
 }

@@ -53,18 +53,24 @@ Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& co
 
   Scores out;
   out.source = path.string();
+  const auto columns_of = [&](const std::vector<std::size_t>& fields) {
+    std::vector<Scores::Column> empty;
+    for (const std::size_t field : fields) empty.push_back({names[field], {}});
+    return empty;
+  };
+  out.scores = columns_of(layout.scores);
+  out.numbers = columns_of(layout.numbers);
+  if (layout.label) out.label.emplace(Scores::Column{names[*layout.label], {}});
+  if (layout.log_reference)
+    out.log_reference.emplace(Scores::Column{names[*layout.log_reference], {}});
+  for (const std::size_t field : layout.groups) out.groups.push_back({names[field], {}});
   std::vector<std::pair<std::size_t, Scores::Column*>> numbers;
-  for (const std::size_t field : layout.scores) out.scores.push_back({names[field], {}});
-  for (std::size_t i = 0; i < out.scores.size(); ++i) {
+  for (std::size_t i = 0; i < out.scores.size(); ++i)
     numbers.emplace_back(layout.scores[i], &out.scores[i]);
-  }
-  if (layout.label)
-    numbers.emplace_back(*layout.label,
-                         &out.label.emplace(Scores::Column{names[*layout.label], {}}));
-  if (layout.log_reference) {
-    numbers.emplace_back(*layout.log_reference, &out.log_reference.emplace(Scores::Column{
-                                                    names[*layout.log_reference], {}}));
-  }
+  for (std::size_t i = 0; i < out.numbers.size(); ++i)
+    numbers.emplace_back(layout.numbers[i], &out.numbers[i]);
+  if (layout.label) numbers.emplace_back(*layout.label, &*out.label);
+  if (layout.log_reference) numbers.emplace_back(*layout.log_reference, &*out.log_reference);
   while (file.next()) {
     if (file.fields().size() != names.size()) {
       file.fail(0, cat("this record has ", file.fields().size(), " fields, and the header has ",
@@ -76,6 +82,9 @@ Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& co
     for (const auto& [field, column] : numbers) {
       const bool score = field != layout.label && field != layout.log_reference;
       column->values.push_back(number(file, field, names[field], score ? kScore : kOther));
+    }
+    for (std::size_t i = 0; i < out.groups.size(); ++i) {
+      out.groups[i].values.push_back(id(file, layout.groups[i], out.groups[i].name));
     }
   }
   return out;

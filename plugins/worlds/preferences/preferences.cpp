@@ -130,6 +130,22 @@ at::Tensor gathered(const std::vector<double>& values, const std::vector<std::si
   return out;
 }
 
+// Words by number, in the order in which they come.
+ResponseColumn words(const Scores::Words& column, const std::vector<std::size_t>& order) {
+  ResponseColumn out{
+      column.name, at::empty({static_cast<std::int64_t>(order.size())}, at::kLong), {}};
+  auto* p = out.values.mutable_data_ptr<std::int64_t>();
+  std::unordered_map<std::string_view, std::int64_t> numbers;
+  for (const std::size_t row : order) {
+    const std::string& word = column.values[row];
+    const auto [found, fresh] =
+        numbers.try_emplace(word, static_cast<std::int64_t>(numbers.size()));
+    if (fresh) out.words.push_back(word);
+    *p++ = found->second;
+  }
+  return out;
+}
+
 Scores read(const Preferences::Options& options) {
   const std::filesystem::path path = options.path.value;
   if (path.extension() == ".csv") return read_csv_scores(path, options.columns);
@@ -161,7 +177,14 @@ Schema<Preferences::Options> Preferences::schema() {
                  "the rest; without it one named `label`, where there is one")
           .param("log_reference", &ScoreColumns::log_reference,
                  "the column with a reference policy's log probability of the whole response; "
-                 "without it one named `log_reference`, where there is one");
+                 "without it one named `log_reference`, where there is one")
+          .param("numbers", &ScoreColumns::numbers,
+                 "further columns of numbers, such as a response's length, that distances may be "
+                 "controlled for; they are no scores")
+          .param(
+              "groups", &ScoreColumns::groups,
+              "further columns of words, or integers, such as a prompt's domain, that results may "
+              "be broken down by; they are no scores");
   return Schema<Options>{}
       .param("path", &Options::path,
              "a .csv file with a header and a line a response (UTF-8, RFC 4180), or a .safetensors "
@@ -188,6 +211,17 @@ Preferences::Preferences(const Options& options) {
   }
   if (table.label) labels_ = gathered(table.label->values, groups.order);
   if (table.log_reference) log_reference_ = gathered(table.log_reference->values, groups.order);
+  for (std::size_t i = 0; i < groups.order.size(); ++i) {
+    const std::size_t row = groups.order[i];
+    if (i == 0 || groups.numbers[i] != groups.numbers[i - 1]) {
+      prompt_names_.push_back(table.prompts[row]);
+    }
+    response_names_.push_back(table.responses[row]);
+  }
+  for (const Scores::Column& column : table.numbers) {
+    columns_.push_back({column.name, gathered(column.values, groups.order), {}});
+  }
+  for (const Scores::Words& column : table.groups) columns_.push_back(words(column, groups.order));
   info_.description =
       cat(N, " responses to ", groups.count, groups.count == 1 ? " prompt" : " prompts");
   if (groups.dropped > 0) {

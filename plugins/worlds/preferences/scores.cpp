@@ -57,6 +57,8 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
   for (const std::string& name : columns.scores) out.scores.push_back(take(name));
   out.label = take_optional(columns.label, "label");
   out.log_reference = take_optional(columns.log_reference, "log_reference");
+  for (const std::string& name : columns.numbers) out.numbers.push_back(take(name));
+  for (const std::string& name : columns.groups) out.groups.push_back(take(name));
   for (std::size_t i = 0; columns.scores.empty() && i < names.size(); ++i) {
     if (used.contains(i)) continue;
     if (names[i].empty()) fail(cat("column ", i + 1, " has no name"));

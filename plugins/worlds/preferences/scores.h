@@ -14,6 +14,7 @@ struct ScoreColumns {
   std::vector<std::string> scores;  // none: every other one
   // Unset: the column of that name where there is one.
   std::optional<std::string> label, log_reference;
+  std::vector<std::string> numbers, groups;  // further columns, of numbers and of words
 };
 
 // Scores of responses as a file has them, a row a response; every number is finite.
@@ -27,6 +28,12 @@ struct Scores {
   std::vector<std::int64_t> lines;              // of each row, in a CSV file; empty for tensors
   std::vector<Column> scores;
   std::optional<Column> label, log_reference;
+  std::vector<Column> numbers;
+  struct Words {
+    std::string name;
+    std::vector<std::string> values;
+  };
+  std::vector<Words> groups;
 
   // "scores.csv:17", "scores.npz, row 3".
   [[nodiscard]] std::string place(std::size_t row) const;
@@ -38,6 +45,7 @@ struct ScoreLayout {
   std::size_t prompt = 0, response = 0;
   std::vector<std::size_t> scores;
   std::optional<std::size_t> label, log_reference;
+  std::vector<std::size_t> numbers, groups;
 };
 [[nodiscard]] ScoreLayout score_layout(const ScoreColumns& columns,
                                        const std::vector<std::string>& names,

@@ -76,6 +76,10 @@ Scores read_tensor_scores(const std::filesystem::path& path, const ScoreColumns&
   for (const std::size_t column : layout.scores) out.scores.push_back(reader.numbers(column));
   if (layout.label) out.label = reader.numbers(*layout.label);
   if (layout.log_reference) out.log_reference = reader.numbers(*layout.log_reference);
+  for (const std::size_t column : layout.numbers) out.numbers.push_back(reader.numbers(column));
+  for (const std::size_t column : layout.groups) {
+    out.groups.push_back({names[column], reader.ids(column)});
+  }
   return out;
 }
 

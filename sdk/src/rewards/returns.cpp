@@ -1,3 +1,4 @@
+#include "src/rewards/cutting_lines.h"
 #include "src/rewards/each_pair.h"
 
 #include <saffron/error.h>
@@ -19,17 +20,10 @@ namespace {
 
 using Numbers = std::span<const double>;
 
-// A line that supports f(lambda) = range(R_i° - lambda R_j°), and the policies that yield it.
-struct Line {
-  double intercept = 0, slope = 0;
+struct Plans {
   Plan high, low;
-  [[nodiscard]] double at(double lambda) const { return intercept + lambda * slope; }
 };
-
-// How far f may lie above a line and still be taken to lie on it; f(0) = 1.
-constexpr double kOnLine = 1e-13;
-constexpr double kFlat = 1e-14;  // a slope that changes f by less than rounding does
-constexpr int kEvaluations = 10'000;
+using Lines = CuttingLines<Plans>;
 
 std::vector<double> combined(double a, Numbers x, double b, Numbers y) {
   std::vector<double> out(x.size());
@@ -43,18 +37,17 @@ class RangeOfDifference {
   RangeOfDifference(const Planner& planner, Numbers counts, Numbers followed)
       : planner_(planner), counts_(counts), followed_(followed) {}
 
-  // The line at lambda, planned from the policies of another; its value there is f's.
-  [[nodiscard]] Line at(double lambda, const Plan& high, const Plan& low) {
+  // The line at lambda, planned from these; its value there is f's.
+  [[nodiscard]] Lines::Line at(double lambda, const Plan& high, const Plan& low) const {
     const std::vector<double> r = combined(1, counts_, -lambda, followed_);
     const std::vector<double> reverse = combined(-1, counts_, lambda, followed_);
-    Line out{0, 0, planner_.best(r, high.actions), planner_.best(reverse, low.actions)};
-    out.intercept = planner_.returns(out.high, counts_) - planner_.returns(out.low, counts_);
-    out.slope = planner_.returns(out.low, followed_) - planner_.returns(out.high, followed_);
-    ++evaluations;
-    return out;
+    Plans plans{planner_.best(r, high.actions), planner_.best(reverse, low.actions)};
+    const double intercept =
+        planner_.returns(plans.high, counts_) - planner_.returns(plans.low, counts_);
+    const double slope =
+        planner_.returns(plans.low, followed_) - planner_.returns(plans.high, followed_);
+    return {intercept, slope, std::move(plans)};
   }
-
-  int evaluations = 0;
 
  private:
   const Planner& planner_;
@@ -156,35 +149,29 @@ at::Tensor PolicyReturns::span_distances() const {
   return out;
 }
 
-// f(lambda) >= |1 - lambda|, since both rewards have range 1, and f(0) = 1: the minimum lies in
-// [0, 2]. It is where a falling and a rising line meet that both touch f there.
 PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t j) const {
   WorstCase out;
   if (trivial(i)) return out;
-  RangeOfDifference f(planner_, unit(i), unit(j));
-  Line falling = f.at(0, best_[at(i)], worst_[at(i)]), rising = falling;
-  double lambda = 0;
+  const RangeOfDifference f(planner_, unit(i), unit(j));
+  Lines lines;
+  lines.add(f.at(0, best_[at(i)], worst_[at(i)]));
   // At 2 the better policy is nearly that of -R_j.
-  if (falling.slope < -kFlat) rising = f.at(2, worst_[at(j)], best_[at(j)]);
-  while (falling.slope < -kFlat) {
-    lambda = (falling.intercept - rising.intercept) / (rising.slope - falling.slope);
-    const Line line = f.at(lambda, falling.high, falling.low);
-    if (line.at(lambda) <= falling.at(lambda) + kOnLine) break;
-    if (std::abs(line.slope) <= kFlat) falling = rising = line;
-    (line.slope < 0 ? falling : rising) = line;
-    if (f.evaluations < kEvaluations) continue;
-    throw Error(ErrorKind::numeric,
-                cat("the worst-case regret of '", names_[at(i)], "' and '", names_[at(j)],
-                    "' is not found in ", kEvaluations, " plans"))
+  if (!lines.done()) lines.add(f.at(2, worst_[at(j)], best_[at(j)]));
+  while (!lines.done()) {
+    const Plans& near = lines.falling().attained;
+    lines.add(f.at(lines.lambda(), near.high, near.low));
+    if (lines.evaluations() < kMostLines) continue;
+    throw Error(ErrorKind::numeric, cat("the worst-case regret of '", names_[at(i)], "' and '",
+                                        names_[at(j)], "' is not found in ", kMostLines, " plans"))
         .with_help("use a smaller gamma: differences of returns are lost in rounding");
   }
-  const double steep = rising.slope - falling.slope;
-  const double t = steep > 0 ? rising.slope / steep : 1;  // of `falling`: a mixture of slope 0
-  out.regret = within(t * falling.intercept + (1 - t) * rising.intercept, 1);
-  out.lambda = trivial(j) ? 0 : lambda * range(i) / range(j);
+  const double t = lines.falling_share();
+  const Plans &falling = lines.falling().attained, &rising = lines.rising().attained;
+  out.regret = within(lines.minimum(), 1);
+  out.lambda = trivial(j) ? 0 : lines.lambda() * range(i) / range(j);
   out.better = mixture(falling.high, rising.high, t, unit_.size(2));
   out.followed = mixture(falling.low, rising.low, t, unit_.size(2));
-  out.evaluations = f.evaluations;
+  out.evaluations = lines.evaluations();
   return out;
 }
 

@@ -42,12 +42,48 @@ TEST(Preferences, ChosenColumns) {
                           .response = "id",
                           .scores = {"c", "b"},
                           .label = "human",
-                          .log_reference = "lp"};
+                          .log_reference = "lp",
+                          .numbers = {},
+                          .groups = {}};
   const Preferences world(file.options);
   EXPECT_EQ(world.info().rewards, (std::vector<std::string>{"c", "b"}));
   EXPECT_TRUE(world.scores()[0].equal(at::tensor({2.0, 4.0}, at::kDouble)));
   EXPECT_TRUE(world.labels().equal(at::tensor({3.0, 4.0}, at::kDouble)));
   EXPECT_TRUE(world.log_reference().equal(at::tensor({-1.0, -0.5}, at::kDouble)));
+}
+
+// Further columns are no scores; prompts and responses keep their names.
+TEST(Preferences, NumbersAndGroups) {
+  ScoresFile file(
+      "prompt_id,response_id,r,words,domain,lone\nhi,a,1,10,chat,x\nby,a,2,20,code,x\n"
+      "hi,b,3,30,chat,y\nby,b,4,40,code,x\n");
+  file.options.columns.numbers = {"words"};
+  file.options.columns.groups = {"domain", "lone"};
+  const Preferences world(file.options);
+  EXPECT_EQ(world.info().rewards, std::vector<std::string>{"r"});
+  EXPECT_EQ(world.prompt_names(), (std::vector<std::string>{"hi", "by"}));
+  EXPECT_EQ(world.response_names(), (std::vector<std::string>{"a", "b", "a", "b"}));
+  ASSERT_EQ(world.columns().size(), 3u);
+  EXPECT_TRUE(world.columns()[0].values.equal(at::tensor({10.0, 30.0, 20.0, 40.0}, at::kDouble)));
+  EXPECT_FALSE(world.columns()[0].categorical());
+  EXPECT_EQ(world.columns()[1].words, (std::vector<std::string>{"chat", "code"}));
+  EXPECT_TRUE(world.columns()[1].values.equal(at::tensor({0, 0, 1, 1}, at::kLong)));
+  EXPECT_TRUE(world.columns()[2].values.equal(at::tensor({0, 1, 0, 0}, at::kLong)));
+
+  const test::TemporaryFolder folder;
+  write_npz(folder / "s.npz", {{"prompt_id", at::tensor({7, 7}, at::kLong)},
+                               {"response_id", at::tensor({0, 1}, at::kLong)},
+                               {"r", at::tensor({1.0, 3.0}, at::kDouble)},
+                               {"words", at::tensor({5, 6}, at::kInt)},
+                               {"domain", at::tensor({2, 2}, at::kLong)}});
+  Preferences::Options options;
+  options.path.value = (folder / "s.npz").string();
+  options.columns.numbers = {"words"};
+  options.columns.groups = {"domain"};
+  const Preferences tensors(options);
+  EXPECT_EQ(tensors.prompt_names(), std::vector<std::string>{"7"});
+  EXPECT_TRUE(tensors.columns()[0].values.equal(at::tensor({5.0, 6.0}, at::kDouble)));
+  EXPECT_EQ(tensors.columns()[1].words, std::vector<std::string>{"2"});
 }
 
 TEST(Preferences, SinglesAreDroppedWhereAsked) {

@@ -52,6 +52,20 @@ TEST(PreferencesRefusals, Numbers) {
   EXPECT_EQ(refusal(cat(kHeader, "p,,1\n")), "2:3: column 'response_id' is empty");
 }
 
+TEST(PreferencesRefusals, FurtherColumns) {
+  ScoresFile file("prompt_id,response_id,r,words,domain\np,1,1,many,\n");
+  file.options.columns.scores = {"r"};
+  file.options.columns.numbers = {"words"};
+  EXPECT_EQ(refusal(file).substr(0, 43), "2:7: column 'words': 'many' is not a number");
+  file.options.columns.numbers = {};
+  file.options.columns.groups = {"domain"};
+  EXPECT_EQ(refusal(file), "2:12: column 'domain' is empty");
+  file.options.columns.numbers = {"domain"};
+  EXPECT_EQ(refusal(file), ": column 'domain' is asked for twice");
+  file.options.columns.numbers = {"domains"};
+  EXPECT_EQ(refusal(file), ": there is no column 'domains' | did you mean 'domain'?");
+}
+
 TEST(PreferencesRefusals, Records) {
   EXPECT_EQ(refusal(""), ": the file is empty");
   EXPECT_EQ(refusal(kHeader), ": there are no responses");
