@@ -23,6 +23,15 @@ rewards::Settled val_form(const TabularWorld& world, const at::Tensor& policy) {
           shaping.noise(r, size)};
 }
 
+rewards::SparseForm sparse_val_form(const TabularWorld& world, const at::Tensor& policy) {
+  const auto tau = rewards::SparseMatrix::of(world.transitions());
+  const rewards::SparseAdvantage form(tau, world.gamma(), policy,
+                                      rewards::expected_on_support(tau, world.rewards()),
+                                      rewards::expected_on_support(tau, world.rewards().abs()));
+  return {rewards::settled_form("VAL", form.values, form.noise), rewards::cells_of(tau, true),
+          form.solved};
+}
+
 Schema<Val::Options> Val::schema() {
   return rewards::measures_schema<Options>(false).choice(
       "policy", &Options::policy,
@@ -31,17 +40,26 @@ Schema<Val::Options> Val::schema() {
 }
 
 Comparison Val::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "val");
+  const TabularWorld& tabular = rewards::tabular(world, "val");
   const auto& names = world.info().rewards;
   const at::Tensor uniform =
       at::full_like(tabular.policy(), 1.0 / static_cast<double>(tabular.policy().size(1)));
-  const rewards::Settled form =
-      val_form(tabular, options_.policy == Policy::world ? tabular.policy() : uniform);
+  const at::Tensor& policy = options_.policy == Policy::world ? tabular.policy() : uniform;
   Comparison out;
-  rewards::add_distances(
-      out, {tabular, form.canonical, names}, rewards::parse_measures(options_.pairs, false),
-      rewards::starc_claims(tabular, {"transitions", "policy"}), rewards::kTrivial);
-  std::ranges::copy(form.uncertain(names), std::back_inserter(out.degenerate));
+  const auto add = [&](const rewards::Settled& form, const rewards::Distances& distances) {
+    rewards::add_distances(out, distances, rewards::parse_measures(options_.pairs, false),
+                           rewards::starc_claims(tabular, {"transitions", "policy"}),
+                           rewards::kTrivial);
+    std::ranges::copy(form.uncertain(names), std::back_inserter(out.degenerate));
+  };
+  if (tabular.transitions().sparse()) {
+    const rewards::SparseForm form = sparse_val_form(tabular, policy);
+    add(form.settled, {form.settled.canonical, names, form.cells});
+    out.report.blocks.push_back(rewards::solver_block({form.solved}));
+  } else {
+    const rewards::Settled form = val_form(tabular, policy);
+    add(form, {tabular, form.canonical, names});
+  }
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <saffron/comparator.h>
 #include <saffron/reward_metrics.h>
+#include <saffron/reward_sparse.h>
 #include <saffron/schema.h>
 
 #include <cstdint>
@@ -19,6 +20,9 @@ namespace saffron::plugins {
 // away before V is computed: V of what remains cancels less. One factorisation of S x S and one of
 // S A x S serve all rewards.
 [[nodiscard]] rewards::Settled val_form(const TabularWorld& world, const at::Tensor& policy);
+// In a world with sparse transitions, [R, S A], by iteration.
+[[nodiscard]] rewards::SparseForm sparse_val_form(const TabularWorld& world,
+                                                  const at::Tensor& policy);
 
 class Val final : public Comparator, public ChecksWorld {
  public:
@@ -32,7 +36,7 @@ class Val final : public Comparator, public ChecksWorld {
   explicit Val(const Options& options) : options_(options) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
-  void check(const World& world) const override { (void)rewards::dense_tabular(world, "val"); }
+  void check(const World& world) const override { (void)rewards::tabular(world, "val"); }
 
  private:
   Options options_;

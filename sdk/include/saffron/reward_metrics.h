@@ -173,9 +173,13 @@ struct SAFFRON_EXPORT Settled {
   at::Tensor size, noise;
 
   Settled(std::string name, at::Tensor values, at::Tensor size, at::Tensor noise);
-  // "reward 'x' is nearly all potential shaping: ...", where fewer than three digits are certain.
   [[nodiscard]] std::vector<std::string> uncertain(const std::vector<std::string>& names) const;
 };
+// "reward 'x' is nearly all potential shaping: of its VAL form one digit is certain", where fewer than
+// three are.
+[[nodiscard]] SAFFRON_EXPORT std::vector<std::string> uncertain_digits(
+    std::string_view form, const at::Tensor& size, const at::Tensor& noise,
+    const std::vector<std::string>& names);
 
 // "MinimalPotential_L2": R + gamma Phi(s') - Phi(s) of the least mean square over D_S x D_A x D_S,
 // which is free of all shaping, also at terminal states. With m(s) = E[R(s, A, S')],
@@ -220,6 +224,10 @@ class SAFFRON_EXPORT Distances {
  public:
   // `names` are the rewards'. Throws as require_finite.
   Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names);
+  // Of a form [R, N] in cells of its own. `reachable` is D_S x D_A x tau of them, [N] of sum 1, or
+  // undefined; there is no uniform coverage.
+  Distances(Canonical canonical, std::vector<std::string> names, Cells cells,
+            at::Tensor reachable = {});
 
   // Key "VAL/2-2"; NaN and the reason where a correlation is undefined.
   [[nodiscard]] PairMatrix matrix(const Measure& measure) const;

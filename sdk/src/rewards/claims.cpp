@@ -44,8 +44,9 @@ std::string caveat(bool on_possible, Shaping removed, bool reads_impossible) {
 std::string unreached(const at::Tensor& reachable) {
   std::string out;
   std::int64_t count = 0;
+  const bool* reached = reachable.const_data_ptr<bool>();
   for (std::int64_t s = 0; s < reachable.size(0); ++s) {
-    if (reachable[s].item<bool>()) continue;
+    if (reached[s]) continue;
     if (++count <= 8) out += (out.empty() ? "" : ", ") + std::to_string(s);
   }
   return count > 8 ? cat(out, " and ", count - 8, " more") : out;

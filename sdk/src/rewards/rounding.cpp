@@ -29,19 +29,35 @@ Settled::Settled(std::string name, at::Tensor values, at::Tensor largest, at::Te
 }
 
 std::vector<std::string> Settled::uncertain(const std::vector<std::string>& names) const {
+  return uncertain_digits(canonical.name, size, noise, names);
+}
+
+std::vector<std::string> uncertain_digits(std::string_view form, const at::Tensor& size,
+                                          const at::Tensor& noise,
+                                          const std::vector<std::string>& names) {
   std::vector<std::string> out;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto at = static_cast<std::int64_t>(i);
     const double ratio = (size[at] / noise[at]).item<double>();
     if (!(ratio > 1 && ratio < std::pow(10, kSureDigits))) continue;
     const auto digits = static_cast<int>(std::log10(ratio));
-    out.push_back(cat("reward '", names[i], "' is nearly all potential shaping: of its ",
-                      canonical.name, " form ",
+    out.push_back(cat("reward '", names[i], "' is nearly all potential shaping: of its ", form,
+                      " form ",
                       digits == 0   ? "no digit is certain"
                       : digits == 1 ? "one digit is certain"
                                     : "two digits are certain"));
   }
   return out;
+}
+
+Distances::Distances(Canonical canonical, std::vector<std::string> names, Cells cells,
+                     at::Tensor reachable)
+    : name_(canonical.name), names_(std::move(names)) {
+  require_finite(canonical, names_);
+  values_ = std::move(canonical.values);
+  scale_ = std::move(canonical.scale);
+  cells_ = std::move(cells);
+  reachable_ = std::move(reachable);
 }
 
 std::vector<std::string> Distances::faint() const {
