@@ -93,7 +93,7 @@ Comparison comparison(const TabularWorld& world, const std::vector<std::string>&
 
 Comparison compare_sparse(const TabularWorld& world, const std::vector<std::string>& ties,
                           const std::vector<std::string>& names) {
-  rewards::SparseReturns returns(world, names);
+  const rewards::SparseReturns returns(world, names);
   const std::int64_t count = returns.rewards();
   Found found{.names = names, .trivial = returns.trivial()};
   found.worst = at::zeros({count, count}, at::kDouble);
@@ -101,12 +101,13 @@ Comparison compare_sparse(const TabularWorld& world, const std::vector<std::stri
   for (std::int64_t i = 0; i < count; ++i) {
     found.highest.push_back(returns.highest(i));
     found.ranges.push_back(returns.range(i).value);
-    for (std::int64_t j = 0; j < count; ++j) {
-      const rewards::SparseReturns::Regret regret = returns.regret(i, j);
-      found.worst[i][j] = regret.pessimistic.value;
-      found.best[i][j] = regret.optimistic.value;
-      found.error = std::max({found.error, regret.pessimistic.error, regret.optimistic.error});
-    }
+  }
+  const auto regrets = returns.regrets();
+  for (std::size_t at = 0; at < regrets.size(); ++at) {
+    const auto& [pessimistic, optimistic] = regrets[at];
+    found.worst.view(-1)[static_cast<std::int64_t>(at)] = pessimistic.value;
+    found.best.view(-1)[static_cast<std::int64_t>(at)] = optimistic.value;
+    found.error = std::max({found.error, pessimistic.error, optimistic.error});
   }
   Comparison out = comparison(world, ties, found);
   std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));

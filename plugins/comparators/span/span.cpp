@@ -243,25 +243,22 @@ Comparison Span::compare(const World& world) {
 
 Comparison Span::compare_sparse(const TabularWorld& world,
                                 const std::vector<std::string>& names) const {
-  rewards::SparseReturns returns(world, names);
+  const rewards::SparseReturns returns(world, names);
   const std::int64_t count = returns.rewards();
   Found found{.names = returns.names(), .trivial = returns.trivial()};
-  found.spans = at::zeros({count, count}, at::kDouble);
-  for (std::int64_t i = 0; i < count; ++i) {
-    found.ranges.push_back(returns.range(i).value);
-    for (std::int64_t j = 0; wants_span() && j < i; ++j) {
-      const rewards::Bounded d = returns.span_distance(i, j);
-      found.spans[i][j] = d.value;
-      found.spans[j][i] = d.value;
+  for (std::int64_t i = 0; i < count; ++i) found.ranges.push_back(returns.range(i).value);
+  if (wants_span()) {
+    found.spans = at::zeros({count, count}, at::kDouble);
+    double* to = found.spans.mutable_data_ptr<double>();
+    for (const rewards::Bounded& d : returns.span_distances()) {
+      *to++ = d.value;
       found.span_error = std::max(found.span_error, d.error);
     }
-    for (std::int64_t j = 0; wants_regret() && j < count; ++j) {
-      WorstCase& worst = found.cases.emplace_back();
-      if (i == j) continue;
-      const rewards::SparseReturns::WorstCase w = returns.worst_case(i, j);
-      worst.regret = w.regret.value;
-      if (!returns.trivial(i)) worst.lambda = w.lambda;
-      worst.evaluations = w.evaluations;
+  }
+  if (wants_regret()) {
+    for (const rewards::SparseReturns::WorstCase& w : returns.worst_cases()) {
+      found.cases.push_back(
+          {.regret = w.regret.value, .lambda = w.lambda, .evaluations = w.evaluations});
       found.error = std::max(found.error, w.regret.error);
     }
   }

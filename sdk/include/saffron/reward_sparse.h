@@ -7,6 +7,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -148,7 +150,6 @@ class SAFFRON_EXPORT SparsePlanner {
   struct Improvement {
     at::Tensor policy;
     double below, above;
-    bool changed;
   };
   [[nodiscard]] Improvement improved(const at::Tensor& Q, const at::Tensor& V,
                                      const at::Tensor& policy, const at::Tensor& allowed) const;
@@ -170,7 +171,7 @@ struct SAFFRON_EXPORT Bounded {
 };
 
 // PolicyReturns of a sparse world: the same quantities, with the error that follows from Bellman
-// residuals. For one thread at a time.
+// residuals.
 class SAFFRON_EXPORT SparseReturns {
  public:
   // Error (numeric) when a reward overflows float64.
@@ -185,24 +186,27 @@ class SAFFRON_EXPORT SparseReturns {
     return range_[at(i)];
   }  // max J - min J
   // Of the uniform policy's values, and of all planning that was asked for so far.
-  [[nodiscard]] std::vector<Solved> solved() const { return {values_, planned_}; }
+  [[nodiscard]] std::vector<Solved> solved() const;
   [[nodiscard]] std::vector<std::string> uncertain() const;  // as of Settled
 
-  [[nodiscard]] Bounded span_distance(std::int64_t i, std::int64_t j);
+  [[nodiscard]] Bounded span_distance(std::int64_t i, std::int64_t j) const;
+  [[nodiscard]] std::vector<Bounded> span_distances() const;  // R * R, row-major
   struct WorstCase {
     Bounded regret;
-    double lambda = 0;
+    std::optional<double> lambda;  // none where reward i is trivial
     int evaluations = 0;
   };
-  [[nodiscard]] WorstCase worst_case(std::int64_t i, std::int64_t j);
+  [[nodiscard]] WorstCase worst_case(std::int64_t i, std::int64_t j) const;
+  [[nodiscard]] std::vector<WorstCase> worst_cases() const;
   struct Regret {
     Bounded pessimistic, optimistic;
   };
-  [[nodiscard]] Regret regret(std::int64_t i, std::int64_t j);
+  [[nodiscard]] Regret regret(std::int64_t i, std::int64_t j) const;
+  [[nodiscard]] std::vector<Regret> regrets() const;
 
  private:
   void plan(std::int64_t i);
-  [[nodiscard]] SparsePlan noted(SparsePlan plan);
+  [[nodiscard]] SparsePlan noted(SparsePlan plan) const;
   [[nodiscard]] at::Tensor pair(std::int64_t i, std::int64_t j) const;
   [[nodiscard]] double relative(std::int64_t i) const;  // the error of range(i)
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
@@ -216,7 +220,9 @@ class SAFFRON_EXPORT SparseReturns {
   std::vector<double> highest_;
   std::vector<Bounded> range_;
   double gamma_;
-  Solved values_, planned_ = {"planning, relative to the ranges", "modified policy iteration"};
+  Solved values_;
+  mutable std::mutex mutex_;
+  mutable Solved planned_ = {"planning, relative to the ranges", "modified policy iteration"};
 };
 
 }  // namespace saffron::inline sdk_v1::rewards

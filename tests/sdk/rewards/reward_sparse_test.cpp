@@ -200,7 +200,7 @@ TEST_F(SparsePlanning, AgreesWithDense) {
   for (const double gamma : {0.0, 0.9, 0.99, 0.999}) {
     const MemoryWorld dense = random_world(random_, kStates, gamma), world = sparse(dense);
     const PolicyReturns exact(dense, dense.info_.rewards);
-    SparseReturns found(world, dense.info_.rewards);
+    const SparseReturns found(world, dense.info_.rewards);
     for (std::int64_t i = 0; i < 4; ++i) {
       EXPECT_NEAR(found.range(i).value, exact.range(i), 1e-9 * exact.range(i));
       EXPECT_NEAR(found.highest(i), exact.highest(i), 1e-9 * std::abs(exact.highest(i)) + 1e-8);
@@ -228,7 +228,7 @@ TEST_F(SparsePlanning, TiesAndTrivialRewards) {
   dense.rewards_[2].fill_(3);
   const MemoryWorld world = sparse(dense);
   const PolicyReturns exact(dense, dense.info_.rewards);
-  SparseReturns found(world, dense.info_.rewards);
+  const SparseReturns found(world, dense.info_.rewards);
   EXPECT_EQ(found.trivial(), std::vector<std::string>{"near a"});
   for (std::int64_t i = 0; i < 3; ++i) {
     for (std::int64_t j = 0; j < 3; ++j) {
@@ -252,7 +252,7 @@ TEST_F(SparsePlanning, OnALargeRing) {
     pays[0] = 1;
     other[kLarge / 2] = 2;
     const MemoryWorld world = ring(kLarge, gamma, {{"here", pays}, {"there", other}});
-    SparseReturns found(world, world.info_.rewards);
+    const SparseReturns found(world, world.info_.rewards);
     const at::Tensor s = at::arange(kLarge, at::kDouble);
     const at::Tensor away = at::minimum(s, kLarge - s);
     const double range = at::pow(gamma, away).mean().item<double>() / (1 - gamma * gamma) -

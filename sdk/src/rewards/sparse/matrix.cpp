@@ -81,6 +81,10 @@ SparseMatrix SparseMatrix::chain(const at::Tensor& policy) const {
   std::vector<std::int64_t> begin = {0};
   std::vector<std::int32_t> next;
   std::vector<double> weight;
+  begin.reserve(static_cast<std::size_t>(S) + 1);
+  const auto room = static_cast<std::size_t>(one ? values.size(0) / A : values.size(0));
+  next.reserve(room);
+  weight.reserve(room);
   for (std::int64_t s = 0; s < S; ++s) {
     for (std::int64_t a = 0; a < A; ++a) {
       const double p = one ? (held.const_data_ptr<std::int64_t>()[s] == a ? 1.0 : 0.0)
@@ -97,6 +101,23 @@ SparseMatrix SparseMatrix::chain(const at::Tensor& policy) const {
   return {S, S, copied(begin, at::kLong), copied(next, at::kInt), copied(weight, at::kDouble)};
 }
 
+// One column, or few, in registers.
+template <std::int64_t K>
+void multiply(const SparseMatrix& by, const double* from, double* to) {
+  const auto* at = by.offsets.const_data_ptr<std::int64_t>();
+  const auto* place = by.places.const_data_ptr<std::int32_t>();
+  const double* value = by.values.const_data_ptr<double>();
+  at::parallel_for(0, by.rows, columns::kRows, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      double sums[K] = {};
+      for (std::int64_t e = at[row]; e < at[row + 1]; ++e) {
+        for (std::int64_t k = 0; k < K; ++k) sums[k] += value[e] * from[place[e] * K + k];
+      }
+      std::copy(sums, sums + K, to + row * K);
+    }
+  });
+}
+
 at::Tensor SparseMatrix::times(const at::Tensor& x) const {
   const std::int64_t K = x.size(1);
   at::Tensor out = at::empty({rows, K}, at::kDouble);
@@ -104,6 +125,8 @@ at::Tensor SparseMatrix::times(const at::Tensor& x) const {
   const auto* place = places.const_data_ptr<std::int32_t>();
   const double *value = values.const_data_ptr<double>(), *from = x.const_data_ptr<double>();
   double* to = out.mutable_data_ptr<double>();
+  if (K == 1) return multiply<1>(*this, from, to), out;
+  if (K == 2) return multiply<2>(*this, from, to), out;
   at::parallel_for(0, rows, columns::kRows, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       double* const sums = to + row * K;

@@ -49,7 +49,7 @@ SparsePlanner::Improvement SparsePlanner::improved(const at::Tensor& Q, const at
   const std::int64_t S = Q.size(0), A = Q.size(1);
   const double margin =
       kBetter * std::max(Q.abs().max().item<double>(), V.abs().max().item<double>());
-  Improvement out{policy.clone(), 0, 0, false};
+  Improvement out{policy.clone(), 0, 0};
   const double *q = Q.const_data_ptr<double>(), *v = V.const_data_ptr<double>();
   const bool* open = allowed.defined() ? allowed.const_data_ptr<bool>() : nullptr;
   auto* action = out.policy.mutable_data_ptr<std::int64_t>();
@@ -62,7 +62,6 @@ SparsePlanner::Improvement SparsePlanner::improved(const at::Tensor& Q, const at
     out.above = std::max(out.above, q[s * A + best] - v[s]);
     if (q[s * A + best] > q[s * A + action[s]] + margin) {
       action[s] = best;
-      out.changed = true;
     }
     out.below = std::min(out.below, q[s * A + action[s]] - v[s]);
   }
@@ -90,26 +89,22 @@ SparsePlan SparsePlanner::best(const at::Tensor& rewards, const at::Tensor& fact
   }
   double least = std::numeric_limits<double>::infinity();  // the closest bracket's |T V - V|
   for (std::int64_t closer = 0;; ++out.rounds) {
-    at::Tensor V = columns::combined(out.values, factors);
+    const at::Tensor V = columns::combined(out.values, factors);
     // Of the columns, which may cancel.
     const double largest =
         std::max((columns::largest(out.values) * factors.abs()).sum().item<double>(),
                  r.abs().max().item<double>());
     const double goal = (kTolerance * (1 - gamma_) + kRoundingOfV) * largest;
-    double off = 0;
-    for (const bool swept : {false, true}) {
-      if (swept) sweep(r, allowed, V);
-      const Improvement next = improved(r + gamma_ * expected(V), V, out.policy, allowed);
-      off = std::max(next.above, -next.below);
-      if (swept) out.policy = next.policy;
-      if (off < least) {
-        if (off < least / 2) closer = out.rounds;
-        least = off;
-        const double J = columns::means(mu0_, V.unsqueeze(-1)).item<double>();
-        out.high = J + next.above / (1 - gamma_);
-        out.low = J + next.below / (1 - gamma_);
-      }
-      if (off <= goal) break;
+    sweep(r, allowed, V);
+    const Improvement next = improved(r + gamma_ * expected(V), V, out.policy, allowed);
+    const double off = std::max(next.above, -next.below);
+    out.policy = next.policy;
+    if (off < least) {
+      if (off < least / 2) closer = out.rounds;
+      least = off;
+      const double J = columns::means(mu0_, V.unsqueeze(-1)).item<double>();
+      out.high = J + next.above / (1 - gamma_);
+      out.low = J + next.below / (1 - gamma_);
     }
     const bool stuck = out.rounds - closer >= kStuck;
     if (off <= goal || (stuck && least <= kCoarseEnough * (1 - gamma_) * largest)) {

@@ -22,6 +22,14 @@ constexpr int kEvaluations = 1'000;
 
 at::Tensor factors(std::initializer_list<double> of) { return columns::tensor(of); }
 
+// f(i, j) of all ordered pairs, which are independent.
+template <class F>
+void each_pair(std::int64_t count, F f) {
+  at::parallel_for(0, count * count, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) f(at / count, at % count);
+  });
+}
+
 double within(double x, double high) { return std::clamp(x, 0.0, high); }
 
 // A line that supports f(lambda) = range(R_i° - lambda R_j°), where f lies above it there, and how far
@@ -126,14 +134,15 @@ at::Tensor SparseReturns::pair(std::int64_t i, std::int64_t j) const {
   return at::stack({unit_.select(1, i), unit_.select(1, j)}, 1);
 }
 
-SparsePlan SparseReturns::noted(SparsePlan plan) {
+SparsePlan SparseReturns::noted(SparsePlan plan) const {
+  const std::lock_guard lock(mutex_);
   planned_.iterations += plan.iterations;
   planned_.bound = std::max(planned_.bound, (plan.high - plan.low) / 2);
   planned_.residual = planned_.bound * (1 - gamma_);
   return plan;
 }
 
-Bounded SparseReturns::span_distance(std::int64_t i, std::int64_t j) {
+Bounded SparseReturns::span_distance(std::int64_t i, std::int64_t j) const {
   const at::Tensor both = pair(i, j);
   const SparsePlan most = noted(planner_.best(both, factors({1, -1})));
   const SparsePlan least = noted(planner_.best(both, factors({-1, 1})));
@@ -142,7 +151,7 @@ Bounded SparseReturns::span_distance(std::int64_t i, std::int64_t j) {
 }
 
 // As PolicyReturns::worst_case. f lies above all its lines and its minimum below every value of it.
-SparseReturns::WorstCase SparseReturns::worst_case(std::int64_t i, std::int64_t j) {
+SparseReturns::WorstCase SparseReturns::worst_case(std::int64_t i, std::int64_t j) const {
   WorstCase out;
   if (trivial(i)) return out;
   RangeOfDifference f([this, both = pair(i, j)](const at::Tensor& by, const SparsePlan* start) {
@@ -180,7 +189,7 @@ SparseReturns::WorstCase SparseReturns::worst_case(std::int64_t i, std::int64_t 
   return out;
 }
 
-SparseReturns::Regret SparseReturns::regret(std::int64_t i, std::int64_t j) {
+SparseReturns::Regret SparseReturns::regret(std::int64_t i, std::int64_t j) const {
   if (trivial(i)) return {};
   const at::Tensor r = unit_.select(1, i).unsqueeze(-1).contiguous();
   const SparsePlan& most = best_[at(i)];
@@ -196,6 +205,34 @@ SparseReturns::Regret SparseReturns::regret(std::int64_t i, std::int64_t j) {
             (plan.high - plan.low) / 2 + most.errors[0].item<double>() + relative(i)};
   };
   return {lost(-1), lost(1)};
+}
+
+std::vector<Bounded> SparseReturns::span_distances() const {
+  std::vector<Bounded> out(at(rewards() * rewards()));
+  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+    if (i < j) out[at(i * rewards() + j)] = out[at(j * rewards() + i)] = span_distance(i, j);
+  });
+  return out;
+}
+
+std::vector<SparseReturns::WorstCase> SparseReturns::worst_cases() const {
+  std::vector<WorstCase> out(at(rewards() * rewards()));
+  each_pair(rewards(), [&](std::int64_t i, std::int64_t j) {
+    if (i != j) out[at(i * rewards() + j)] = worst_case(i, j);
+  });
+  return out;
+}
+
+std::vector<SparseReturns::Regret> SparseReturns::regrets() const {
+  std::vector<Regret> out(at(rewards() * rewards()));
+  each_pair(rewards(),
+            [&](std::int64_t i, std::int64_t j) { out[at(i * rewards() + j)] = regret(i, j); });
+  return out;
+}
+
+std::vector<Solved> SparseReturns::solved() const {
+  const std::lock_guard lock(mutex_);
+  return {values_, planned_};
 }
 
 std::vector<std::string> SparseReturns::uncertain() const {
