@@ -1,7 +1,9 @@
 #include "minimal.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/diff.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/where.h>
 
 namespace saffron::plugins {
@@ -20,6 +22,40 @@ rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weight
                           left.flatten(1).abs().amax(-1), shaping.noise(r, size));
 }
 
+rewards::SparseForm sparse_minimal_form(const TabularWorld& world, MinimalWeights weights) {
+  const auto tau = rewards::SparseMatrix::of(world.transitions());
+  const bool plain = weights == MinimalWeights::one;
+  const at::Tensor square =
+      rewards::expected_on_support(tau, tau.values.unsqueeze(0)).squeeze(-1);  // sum_s' tau^2
+  const at::Tensor kappa = plain ? at::where(square > 0, 1 / square, 1.0) : at::ones_like(square);
+  const rewards::SparseProjection shaping(tau, world.gamma(), kappa,
+                                          rewards::expected_on_support(tau, world.rewards()),
+                                          rewards::expected_on_support(tau, world.rewards().abs()));
+  rewards::Solved solved = shaping.solved;
+  solved.what = plain ? "Minimal_L2" : "Minimal_tauL2";
+  if (!plain) {
+    return {rewards::settled_form(solved.what, shaping.residual, shaping.noise),
+            rewards::cells_of(tau, true), solved};
+  }
+  const at::Tensor lengths = tau.offsets.diff();
+  const at::Tensor of_row = (shaping.residual * kappa.unsqueeze(-1)).t().contiguous();
+  return {rewards::settled(solved.what, of_row.repeat_interleave(lengths, 1) * tau.values,
+                           shaping.residual.abs().amax(0), shaping.noise),
+          rewards::cells_of(tau, false), solved};
+}
+
+namespace {
+
+std::vector<MinimalWeights> weights_of(const Minimal::Options& options) {
+  std::vector<MinimalWeights> out;
+  for (const std::string& word : options.weights) {
+    out.push_back(word == "one" ? MinimalWeights::one : MinimalWeights::tau);
+  }
+  return out;
+}
+
+}  // namespace
+
 Schema<Minimal::Options> Minimal::schema() {
   return rewards::measures_schema<Options>(false)
       .param("weights", &Options::weights,
@@ -29,13 +65,12 @@ Schema<Minimal::Options> Minimal::schema() {
       .check([](const Options& o) { return rewards::check_distinct("weights", o.weights); });
 }
 
-void Minimal::check(const World& world) const { (void)rewards::dense_tabular(world, "minimal"); }
+void Minimal::check(const World& world) const { (void)rewards::tabular(world, "minimal"); }
 
 std::vector<rewards::Canonical> Minimal::forms(const TabularWorld& world) const {
   std::vector<rewards::Canonical> out;
-  for (const std::string& weights : options_.weights) {
-    out.push_back(
-        minimal_form(world, weights == "one" ? MinimalWeights::one : MinimalWeights::tau));
+  for (const MinimalWeights weights : weights_of(options_)) {
+    out.push_back(minimal_form(world, weights));
   }
   return out;
 }
@@ -45,9 +80,22 @@ std::vector<rewards::Measure> Minimal::measures() const {
 }
 
 Comparison Minimal::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "minimal");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::starc_claims(tabular, {"transitions"}), rewards::kTrivial);
+  const TabularWorld& tabular = rewards::tabular(world, "minimal");
+  const auto& names = world.info().rewards;
+  const auto claims = rewards::starc_claims(tabular, {"transitions"});
+  if (!tabular.transitions().sparse()) {
+    return rewards::compare_forms(*this, tabular, names, claims, rewards::kTrivial);
+  }
+  Comparison out;
+  std::vector<rewards::Solved> solved;
+  for (const MinimalWeights weights : weights_of(options_)) {
+    const rewards::SparseForm found = sparse_minimal_form(tabular, weights);
+    rewards::add_form(out, found.form, {found.form, names, measures(), found.cells}, names, claims,
+                      rewards::kTrivial);
+    solved.push_back(found.solved);
+  }
+  out.report.blocks.push_back(rewards::solver_block(solved));
+  return out;
 }
 
 }  // namespace saffron::plugins

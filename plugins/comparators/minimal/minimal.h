@@ -2,6 +2,7 @@
 
 #include <saffron/comparator.h>
 #include <saffron/reward_metrics.h>
+#include <saffron/reward_sparse.h>
 #include <saffron/schema.h>
 
 #include <string>
@@ -23,6 +24,10 @@ namespace saffron::plugins {
 // impossible transitions are given.
 enum class MinimalWeights : std::uint8_t { one, tau };
 [[nodiscard]] rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weights);
+// In a world with sparse transitions, by iteration: on their support, [R, nnz], with weights one, and
+// [R, S A] with weights tau.
+[[nodiscard]] rewards::SparseForm sparse_minimal_form(const TabularWorld& world,
+                                                      MinimalWeights weights);
 
 class Minimal final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:

@@ -6,6 +6,10 @@
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
+#include <saffron/reward_sparse.h>
+
+#include <algorithm>
+#include <iterator>
 
 namespace saffron::plugins {
 namespace {
@@ -19,8 +23,8 @@ constexpr const char* kRegret2 =
 
 // Going by reward 2 may lose as much as w12, of which pi_2 is one case: regret1 <= w12, and so, where
 // neither reward is trivial, regret2 <= w21 <= 2 w12, and their mean is at most 1.5 w12.
-void add(Comparison& out, const TabularWorld& world, const PolicyReturns& returns, std::string key,
-         const at::Tensor& values, std::string definition, double L) {
+void add(Comparison& out, const TabularWorld& world, const std::vector<std::string>& trivial,
+         std::string key, const at::Tensor& values, std::string definition, double L) {
   Certificate c;
   c.metric = key;
   c.needs = {"transitions", "mu0"};
@@ -33,25 +37,83 @@ void add(Comparison& out, const TabularWorld& world, const PolicyReturns& return
   c.caveat =
       "Rewards with the same optimal policies are 0 apart, however they order others: it "
       "bounds no regret of policies that are less than optimal.";
-  if (L < 1) rewards::except_trivial(returns.trivial(), c);
+  if (L < 1) rewards::except_trivial(trivial, c);
   out.metrics.push_back({std::move(key), values, {}, std::move(definition)});
   out.certificates.push_back(std::move(c));
 }
 
-Block returns_block(const PolicyReturns& returns) {
+// What either way of planning has found, and how far it may be off: 0 where planning is exact.
+struct Found {
+  const std::vector<std::string>& names;
+  std::vector<std::string> trivial = {};
+  std::vector<double> highest = {}, ranges = {};
+  at::Tensor worst, best;  // [R, R]
+  double error = 0;
+};
+
+Block returns_block(const Found& found) {
   TableBlock table;
   table.columns = {{"reward", "", ""},
                    {"max J", "", "the optimal policies' expected return"},
                    {"min J", "", "the worst policies'"},
                    {"range", "", "max J - min J"}};
-  for (std::int64_t i = 0; i < returns.rewards(); ++i) {
-    table.rows.push_back({Value(returns.names()[static_cast<std::size_t>(i)]),
-                          Value(returns.highest(i)), Value(returns.highest(i) - returns.range(i)),
-                          Value(returns.range(i))});
+  for (std::size_t i = 0; i < found.names.size(); ++i) {
+    table.rows.push_back({Value(found.names[i]), Value(found.highest[i]),
+                          Value(found.highest[i] - found.ranges[i]), Value(found.ranges[i])});
   }
   return {.title = "What policies earn",
           .caption = "Regret is a share of the range.",
           .body = std::move(table)};
+}
+
+Comparison comparison(const TabularWorld& world, const std::vector<std::string>& ties,
+                      const Found& found) {
+  Comparison out;
+  for (const std::string& tie : ties) {
+    const at::Tensor& values = tie == "pessimistic" ? found.worst : found.best;
+    const std::string words = cat(tie == "pessimistic" ? "the worst" : "the best",
+                                  " of several that rounding cannot tell apart");
+    add(out, world, found.trivial, "regret1_" + tie, values, kRegret1 + words, 1);
+    add(out, world, found.trivial, "regret2_" + tie, values.t().contiguous(), kRegret2 + words,
+        0.5);
+    add(out, world, found.trivial, "regret_mean_" + tie, (values + values.t()) / 2,
+        cat("(regret1_", tie, " + regret2_", tie, ") / 2"), 2.0 / 3);
+  }
+  if (found.error > 0) {
+    for (Certificate& c : out.certificates) {
+      rewards::add_caveat(
+          c, cat("Planned by iteration: values are right to within ", found.error, "."));
+    }
+  }
+  out.report.blocks.push_back(returns_block(found));
+  for (const std::string& name : found.trivial) {
+    out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
+  }
+  return out;
+}
+
+Comparison compare_sparse(const TabularWorld& world, const std::vector<std::string>& ties,
+                          const std::vector<std::string>& names) {
+  const rewards::SparseReturns returns(world, names);
+  const std::int64_t count = returns.rewards();
+  Found found{.names = names, .trivial = returns.trivial()};
+  found.worst = at::zeros({count, count}, at::kDouble);
+  found.best = at::zeros_like(found.worst);
+  for (std::int64_t i = 0; i < count; ++i) {
+    found.highest.push_back(returns.highest(i));
+    found.ranges.push_back(returns.range(i).value);
+  }
+  const auto regrets = returns.regrets();
+  for (std::size_t at = 0; at < regrets.size(); ++at) {
+    const auto& [pessimistic, optimistic] = regrets[at];
+    found.worst.view(-1)[static_cast<std::int64_t>(at)] = pessimistic.value;
+    found.best.view(-1)[static_cast<std::int64_t>(at)] = optimistic.value;
+    found.error = std::max({found.error, pessimistic.error, optimistic.error});
+  }
+  Comparison out = comparison(world, ties, found);
+  std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
+  out.report.blocks.push_back(rewards::solver_block(returns.solved()));
+  return out;
 }
 
 }  // namespace
@@ -65,35 +127,27 @@ Schema<Regret::Options> Regret::schema() {
       .check([](const Options& o) { return rewards::check_distinct("ties", o.ties); });
 }
 
-void Regret::check(const World& world) const {
-  (void)rewards::dense_tabular(world, "regret", "dense transitions");
-}
+void Regret::check(const World& world) const { (void)rewards::tabular(world, "regret"); }
 
 Comparison Regret::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "regret", "dense transitions");
-  const PolicyReturns returns(tabular, world.info().rewards);
+  const TabularWorld& tabular = rewards::tabular(world, "regret");
+  const auto& names = world.info().rewards;
+  if (tabular.transitions().sparse()) return compare_sparse(tabular, options_.ties, names);
+  const PolicyReturns returns(tabular, names);
   const std::int64_t count = returns.rewards();
-  const at::Tensor worst = at::zeros({count, count}, at::kDouble), best = at::zeros_like(worst);
+  Found found{.names = names, .trivial = returns.trivial()};
+  found.worst = at::zeros({count, count}, at::kDouble);
+  found.best = at::zeros_like(found.worst);
   const auto regrets = returns.regrets();
   for (std::size_t at = 0; at < regrets.size(); ++at) {
-    worst.view(-1)[static_cast<std::int64_t>(at)] = regrets[at].pessimistic;
-    best.view(-1)[static_cast<std::int64_t>(at)] = regrets[at].optimistic;
+    found.worst.view(-1)[static_cast<std::int64_t>(at)] = regrets[at].pessimistic;
+    found.best.view(-1)[static_cast<std::int64_t>(at)] = regrets[at].optimistic;
   }
-  Comparison out;
-  for (const std::string& tie : options_.ties) {
-    const at::Tensor& values = tie == "pessimistic" ? worst : best;
-    const std::string words = cat(tie == "pessimistic" ? "the worst" : "the best",
-                                  " of several that rounding cannot tell apart");
-    add(out, tabular, returns, "regret1_" + tie, values, kRegret1 + words, 1);
-    add(out, tabular, returns, "regret2_" + tie, values.t().contiguous(), kRegret2 + words, 0.5);
-    add(out, tabular, returns, "regret_mean_" + tie, (values + values.t()) / 2,
-        cat("(regret1_", tie, " + regret2_", tie, ") / 2"), 2.0 / 3);
+  for (std::int64_t i = 0; i < count; ++i) {
+    found.highest.push_back(returns.highest(i));
+    found.ranges.push_back(returns.range(i));
   }
-  out.report.blocks.push_back(returns_block(returns));
-  for (const std::string& name : returns.trivial()) {
-    out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
-  }
-  return out;
+  return comparison(tabular, options_.ties, found);
 }
 
 }  // namespace saffron::plugins

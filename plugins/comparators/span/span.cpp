@@ -4,9 +4,13 @@
 #include <saffron/regret_words.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
+#include <saffron/reward_sparse.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <iterator>
 
 namespace saffron::plugins {
 namespace {
@@ -25,9 +29,25 @@ Certificate certify(std::string metric, const TabularWorld& world) {
   return out;
 }
 
-void add_span(const TabularWorld& world, const PolicyReturns& returns, Comparison& out) {
+// What either way of planning has found, and how far it may be off: 0 where planning is exact.
+struct Found {
+  const std::vector<std::string>& names;
+  std::vector<std::string> trivial = {};
+  std::vector<double> ranges = {};
+  at::Tensor spans = {};              // [R, R]
+  std::vector<WorstCase> cases = {};  // R * R, row-major
+  double span_error = 0, error = 0;
+};
+
+void say_error(double error, Certificate& out) {
+  if (error > 0) {
+    rewards::add_caveat(out, cat("Planned by iteration: values are right to within ", error, "."));
+  }
+}
+
+void add_span(const TabularWorld& world, const Found& found, Comparison& out) {
   out.metrics.push_back({.key = "span",
-                         .values = returns.span_distances(),
+                         .values = found.spans,
                          .reasons = {},
                          .definition = "range(R1 / range(R1) - R2 / range(R2)), range(R) = max J - "
                                        "min J over policies"});
@@ -36,13 +56,13 @@ void add_span(const TabularWorld& world, const PolicyReturns& returns, Compariso
   c.pseudometric = c.sound = c.complete = true;
   c.U = 1;
   c.L = 0.5;
-  rewards::except_trivial(returns.trivial(), c);
+  rewards::except_trivial(found.trivial, c);
+  say_error(found.span_error, c);
   out.certificates.push_back(std::move(c));
 }
 
-void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
-                    const std::vector<WorstCase>& cases, bool forward, Comparison& out) {
-  const std::int64_t count = returns.rewards();
+void add_worst_case(const TabularWorld& world, const Found& found, bool forward, Comparison& out) {
+  const auto count = static_cast<std::int64_t>(found.names.size());
   PairMatrix matrix{
       .key = forward ? "w12" : "w21",
       .values = at::zeros({count, count}, at::kDouble),
@@ -51,7 +71,7 @@ void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
   for (std::int64_t i = 0; i < count; ++i) {
     for (std::int64_t j = 0; j < count; ++j) {
       const std::int64_t at = forward ? i * count + j : j * count + i;
-      matrix.values[i][j] = cases[static_cast<std::size_t>(at)].regret;
+      matrix.values[i][j] = found.cases[static_cast<std::size_t>(at)].regret;
     }
   }
   Certificate c = certify(matrix.key, world);
@@ -64,6 +84,7 @@ void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
         "It bounds the regret of going by reward 1 where reward 2 counts, and w12 <= 2 w21 "
         "only where neither reward is trivial.";
   }
+  say_error(found.error, c);
   out.certificates.push_back(std::move(c));
 }
 
@@ -71,7 +92,7 @@ void add_worst_case(const TabularWorld& world, const PolicyReturns& returns,
 
 TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
 
-Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
+Block plans_block(const Found& found) {
   TableBlock table;
   table.columns = {column("counts", "reward 1"),
                    column("followed", "reward 2"),
@@ -81,15 +102,13 @@ Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
                    column("range", "max J1 - min J1"),
                    column("plans", "planning problems that were solved for it")};
   std::size_t at = 0;
-  for (std::int64_t i = 0; i < returns.rewards(); ++i) {
-    for (std::int64_t j = 0; j < returns.rewards(); ++j, ++at) {
+  for (std::size_t i = 0; i < found.names.size(); ++i) {
+    for (std::size_t j = 0; j < found.names.size(); ++j, ++at) {
       if (i == j) continue;
-      const WorstCase& worst = cases[at];
-      const std::string& counts = returns.names()[static_cast<std::size_t>(i)];
-      const std::string& followed = returns.names()[static_cast<std::size_t>(j)];
-      table.rows.push_back({Value(counts), Value(followed), Value(worst.regret),
+      const WorstCase& worst = found.cases[at];
+      table.rows.push_back({Value(found.names[i]), Value(found.names[j]), Value(worst.regret),
                             worst.lambda ? Value(*worst.lambda) : Value(),
-                            Value(worst.regret * returns.range(i)), Value(returns.range(i)),
+                            Value(worst.regret * found.ranges[i]), Value(found.ranges[i]),
                             Value(std::int64_t{2} * worst.evaluations)});
     }
   }
@@ -98,15 +117,15 @@ Block plans_block(const PolicyReturns& returns, const std::vector<WorstCase>& ca
           .body = std::move(table)};
 }
 
-Block words_block(const PolicyReturns& returns, const std::vector<WorstCase>& cases) {
+Block words_block(const Found& found) {
   TableBlock table;
   table.columns = {column("what is certain", "")};
   std::size_t at = 0;
-  for (const std::string& counts : returns.names()) {
-    for (const std::string& followed : returns.names()) {
-      const double regret = cases[at++].regret;
-      if (counts != followed)
-        table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
+  for (const std::string& counts : found.names) {
+    for (const std::string& followed : found.names) {
+      const double regret = std::min(1.0, found.cases[at++].regret + found.error);
+      if (counts == followed) continue;
+      table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
     }
   }
   return {.title = "In words",
@@ -157,6 +176,25 @@ Block policies_block(const PolicyReturns& returns, const std::vector<WorstCase>&
           .body = std::move(table)};
 }
 
+Comparison comparison(const TabularWorld& world, const Span::Options& options, const Found& found) {
+  Comparison out;
+  for (const std::string& name : options.metrics) {
+    if (name == "span") {
+      add_span(world, found, out);
+    } else {
+      add_worst_case(world, found, name == "w12", out);
+    }
+  }
+  if (!found.cases.empty()) {
+    out.report.blocks.push_back(words_block(found));
+    out.report.blocks.push_back(plans_block(found));
+  }
+  for (const std::string& name : found.trivial) {
+    out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
+  }
+  return out;
+}
+
 }  // namespace
 
 Schema<Span::Options> Span::schema() {
@@ -170,34 +208,54 @@ Schema<Span::Options> Span::schema() {
       .check([](const Options& o) { return rewards::check_distinct("metrics", o.metrics); });
 }
 
-void Span::check(const World& world) const {
-  (void)rewards::dense_tabular(world, "span", "dense transitions");
-}
+void Span::check(const World& world) const { (void)rewards::tabular(world, "span"); }
 
 Comparison Span::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "span", "dense transitions");
+  const TabularWorld& tabular = rewards::tabular(world, "span");
+  if (tabular.transitions().sparse()) return compare_sparse(tabular, world.info().rewards);
   const PolicyReturns returns(tabular, world.info().rewards);
-  Comparison out;
-  std::vector<WorstCase> cases;
-  for (const std::string& name : options_.metrics) {
-    if (name == "span") {
-      add_span(tabular, returns, out);
-      continue;
-    }
-    if (cases.empty()) cases = returns.worst_cases();
-    add_worst_case(tabular, returns, cases, name == "w12", out);
-  }
-  if (!cases.empty()) {
-    out.report.blocks.push_back(words_block(returns, cases));
-    out.report.blocks.push_back(plans_block(returns, cases));
-    if (options_.states > 0) {
-      out.report.blocks.push_back(policies_block(returns, cases, options_.states));
-    }
-  }
-  for (const std::string& name : returns.trivial()) {
-    out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
+  Found found{.names = returns.names(), .trivial = returns.trivial()};
+  for (std::int64_t i = 0; i < returns.rewards(); ++i) found.ranges.push_back(returns.range(i));
+  if (wants_span()) found.spans = returns.span_distances();
+  if (wants_regret()) found.cases = returns.worst_cases();
+  Comparison out = comparison(tabular, options_, found);
+  if (wants_regret() && options_.states > 0) {
+    out.report.blocks.push_back(policies_block(returns, found.cases, options_.states));
   }
   return out;
+}
+
+Comparison Span::compare_sparse(const TabularWorld& world,
+                                const std::vector<std::string>& names) const {
+  const rewards::SparseReturns returns(world, names);
+  const std::int64_t count = returns.rewards();
+  Found found{.names = returns.names(), .trivial = returns.trivial()};
+  for (std::int64_t i = 0; i < count; ++i) found.ranges.push_back(returns.range(i).value);
+  if (wants_span()) {
+    found.spans = at::zeros({count, count}, at::kDouble);
+    double* to = found.spans.mutable_data_ptr<double>();
+    for (const rewards::Bounded& d : returns.span_distances()) {
+      *to++ = d.value;
+      found.span_error = std::max(found.span_error, d.error);
+    }
+  }
+  if (wants_regret()) {
+    for (const rewards::SparseReturns::WorstCase& w : returns.worst_cases()) {
+      found.cases.push_back(
+          {.regret = w.regret.value, .lambda = w.lambda, .evaluations = w.evaluations});
+      found.error = std::max(found.error, w.regret.error);
+    }
+  }
+  Comparison out = comparison(world, options_, found);
+  std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
+  out.report.blocks.push_back(rewards::solver_block(returns.solved()));
+  return out;
+}
+
+bool Span::wants_span() const { return wants("span"); }
+bool Span::wants_regret() const { return wants("w12") || wants("w21"); }
+bool Span::wants(std::string_view metric) const {
+  return std::ranges::find(options_.metrics, metric) != options_.metrics.end();
 }
 
 }  // namespace saffron::plugins

@@ -4,6 +4,7 @@
 #include <saffron/schema.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace saffron::plugins {
@@ -20,7 +21,9 @@ namespace saffron::plugins {
 //
 // Blind to exactly what no policy's return sees: shaping, S'-redistribution, states that are not
 // reached. Planning is by policy iteration with exact evaluation; w12 is a convex piecewise linear
-// problem in one unknown (rewards::PolicyReturns). The report names policies that attain it.
+// problem in one unknown (rewards::PolicyReturns). The report names policies that attain it. Where
+// transitions are sparse policies are evaluated by iteration (rewards::SparseReturns), and certificates
+// say how far the numbers may be off.
 class Span final : public Comparator, public ChecksWorld {
  public:
   struct Options {
@@ -35,6 +38,11 @@ class Span final : public Comparator, public ChecksWorld {
   void check(const World& world) const override;
 
  private:
+  [[nodiscard]] Comparison compare_sparse(const TabularWorld& world,
+                                          const std::vector<std::string>& names) const;
+  [[nodiscard]] bool wants(std::string_view metric) const;
+  [[nodiscard]] bool wants_span() const;
+  [[nodiscard]] bool wants_regret() const;
   Options options_;
 };
 

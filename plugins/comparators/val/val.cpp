@@ -20,6 +20,15 @@ rewards::Canonical val_form(const TabularWorld& world, const at::Tensor& policy)
                           left.flatten(1).abs().amax(-1), shaping.noise(r, size));
 }
 
+rewards::SparseForm sparse_val_form(const TabularWorld& world, const at::Tensor& policy) {
+  const auto tau = rewards::SparseMatrix::of(world.transitions());
+  const rewards::SparseAdvantage form(tau, world.gamma(), policy,
+                                      rewards::expected_on_support(tau, world.rewards()),
+                                      rewards::expected_on_support(tau, world.rewards().abs()));
+  return {rewards::settled_form("VAL", form.values, form.noise), rewards::cells_of(tau, true),
+          form.solved};
+}
+
 Schema<Val::Options> Val::schema() {
   return rewards::measures_schema<Options>(false).choice(
       "policy", &Options::policy,
@@ -27,10 +36,13 @@ Schema<Val::Options> Val::schema() {
       {{"world", Policy::world}, {"uniform", Policy::uniform}});
 }
 
+at::Tensor Val::policy_of(const TabularWorld& world) const {
+  if (options_.policy == Policy::world) return world.policy();
+  return at::full_like(world.policy(), 1.0 / static_cast<double>(world.policy().size(1)));
+}
+
 std::vector<rewards::Canonical> Val::forms(const TabularWorld& world) const {
-  const at::Tensor uniform =
-      at::full_like(world.policy(), 1.0 / static_cast<double>(world.policy().size(1)));
-  return {val_form(world, options_.policy == Policy::world ? world.policy() : uniform)};
+  return {val_form(world, policy_of(world))};
 }
 
 std::vector<rewards::Measure> Val::measures() const {
@@ -38,10 +50,18 @@ std::vector<rewards::Measure> Val::measures() const {
 }
 
 Comparison Val::compare(const World& world) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "val");
-  return rewards::compare_forms(*this, tabular, world.info().rewards,
-                                rewards::starc_claims(tabular, {"transitions", "policy"}),
-                                rewards::kTrivial);
+  const TabularWorld& tabular = rewards::tabular(world, "val");
+  const auto& names = world.info().rewards;
+  const auto claims = rewards::starc_claims(tabular, {"transitions", "policy"});
+  if (!tabular.transitions().sparse()) {
+    return rewards::compare_forms(*this, tabular, names, claims, rewards::kTrivial);
+  }
+  const rewards::SparseForm found = sparse_val_form(tabular, policy_of(tabular));
+  Comparison out;
+  rewards::add_form(out, found.form, {found.form, names, measures(), found.cells}, names, claims,
+                    rewards::kTrivial);
+  out.report.blocks.push_back(rewards::solver_block({found.solved}));
+  return out;
 }
 
 }  // namespace saffron::plugins

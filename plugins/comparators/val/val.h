@@ -2,6 +2,7 @@
 
 #include <saffron/comparator.h>
 #include <saffron/reward_metrics.h>
+#include <saffron/reward_sparse.h>
 #include <saffron/schema.h>
 
 #include <cstdint>
@@ -19,6 +20,9 @@ namespace saffron::plugins {
 // away before V is computed: V of what remains cancels less. One factorisation of S x S and one of
 // S A x S serve all rewards.
 [[nodiscard]] rewards::Canonical val_form(const TabularWorld& world, const at::Tensor& policy);
+// In a world with sparse transitions, [R, S A], by iteration.
+[[nodiscard]] rewards::SparseForm sparse_val_form(const TabularWorld& world,
+                                                  const at::Tensor& policy);
 
 class Val final : public Comparator, public ChecksWorld, public rewards::Canonicaliser {
  public:
@@ -34,9 +38,11 @@ class Val final : public Comparator, public ChecksWorld, public rewards::Canonic
   [[nodiscard]] Comparison compare(const World& world) override;
   [[nodiscard]] std::vector<rewards::Canonical> forms(const TabularWorld& world) const override;
   [[nodiscard]] std::vector<rewards::Measure> measures() const override;
-  void check(const World& world) const override { (void)rewards::dense_tabular(world, "val"); }
+  void check(const World& world) const override { (void)rewards::tabular(world, "val"); }
 
  private:
+  [[nodiscard]] at::Tensor policy_of(const TabularWorld& world) const;
+
   Options options_;
 };
 

@@ -177,6 +177,10 @@ inline constexpr double kRounding = 1e-13;  // some hundred units in the last pl
 // digits are certain.
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::string> uncertain(
     const Canonical& form, const std::vector<std::string>& names);
+// The same of the largest entries and noises [R] of a form's rewards.
+[[nodiscard]] SAFFRON_EXPORT std::vector<std::string> uncertain_digits(
+    std::string_view form, const at::Tensor& size, const at::Tensor& noise,
+    const std::vector<std::string>& names);
 
 // "MinimalPotential_L2": R + gamma Phi(s') - Phi(s) of the least mean square over D_S x D_A x D_S,
 // which is free of all shaping, also at terminal states. With m(s) = E[R(s, A, S')],
@@ -226,6 +230,9 @@ class SAFFRON_EXPORT Distances {
   // `names` are the rewards'. Throws as require_finite.
   Distances(const TabularWorld& world, Canonical canonical, std::vector<std::string> names,
             std::vector<Measure> measures);
+  // Of a form [R, N] in cells of its own, without correlations.
+  Distances(Canonical canonical, std::vector<std::string> names, std::vector<Measure> measures,
+            Cells cells);
 
   [[nodiscard]] const std::vector<Measure>& measures() const;
   // Of all pairs, in the measures' order: key "VAL/2-2"; NaN and the reason where undefined.
@@ -233,7 +240,7 @@ class SAFFRON_EXPORT Distances {
   // Of rewards i and j, in the measures' order; NaN where undefined. Thread-safe.
   [[nodiscard]] std::vector<double> between(std::int64_t i, std::int64_t j) const;
   // What each state adds to the square of "2-2" between rewards i and j, as a share of it: [S]; zeros
-  // where the two are 0 apart.
+  // where the two are 0 apart, [0] of a form in cells of its own.
   [[nodiscard]] at::Tensor state_shares(std::int64_t i, std::int64_t j) const;
   // What follows from the measure alone: metric, range, pseudometric, invariance to scaling. The
   // upper end of the range is a bound that mixed norms need not attain.
@@ -291,6 +298,11 @@ SAFFRON_EXPORT void except_trivial(const std::vector<std::string>& trivial, Cert
                                                       const std::vector<std::string>& names,
                                                       const Certify& certify,
                                                       std::string_view trivial);
+
+// One form's part of that.
+SAFFRON_EXPORT void add_form(Comparison& out, const Canonical& form, const Distances& distances,
+                             const std::vector<std::string>& names, const Certify& certify,
+                             std::string_view trivial);
 
 // What a form of 0 says of a reward.
 inline constexpr const char* kTrivial =

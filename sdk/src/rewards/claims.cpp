@@ -48,8 +48,9 @@ std::string caveat(bool on_possible, Shaping removed, bool reads_impossible) {
 std::string unreached(const at::Tensor& reachable) {
   std::string out;
   std::int64_t count = 0;
+  const bool* reached = reachable.const_data_ptr<bool>();
   for (std::int64_t s = 0; s < reachable.size(0); ++s) {
-    if (reachable[s].item<bool>()) continue;
+    if (reached[s]) continue;
     if (++count <= 8) out += (out.empty() ? "" : ", ") + std::to_string(s);
   }
   return count > 8 ? cat(out, " and ", count - 8, " more") : out;
@@ -144,21 +145,26 @@ void add_distances(Comparison& out, const Distances& distances, const Certify& c
 
 }  // namespace
 
+void add_form(Comparison& out, const Canonical& form, const Distances& distances,
+              const std::vector<std::string>& names, const Certify& certify,
+              std::string_view trivial) {
+  add_distances(out, distances, certify, names);
+  for (const std::string& name : distances.trivial()) {
+    say(out, cat("reward '", name, "' ", trivial));
+  }
+  for (const std::string& name : distances.faint()) {
+    say(out,
+        cat("reward '", name, "' is so small that float64 holds few digits of it: scale it up"));
+  }
+  for (std::string& text : uncertain(form, names)) say(out, std::move(text));
+}
+
 Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
                          const std::vector<std::string>& names, const Certify& certify,
                          std::string_view trivial) {
   Comparison out;
   for (const Canonical& form : by.forms(world)) {
-    const Distances distances(world, form, names, by.measures());
-    add_distances(out, distances, certify, names);
-    for (const std::string& name : distances.trivial()) {
-      say(out, cat("reward '", name, "' ", trivial));
-    }
-    for (const std::string& name : distances.faint()) {
-      say(out,
-          cat("reward '", name, "' is so small that float64 holds few digits of it: scale it up"));
-    }
-    for (std::string& text : uncertain(form, names)) say(out, std::move(text));
+    add_form(out, form, {world, form, names, by.measures()}, names, certify, trivial);
   }
   return out;
 }

@@ -94,6 +94,15 @@ class Distances::Parts {
     }
   }
 
+  Parts(const Canonical& canonical, Cells cells, std::vector<std::string> names,
+        std::vector<Measure> measures)
+      : name(canonical.name),
+        names(std::move(names)),
+        measures(std::move(measures)),
+        groups_(groups(this->measures)) {
+    plain.emplace(canonical.values, canonical.scale, std::move(cells));
+  }
+
   [[nodiscard]] const std::optional<Rows>& rows(Kind kind) const {
     return kind == Kind::pearson_uniform     ? uniform
            : kind == Kind::pearson_reachable ? reachable
@@ -127,7 +136,7 @@ class Distances::Parts {
 
   std::string name;
   std::vector<std::string> names;
-  std::int64_t states;
+  std::int64_t states = 0;  // of rows that hold as many cells each; 0 otherwise
   std::vector<Measure> measures;
   std::optional<Rows> plain, uniform, reachable;
 
@@ -214,6 +223,13 @@ Distances::Distances(const TabularWorld& world, Canonical canonical, std::vector
   parts_ = std::make_shared<const Parts>(world, canonical, std::move(names), std::move(measures));
 }
 
+Distances::Distances(Canonical canonical, std::vector<std::string> names,
+                     std::vector<Measure> measures, Cells cells) {
+  require_finite(canonical, names);
+  parts_ = std::make_shared<const Parts>(canonical, std::move(cells), std::move(names),
+                                         std::move(measures));
+}
+
 const std::vector<Measure>& Distances::measures() const { return parts_->measures; }
 
 std::vector<PairMatrix> Distances::matrices() const {
@@ -246,6 +262,7 @@ std::vector<double> Distances::between(std::int64_t i, std::int64_t j) const {
 }
 
 at::Tensor Distances::state_shares(std::int64_t i, std::int64_t j) const {
+  if (parts_->states == 0) return at::zeros({0}, at::kDouble);
   const at::Tensor squares =
       parts_->plain->squares(Norm::two, i, j).view({parts_->states, -1}).sum(-1);
   const at::Tensor whole = squares.sum();

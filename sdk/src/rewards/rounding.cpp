@@ -34,14 +34,20 @@ Canonical settled(std::string name, at::Tensor values, at::Tensor size, at::Tens
 }
 
 std::vector<std::string> uncertain(const Canonical& form, const std::vector<std::string>& names) {
+  if (!form.noise.defined()) return {};
+  return uncertain_digits(form.name, form.size, form.noise, names);
+}
+
+std::vector<std::string> uncertain_digits(std::string_view form, const at::Tensor& size,
+                                          const at::Tensor& noise,
+                                          const std::vector<std::string>& names) {
   std::vector<std::string> out;
-  if (!form.noise.defined()) return out;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto at = static_cast<std::int64_t>(i);
-    const double ratio = (form.size[at] / form.noise[at]).item<double>();
+    const double ratio = (size[at] / noise[at]).item<double>();
     if (!(ratio > 1 && ratio < std::pow(10, kSureDigits))) continue;
     const auto digits = static_cast<int>(std::log10(ratio));
-    out.push_back(cat("reward '", names[i], "' is nearly all potential shaping: of its ", form.name,
+    out.push_back(cat("reward '", names[i], "' is nearly all potential shaping: of its ", form,
                       " form ",
                       digits == 0   ? "no digit is certain"
                       : digits == 1 ? "one digit is certain"

@@ -40,23 +40,35 @@ const TabularWorld& dense_tabular(const World& world, std::string_view comparato
 }
 
 at::Tensor reachable_states(const TabularWorld& world) {
-  const at::Tensor possible = (world.transitions().dense > 0).any(1).contiguous();  // [S, S]
+  const Transitions& tau = world.transitions();
   const at::Tensor reached = (world.mu0() > 0).contiguous().clone();
   if (world.gamma() == 0) return reached;  // what comes later counts for nothing
   const std::int64_t states = reached.size(0);
-  const bool* edge = possible.const_data_ptr<bool>();
   bool* seen = reached.mutable_data_ptr<bool>();
   std::vector<std::int64_t> open;
   for (std::int64_t s = 0; s < states; ++s) {
     if (seen[s]) open.push_back(s);
   }
+  const auto reach = [&](std::int64_t next) {
+    if (seen[next]) return;
+    seen[next] = true;
+    open.push_back(next);
+  };
+  const at::Tensor possible = tau.sparse() ? at::Tensor() : (tau.dense > 0).any(1).contiguous();
   while (!open.empty()) {
     const std::int64_t s = open.back();
     open.pop_back();
+    if (tau.sparse()) {
+      const auto* at = tau.offsets.const_data_ptr<std::int64_t>();
+      const auto* successor = tau.successors.const_data_ptr<std::int64_t>();
+      for (std::int64_t e = at[s * tau.actions]; e < at[(s + 1) * tau.actions]; ++e) {
+        reach(successor[e]);
+      }
+      continue;
+    }
+    const bool* edge = possible.const_data_ptr<bool>() + s * states;  // [S, S]
     for (std::int64_t next = 0; next < states; ++next) {
-      if (!edge[s * states + next] || seen[next]) continue;
-      seen[next] = true;
-      open.push_back(next);
+      if (edge[next]) reach(next);
     }
   }
   return reached;
