@@ -117,7 +117,8 @@ Comparison ErcSample::compare(const World& world) {
         .definition =
             cat("sqrt((1 - rho) / 2), rho = correlation of the drawn episodes' discounted "
                 "returns",
-                ranks ? ", as ranks" : "")};
+                ranks ? ", as ranks" : ""),
+        .no_interval = {}};
     at::parallel_for(0, weights.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t b = begin; b < end; ++b) {
         const at::Tensor x = ranks ? mean_ranks(returns.values, weights[b]) : returns.values;

@@ -62,6 +62,11 @@ class Estimator {
     form.episodes = data.episodes;
     form.certificate = certify(averaged);
     form.zero = "is shaping alone, by a potential of these features";
+    if (averaged) {
+      form.no_interval =
+          "resamples repeat draws, which doubles the noise of means over them: the distance of the "
+          "replicates has an interval";
+    }
     form.scale = once_.means(once_.scale, weights_[0], cells_).values * (kLeft / rewards::kZero);
     form.once = [this](std::int64_t b) {
       const Residuals::Means means = once_.means(once_.values, weights_[b], cells_);

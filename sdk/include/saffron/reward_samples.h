@@ -108,6 +108,7 @@ struct SAFFRON_EXPORT ResampledDistance {
   std::vector<std::string> reasons;
   Certificate certificate;  // its `metric` is the key
   std::string definition;
+  std::string no_interval;  // why it has none, or ""
 };
 
 // Adds a distance as `key`, and its percentile interval as `key`/low and `key`/high: undefined with
@@ -148,6 +149,7 @@ struct SAFFRON_EXPORT EstimatedForm {
   std::function<SampledForm(std::int64_t b)> twice;  // with `other`; empty where there is none
   Certificate certificate;                           // all but metric, range and pseudometric
   std::string zero;                                  // what a form of 0 says of a reward
+  std::string no_interval;                           // why the distances of `once` have none, or ""
 };
 
 // Adds <name>/<distance> for every distance asked for, <name>/<distance>/replicates with a second

@@ -56,6 +56,8 @@ std::vector<std::string> interval_reasons(const ResampledDistance& distance, std
     if (why.empty() && episodes < options.min_episodes) {
       why = cat("too few samples: ", episodes,
                 " episodes, fewer than min_episodes = ", options.min_episodes);
+    } else if (why.empty() && !distance.no_interval.empty()) {
+      why = distance.no_interval;
     } else if (why.empty() && share < kMostlyDefined) {
       why = cat("too few samples: the distance is defined in ", share, " of the resamples of ",
                 episodes, " episodes");

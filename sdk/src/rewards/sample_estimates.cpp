@@ -179,7 +179,8 @@ class Estimates {
     return {.values = at::empty({rows_, count_, count_}, at::kDouble),
             .reasons = {},
             .certificate = certificate(measure, key),
-            .definition = std::move(formula)};
+            .definition = std::move(formula),
+            .no_interval = {}};
   }
 
   [[nodiscard]] std::vector<ResampledDistance> once() const {
@@ -187,6 +188,7 @@ class Estimates {
     for (const SampleMeasure measure : measures_) {
       out.push_back(prepared(measure, cat(form_.name, "/", word(measure)), definition(measure)));
       out.back().certificate.pseudometric = true;
+      out.back().no_interval = form_.no_interval;
     }
     in_parallel(rows_, [&](std::int64_t b) {
       const SampledForm form = form_.once(b);

@@ -106,6 +106,10 @@ TEST(LsMinimal, NoiseInflatesADistanceOfZeroAndReplicatesRepairIt) {
   EXPECT_NEAR(drawn_mean, single, 0.02);
   EXPECT_NEAR(plain, inflated(sigma2 / (2000.0 / (S * A))), 0.04);
   EXPECT_LT(repaired, 0.5 * plain);
+  const Comparison found = compare(*drawn(world, 50, 10, 1), options({"averaged"}));
+  const PairMatrix& low = metric(found, "LS_minimal_averaged/2-2/low");
+  EXPECT_TRUE(std::isnan(between(low, 0, 1)));
+  EXPECT_EQ(low.reasons.at(1).find("resamples repeat draws"), 0U);
 }
 
 TEST(LsMinimal, ShapingOfTheSpanIsRemoved) {
