@@ -100,13 +100,12 @@ void add_models(const ScoreTable& table, const CentredScores& centred, const Ban
 
 Block words_block(const ScoreTable& table, const BanditReturns::WorstCases& cases) {
   TableBlock body;
-  body.columns = {column("what is certain", "")};
+  body.columns = {column("what is certain on the observed responses", "")};
   for (std::int64_t i = 0; i < table.models(); ++i) {
     for (std::int64_t j = 0; j < table.models(); ++j) {
       if (i == j) continue;
       body.rows.push_back({Value(rewards::regret_in_words(
-          table.names()[index(i)], table.names()[index(j)], cases.regret[i][j].item<double>(),
-          " on the observed responses"))});
+          table.names()[index(i)], table.names()[index(j)], cases.regret[i][j].item<double>()))});
     }
   }
   return {.title = "In words",

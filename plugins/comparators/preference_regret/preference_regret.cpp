@@ -63,6 +63,15 @@ at::Tensor gibbs(const ScoreTable& table, const PromptBlock& block, double beta)
   return at::stack(of_j, 1).clamp_min(0);
 }
 
+// Whether some model likes several responses to a prompt best, so that it matters which it gives.
+bool any_ties(const ScoreTable& table) {
+  for (const PromptBlock& block : table.blocks()) {
+    const at::Tensor best = block.scores == block.scores.amax(1, true);
+    if ((best.sum(1) > 1).any().item<bool>()) return true;
+  }
+  return false;
+}
+
 Certificate certify(const std::string& metric) {
   Certificate out;
   out.metric = metric;
@@ -99,11 +108,12 @@ Comparison PreferenceRegret::compare(const World& world) {
   preferences::WithIntervals found(table, options_.intervals);
   const std::int64_t R = table.models();
   const auto betas = static_cast<std::int64_t>(options_.betas.size());
+  const bool tied = any_ties(table);  // otherwise the optimistic choice is the pessimistic one
   const at::Tensor sums = preferences::sum_over_prompts(table, resamples, [&](std::size_t b) {
     const PromptBlock& block = table.blocks()[b];
     const BestOfK best = best_of_k(block);
-    std::vector<at::Tensor> parts = {best.range, best.ties, best.pessimistic.flatten(0, 1),
-                                     best.optimistic.flatten(0, 1)};
+    std::vector<at::Tensor> parts = {best.range, best.ties, best.pessimistic.flatten(0, 1)};
+    if (tied) parts.push_back(best.optimistic.flatten(0, 1));
     for (const double beta : options_.betas) {
       parts.push_back(gibbs(table, block, beta).flatten(0, 1));
     }
@@ -125,7 +135,8 @@ Comparison PreferenceRegret::compare(const World& world) {
             "highest R2, ",
             tie, " where several are"),
         at::where(whole > 0,
-                  matrix(tie == "pessimistic" ? 0 : 1) / at::where(whole > 0, whole, 1.0), 0.0));
+                  matrix(tied && tie == "optimistic" ? 1 : 0) / at::where(whole > 0, whole, 1.0),
+                  0.0));
     Certificate c = certify(key);
     c.invariant_to = {"positive scaling", "potential shaping"};
     c.complete = true;
@@ -140,7 +151,7 @@ Comparison PreferenceRegret::compare(const World& world) {
   }
   for (std::int64_t number = 0; number < betas; ++number) {
     const double beta = options_.betas[static_cast<std::size_t>(number)];
-    const at::Tensor values = matrix(2 + number) * (beta / prompts);
+    const at::Tensor values = matrix((tied ? 2 : 1) + number) * (beta / prompts);
     if (!values[0].isfinite().all().item<bool>()) {
       throw Error(ErrorKind::numeric, cat("betas: scores over ", beta, " overflow float64"))
           .with_help("use a larger beta");
@@ -156,11 +167,11 @@ Comparison PreferenceRegret::compare(const World& world) {
     c.caveat = "In units of reward 1, and not blind to its scale.";
     out.certificates.push_back(std::move(c));
   }
-  Metric tied;
-  tied.key = "top_ties";
-  tied.definition = "share of prompts with several responses of the highest score";
-  tied.range = "[0, 1]";
-  found.add_models(tied, ties / prompts);
+  Metric shared;
+  shared.key = "top_ties";
+  shared.definition = "share of prompts with several responses of the highest score";
+  shared.range = "[0, 1]";
+  found.add_models(shared, ties / prompts);
   found.move_to(out);
   for (std::int64_t i = 0; i < R; ++i) {
     if (range[0][i].item<double>() > 0) continue;

@@ -311,8 +311,7 @@ TEST(PreferenceDistance, ReportNamesPromptsAndResponses) {
   ASSERT_EQ(losses.size(), 2u);
   EXPECT_EQ(losses[0][2].as_string(), "sort a list");
   EXPECT_EQ(losses[0][3].as_string(), "short");
-  EXPECT_THAT(rows("In words")[0][0].as_string(),
-              ::testing::EndsWith("% of the range of 'm0' on the observed responses"));
+  EXPECT_THAT(rows("In words")[0][0].as_string(), ::testing::EndsWith("% of the range of 'm0'"));
 }
 
 }  // namespace
