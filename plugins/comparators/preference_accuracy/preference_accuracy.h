@@ -26,7 +26,7 @@ namespace saffron::plugins {
 //   tac              over all pairs, also of equal labels, Kendall's tau-b of label and score differences' signs
 //
 // ties: the score of RewardBench 2's Ties subset, of prompts called "ref:ID" and "tied:ID", labels 1 and 0.
-class PreferenceAccuracy final : public Comparator {
+class PreferenceAccuracy final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::int64_t bins = 10;
@@ -41,6 +41,9 @@ class PreferenceAccuracy final : public Comparator {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override {
+    (void)preferences::scored(world, "preference_accuracy");
+  }
 
  private:
   void measure(const preferences::ScoreTable& table, const std::string& suffix,

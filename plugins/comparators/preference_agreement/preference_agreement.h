@@ -3,6 +3,7 @@
 #include <saffron/comparator.h>
 #include <saffron/context.h>
 #include <saffron/preference_intervals.h>
+#include <saffron/preference_metrics.h>
 #include <saffron/random.h>
 #include <saffron/schema.h>
 
@@ -24,7 +25,7 @@ namespace saffron::plugins {
 // The first two are undefined in a prompt all of whose responses a model scores the same: such prompts are left
 // out of that pair's mean. Pooled over prompts, correlations mix in the prompts' offsets, which mean nothing; they
 // are made when asked for.
-class PreferenceAgreement final : public Comparator {
+class PreferenceAgreement final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> metrics = {"kendall_tau_b", "spearman", "pearson", "agreement",
@@ -38,6 +39,9 @@ class PreferenceAgreement final : public Comparator {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override {
+    (void)preferences::scored(world, "preference_agreement");
+  }
 
  private:
   Options options_;

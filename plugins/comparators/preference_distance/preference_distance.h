@@ -26,7 +26,7 @@ namespace saffron::plugins {
 //
 // d_starc/controlled is d_starc of what is left of c when columns of numbers, such as the response's length, are
 // regressed out of it within prompts.
-class PreferenceDistance final : public Comparator {
+class PreferenceDistance final : public Comparator, public ChecksWorld {
  public:
   // Whether the observed responses are all that count, or a sample of what a policy writes.
   enum class Responses : std::uint8_t { all, sampled };
@@ -46,6 +46,9 @@ class PreferenceDistance final : public Comparator {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override {
+    (void)preferences::scored(world, "preference_distance");
+  }
 
  private:
   Options options_;

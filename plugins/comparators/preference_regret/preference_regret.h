@@ -3,6 +3,7 @@
 #include <saffron/comparator.h>
 #include <saffron/context.h>
 #include <saffron/preference_intervals.h>
+#include <saffron/preference_metrics.h>
 #include <saffron/random.h>
 #include <saffron/schema.h>
 
@@ -20,7 +21,7 @@ namespace saffron::plugins {
 //                     exactly what pi_2 lacks of the highest mean_x E_pi[R1] - b KL(pi || pi_ref), pi_1's. In
 //                     units of R1: nothing is divided by a range, as b has that unit too. Among the observed
 //                     responses; pi_ref is the world's log_reference, or uniform without it.
-class PreferenceRegret final : public Comparator {
+class PreferenceRegret final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<std::string> ties = {"pessimistic", "optimistic"};
@@ -33,6 +34,9 @@ class PreferenceRegret final : public Comparator {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override {
+    (void)preferences::scored(world, "preference_regret");
+  }
 
  private:
   Options options_;

@@ -100,7 +100,8 @@ Observation observation(const PolicyReturns& returns, const Regrets& regret,
 std::pair<std::vector<Observation>, std::int64_t> observe_one(const World& world,
                                                               const Observing& how,
                                                               std::int64_t member) {
-  const TabularWorld& tabular = rewards::dense_tabular(world, "regret_correlation");
+  const TabularWorld& tabular =
+      rewards::dense_tabular(world, "regret_correlation", "dense transitions");
   const std::vector<std::string>& names = world.info().rewards;
   const PolicyReturns returns(tabular, names);
   const at::Tensor largest =

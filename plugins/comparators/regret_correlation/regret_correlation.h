@@ -24,7 +24,7 @@ namespace saffron::plugins {
 // returns = "sampled" takes regret from drawn episodes, as published, with optimal policies that are exact.
 //
 // Left out are pairs of which a reward has range(R) < near_trivial max |rbar|: their regret is 0 / 0.
-class RegretCorrelation final : public Comparator {
+class RegretCorrelation final : public Comparator, public ChecksWorld {
  public:
   struct Options {
     std::vector<Child<Comparator>> of = canonicalisers();
@@ -37,6 +37,9 @@ class RegretCorrelation final : public Comparator {
       : options_(options), episodes_(context.random("episodes")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
+  void check(const World& world) const override {
+    (void)rewards::dense_tabular(world, "regret_correlation", "dense transitions");
+  }
 
  private:
   static std::vector<Child<Comparator>> canonicalisers();

@@ -34,6 +34,10 @@ struct SAFFRON_EXPORT PromptBlock {
   [[nodiscard]] at::Tensor take(const at::Tensor& values) const;
 };
 
+// The world as one of scores. Error (invalid), naming the comparator, when it is none.
+[[nodiscard]] SAFFRON_EXPORT const PreferenceWorld& scored(const World& world,
+                                                           std::string_view comparator);
+
 class SAFFRON_EXPORT ScoreTable {
  public:
   // Error (invalid), naming the comparator, when it is no preference world.

@@ -53,18 +53,21 @@ at::Tensor pair_differences(const at::Tensor& x) {
   return x.index_select(-2, upper[0]) - x.index_select(-2, upper[1]);
 }
 
+const PreferenceWorld& scored(const World& world, std::string_view comparator) {
+  const auto* found = dynamic_cast<const PreferenceWorld*>(&world);
+  if (found != nullptr) return *found;
+  throw Error(cat(comparator, " compares scores of responses to prompts, and this world (",
+                  world.info().description, ") has none"))
+      .with_help("world = the name of a `preferences` world; see docs/reward-files.md");
+}
+
 ScoreTable::ScoreTable(const World& world, std::string_view comparator)
     : names_(world.info().rewards) {
-  const auto* scored = dynamic_cast<const PreferenceWorld*>(&world);
-  if (scored == nullptr) {
-    throw Error(cat(comparator, " compares scores of responses to prompts, and this world (",
-                    world.info().description, ") has none"))
-        .with_help("world = the name of a `preferences` world; see docs/reward-files.md");
-  }
-  scores_ = scored->scores().to(at::kDouble).contiguous();
-  labels_ = optional_double(scored->labels());
-  log_reference_ = optional_double(scored->log_reference());
-  begins_ = begins_of(scored->prompts());
+  const PreferenceWorld& found = scored(world, comparator);
+  scores_ = found.scores().to(at::kDouble).contiguous();
+  labels_ = optional_double(found.labels());
+  log_reference_ = optional_double(found.log_reference());
+  begins_ = begins_of(found.prompts());
   if (const auto* named = dynamic_cast<const PreferenceColumns*>(&world)) {
     prompt_names_ = named->prompt_names();
     response_names_ = named->response_names();

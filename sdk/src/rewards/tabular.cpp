@@ -20,7 +20,9 @@ const TabularWorld& tabular(const World& world, std::string_view comparator) {
   throw Error(cat(comparator, " needs a tabular world, with P(s' | s, a), and this is: ",
                   world.info().description))
       .with_help(
-          "epic_sample, dard_sample, erc_sample, srrd and ls_minimal compare drawn transitions; "
+          "epic_sample, dard_sample, erc_sample, srrd and ls_minimal compare drawn transitions, "
+          "those "
+          "that begin with preference_ scores of responses; "
           "docs/reward-files.md says which comparators take which world");
 }
 
