@@ -81,8 +81,9 @@ Comparison comparison(const TabularWorld& world, const std::vector<std::string>&
   }
   if (found.error > 0) {
     for (Certificate& c : out.certificates) {
-      rewards::add_caveat(
-          c, cat("Planned by iteration: values are right to within ", found.error, "."));
+      rewards::add_caveat(c, cat("Planned by iteration: values are right to within ", found.error,
+                                 ", where actions tie that differ by ", rewards::kTieOfActions,
+                                 " of the largest value."));
     }
   }
   out.report.blocks.push_back(returns_block(found));

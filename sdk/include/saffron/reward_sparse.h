@@ -118,12 +118,13 @@ struct SAFFRON_EXPORT SparseForm {
 
 // ---- planning -----------------------------------------------------------------------------------
 
-// A policy, and the values V = sum_k f_k V_k that it has of a combination of rewards.
+// The best policy for a combination sum_k f_k R_k of rewards, and what it earns of each.
 struct SAFFRON_EXPORT SparsePlan {
   at::Tensor policy;           // int64 [S]
   at::Tensor values;           // [S, K] of each reward
   at::Tensor returns, errors;  // [K]: J of each reward, and how far it may be off
-  double low = 0, high = 0;    // the optimal return of the combination lies between
+  at::Tensor optimal;          // [S], V of the best policy for the combination
+  double low = 0, high = 0;    // and its return lies between
   std::int64_t rounds = 0, iterations = 0;
 };
 
@@ -138,9 +139,6 @@ class SAFFRON_EXPORT SparsePlanner {
   [[nodiscard]] SparsePlan best(const at::Tensor& rewards, const at::Tensor& factors,
                                 const SparsePlan* start = nullptr,
                                 const at::Tensor& allowed = {}) const;
-  // Of a policy.
-  [[nodiscard]] SparsePlan returns(const at::Tensor& policy, const at::Tensor& rewards,
-                                   const at::Tensor& start = {}) const;
   // Whether Q(s, a) = V(s) for r [S A, 1] and its best plan, up to `tolerance` times the largest |Q|, or
   // what V may be off.
   [[nodiscard]] at::Tensor optimal_actions(const at::Tensor& r, const SparsePlan& plan,
@@ -164,6 +162,9 @@ class SAFFRON_EXPORT SparsePlanner {
   double gamma_;
   Effort effort_;
 };
+
+// How much, of the largest action value, an optimal action may fall short of the best.
+inline constexpr double kTieOfActions = 1e-9;
 
 // A number and how far it may be off.
 struct SAFFRON_EXPORT Bounded {

@@ -9,6 +9,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/pow.h>
+#include <ATen/ops/roll.h>
 
 #include <numbers>
 
@@ -187,6 +188,23 @@ TEST(SparseForms, OnLargeRings) {
       EXPECT_LT(largest(found.residual.select(1, i).view({kStates, 2}).select(1, 0) - least),
                 1e-8 * largest(least));
     }
+  }
+}
+
+// Shaping alone, of which a slowly mixing chain leaves as much rounding as any.
+TEST(SparseForms, ShapingAloneIsNoMoreThanNoise) {
+  RandomWorlds random(57);
+  for (const double gamma : {0.9, 0.999}) {
+    const at::Tensor phi = 1e6 * random.normal({2000});
+    const at::Tensor left = at::roll(phi, 1), right = at::roll(phi, -1);
+    const MemoryWorld world =
+        ring(2000, gamma, {{"shaping", at::stack({gamma * right - phi, gamma * left - phi}, 1)}});
+    const Parts of(world);
+    const SparseAdvantage form(of.tau, gamma, world.policy_, of.r, of.size);
+    EXPECT_LE(largest(form.values), form.noise[0].item<double>());
+    const SparseProjection least(of.tau, gamma, at::ones({4000}, at::kDouble), of.r, of.size);
+    EXPECT_LE(largest(least.residual), least.noise[0].item<double>());
+    EXPECT_EQ(SparseReturns(world, world.info_.rewards).trivial(), world.info_.rewards);
   }
 }
 

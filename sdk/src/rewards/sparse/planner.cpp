@@ -102,6 +102,7 @@ SparsePlan SparsePlanner::best(const at::Tensor& rewards, const at::Tensor& fact
     if (off < least) {
       if (off < least / 2) closer = out.rounds;
       least = off;
+      out.optimal = V;
       const double J = columns::means(mu0_, V.unsqueeze(-1)).item<double>();
       out.high = J + next.above / (1 - gamma_);
       out.low = J + next.below / (1 - gamma_);
@@ -164,25 +165,10 @@ void SparsePlanner::evaluate(const at::Tensor& rewards, const at::Tensor& factor
   plan.iterations += found.iterations;
 }
 
-SparsePlan SparsePlanner::returns(const at::Tensor& policy, const at::Tensor& rewards,
-                                  const at::Tensor& start) const {
-  SparsePlan out;
-  out.policy = policy;
-  const SparseEvaluation evaluation(tau_.chain(policy), gamma_, effort_);
-  const SparseEvaluation::Values found = evaluation.solve(chosen(rewards, policy), start);
-  out.values = found.V;
-  out.returns = columns::means(mu0_, found.V);
-  out.errors = found.residual / (1 - gamma_);
-  out.iterations = found.iterations;
-  return out;
-}
-
 at::Tensor SparsePlanner::optimal_actions(const at::Tensor& r, const SparsePlan& plan,
                                           double tolerance) const {
-  const std::int64_t S = tau_.columns, A = tau_.rows / S;
-  const at::Tensor Q = r.view({S, A}) + gamma_ * tau_.times(plan.values).view({S, A});
-  const double error = plan.errors.max().item<double>();
-  const double tie = std::max(tolerance * Q.abs().max().item<double>(), 4 * error);
+  const at::Tensor Q = r.view({tau_.columns, -1}) + gamma_ * expected(plan.optimal);
+  const double tie = std::max(tolerance * Q.abs().max().item<double>(), 4 * (plan.high - plan.low));
   return (Q >= Q.amax(-1, true) - tie).contiguous();
 }
 

@@ -15,7 +15,6 @@
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
-constexpr double kTie = 1e-9;  // of action values, relative to the largest
 constexpr double kFlat = 1e-12;
 constexpr double kOnLine = 1e-12;
 constexpr int kEvaluations = 1'000;
@@ -113,6 +112,9 @@ void SparseReturns::plan(std::int64_t i) {
   column.div_(size * range);
   for (SparsePlan* of : {&best_[at(i)], &worst_[at(i)]}) {
     of->values = of->values / range;
+    of->optimal = of->optimal / range;
+    of->low /= range;
+    of->high /= range;
     of->returns = of->returns / range;
     of->errors = of->errors / range;
   }
@@ -196,7 +198,7 @@ SparseReturns::Regret SparseReturns::regret(std::int64_t i, std::int64_t j) cons
   at::Tensor allowed;
   if (!trivial(j)) {
     const at::Tensor other = unit_.select(1, j).unsqueeze(-1).contiguous();
-    allowed = planner_.optimal_actions(other, best_[at(j)], kTie);
+    allowed = planner_.optimal_actions(other, best_[at(j)], kTieOfActions);
   }
   const auto lost = [&](double sign) -> Bounded {
     const SparsePlan plan = noted(planner_.best(r, factors({sign}), nullptr, allowed));
