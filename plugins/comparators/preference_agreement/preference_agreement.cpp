@@ -90,7 +90,8 @@ class Sums {
     return at::cat(parts, 1);
   }
 
-  enum Part : std::int64_t { tau, spearman, defined, agreement, product, kParts };
+  enum Part : std::int64_t { tau, spearman, defined, agreement, product };
+  static constexpr std::int64_t kParts = product + 1;
   [[nodiscard]] at::Tensor symmetric(const at::Tensor& sums, Part part) const {  // [T, R, R]
     const std::int64_t width = upper_.size(1);
     const at::Tensor values = sums.slice(1, part * width, (part + 1) * width);
