@@ -167,6 +167,15 @@ void add_pooled(const at::Tensor& scores, const std::vector<std::string>& names,
   add("pearson_pooled", correlations(scores / largest), "correlation of scores");
   add("spearman_pooled", correlations(at::stack(means)), "correlation of ranks");
   add("kendall_tau_b_pooled", tau, "(P - Q) / sqrt(T1 T2)");
+  out.report.blocks.push_back(
+      {.title = "Pooled correlations",
+       .caption = "",
+       .body =
+           TextBlock{"Correlations over all prompts together mix what a model thinks of "
+                     "responses with what it adds to all responses of a prompt. The latter "
+                     "changes no preference, and can turn the sign of a correlation: two models "
+                     "that agree in every prompt may correlate negatively. Go by those within "
+                     "prompts."}});
 }
 
 }  // namespace saffron::plugins

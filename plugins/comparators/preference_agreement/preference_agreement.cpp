@@ -90,7 +90,8 @@ class Sums {
     return at::cat(parts, 1);
   }
 
-  enum Part : std::int64_t { tau, spearman, defined, agreement, product, kParts };
+  enum Part : std::int64_t { tau, spearman, defined, agreement, product };
+  static constexpr std::int64_t kParts = product + 1;
   [[nodiscard]] at::Tensor symmetric(const at::Tensor& sums, Part part) const {  // [T, R, R]
     const std::int64_t width = upper_.size(1);
     const at::Tensor values = sums.slice(1, part * width, (part + 1) * width);
@@ -215,18 +216,7 @@ Comparison PreferenceAgreement::compare(const World& world) {
   undecided.range = "[0, 1]";
   found.add_models(undecided, flat / prompts);
   found.move_to(out);
-  if (options_.pooled) {
-    add_pooled(table.scores(), table.names(), out);
-    out.report.blocks.push_back(
-        {.title = "Pooled correlations",
-         .caption = "",
-         .body =
-             TextBlock{"Correlations over all prompts together mix what a model thinks of "
-                       "responses with what it adds to all responses of a prompt. The latter "
-                       "changes no preference, and can turn the sign of a correlation: two models "
-                       "that agree in every prompt may correlate negatively. Go by those within "
-                       "prompts."}});
-  }
+  if (options_.pooled) add_pooled(table.scores(), table.names(), out);
   for (std::size_t i = 0; i < centred.trivial.size(); ++i) {
     if (!centred.trivial[i]) continue;
     out.degenerate.push_back(cat("reward '", table.names()[i],

@@ -234,11 +234,11 @@ void Measurement::add_worst_cases(const at::Tensor& ranges) {
   own_.report.blocks.push_back(words_block(table_, *cases_));
 }
 
-void Measurement::show_ranking() {
-  const std::int64_t to = table_.model(*options_.closest_to, "closest_to");
+void Measurement::show_ranking(const std::string& reference) {
+  const std::int64_t to = table_.model(reference, "closest_to");
   const at::Tensor others = (at::arange(table_.models()) != to).nonzero().view({-1});
   preferences::Ranking ranking;
-  ranking.title = cat("Closest to '", *options_.closest_to, "'");
+  ranking.title = cat("Closest to '", reference, "'");
   ranking.value = "d_starc";
   ranking.values = d_starc_.select(1, to).index_select(1, others);
   for (std::int64_t i = 0; i < table_.models(); ++i) {
@@ -251,7 +251,7 @@ void Measurement::show_ranking() {
 }
 
 void Measurement::show_details() {
-  if (options_.closest_to) show_ranking();
+  if (options_.closest_to) show_ranking(*options_.closest_to);
   add_models(table_, centred_, returns_, own_.report);
   if (options_.prompts == 0) return;
   own_.report.blocks.push_back(shares_block(table_, centred_, options_.prompts));

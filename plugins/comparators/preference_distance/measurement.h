@@ -31,7 +31,7 @@ class Measurement {
   void add_controlled(const Moments& moments, const at::Tensor& sums);
   void add_ranges();
   void add_worst_cases(const at::Tensor& ranges);
-  void show_ranking();
+  void show_ranking(const std::string& reference);
 
   const preferences::ScoreTable& table_;
   const PreferenceDistance::Options& options_;

@@ -20,7 +20,6 @@ namespace {
 
 using preferences::BanditReturns;
 using preferences::CentredScores;
-using preferences::PromptBlock;
 using preferences::ScoreTable;
 
 TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
