@@ -141,12 +141,12 @@ at::Tensor random_rows(std::int64_t rows, std::int64_t count, const Random& rand
 void add_resampled(Comparison& out, ResampledDistance distance, std::int64_t episodes,
                    const SampleOptions& options) {
   const Certificate& of = distance.certificate;
+  const std::vector<std::string> reasons = interval_reasons(distance, episodes, options);
   PairMatrix estimate{.key = of.metric,
                       .values = distance.values[0].clone(),
-                      .reasons = distance.reasons,
+                      .reasons = std::move(distance.reasons),
                       .definition = distance.definition};
   Interval interval = percentiles(distance.values.slice(0, 1), options.confidence);
-  const std::vector<std::string> reasons = interval_reasons(distance, episodes, options);
   const auto add_end = [&](PairMatrix& end, const char* which) {
     end.key = of.metric + "/" + which;
     end.definition =

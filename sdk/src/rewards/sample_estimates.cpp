@@ -69,7 +69,7 @@ PairMatrix plain(SampleMeasure measure, const SampledForm& form, const at::Tenso
   const Cells cells{form.weight, form.weight, form.weight};
   const at::Tensor unit = standardise(Norm::two, form.values, scale, cells);
   out.values = pairwise(unit, [&](const at::Tensor& u, const at::Tensor& v) {
-    const at::Tensor apart = norm(Norm::two, u - v, cells);
+    at::Tensor apart = norm(Norm::two, u - v, cells);
     if (measure == SampleMeasure::two) return apart;
     return 2 * at::atan2(apart, norm(Norm::two, u + v, cells));
   });
