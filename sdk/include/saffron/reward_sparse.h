@@ -64,7 +64,7 @@ class SAFFRON_EXPORT SparseEvaluation {
   SparseEvaluation(SparseMatrix chain, double gamma, Effort effort = {});
 
   struct Values {
-    at::Tensor V;         // [S, K]
+    at::Tensor values;    // [S, K]
     at::Tensor residual;  // [K], the largest |r - (I - gamma T) V|
     std::int64_t iterations = 0;
     bool swept = false;

@@ -73,7 +73,7 @@ TEST(SparseEvaluations, AgreeWithFactorisations) {
     const at::Tensor exact = PolicyEvaluation(dense).solve(r);
     const auto found = SparseEvaluation(of.tau.chain(dense.policy_), gamma).solve(r);
     for (std::int64_t k = 0; k < 4; ++k) {
-      const double error = largest(found.V.select(1, k) - exact.select(1, k));
+      const double error = largest(found.values.select(1, k) - exact.select(1, k));
       EXPECT_LE(error, 1e-11 / (1 - gamma) * std::max(1e-30, largest(exact)));
       // What the residual says of it, but for the rounding of both.
       EXPECT_LE(error, found.residual[k].item<double>() / (1 - gamma) +
@@ -89,13 +89,13 @@ TEST(SparseEvaluations, NeitherScaleNorThreadsNorColumnsChangeThem) {
   const Parts of(world);
   const SparseEvaluation evaluation(of.tau.chain(world.policy_), 0.99);
   const at::Tensor r = random.normal({200, 1});
-  const at::Tensor V = evaluation.solve(r).V;
+  const at::Tensor V = evaluation.solve(r).values;
   for (const double scale : {1e-300, 1e300}) {
-    EXPECT_LT(largest(evaluation.solve(r * scale).V / scale - V), 1e-9 * largest(V)) << scale;
+    EXPECT_LT(largest(evaluation.solve(r * scale).values / scale - V), 1e-9 * largest(V)) << scale;
   }
   const int threads = at::get_num_threads();
   at::set_num_threads(threads == 1 ? 2 : 1);
-  const at::Tensor again = evaluation.solve(r).V;
+  const at::Tensor again = evaluation.solve(r).values;
   at::set_num_threads(threads);
   EXPECT_EQ(largest(again - V), 0);
 }
@@ -120,8 +120,8 @@ TEST(SparseEvaluations, WhatIsNotFoundIsSaid) {
   const at::Tensor r = random.normal({100, 1});
   const auto found = swept.solve(r);
   EXPECT_TRUE(found.swept);
-  const at::Tensor exact = SparseEvaluation(of.tau.chain(world.policy_), 0.999).solve(r).V;
-  EXPECT_LT(largest(found.V - exact), 1e-9 * largest(exact));
+  const at::Tensor exact = SparseEvaluation(of.tau.chain(world.policy_), 0.999).solve(r).values;
+  EXPECT_LT(largest(found.values - exact), 1e-9 * largest(exact));
   EXPECT_THROW((void)SparseProjection(of.tau, 0.999, at::ones({300}, at::kDouble), of.r, of.size,
                                       {.iterations = 5}),
                Error);

@@ -145,9 +145,9 @@ SparseEvaluation::Values SparseEvaluation::solve(const at::Tensor& r, const at::
   if (start.defined()) largest = at::maximum(largest, columns::largest(start));
   const at::Tensor unit = at::where((largest > 0) & largest.isfinite(), largest, 1.0);
   Values out;
-  out.V = start.defined() ? (start / unit).contiguous() : at::zeros_like(r);
+  out.values = start.defined() ? (start / unit).contiguous() : at::zeros_like(r);
   iterate((r / unit).contiguous(), target.defined() ? target / unit : target, out);
-  out.V = out.V * unit;
+  out.values = out.values * unit;
   out.residual = out.residual * unit;
   return out;
 }
@@ -155,25 +155,25 @@ SparseEvaluation::Values SparseEvaluation::solve(const at::Tensor& r, const at::
 void SparseEvaluation::iterate(const at::Tensor& r, const at::Tensor& target, Values& out) const {
   const at::Tensor size = columns::largest(r);
   const auto goal = [&] {
-    const at::Tensor most = at::maximum(columns::largest(out.V), size);
+    const at::Tensor most = at::maximum(columns::largest(out.values), size);
     const at::Tensor asked = target.defined() ? target : kTolerance * (1 - gamma_) * most;
     return at::maximum(asked, kFloor * most);
   };
   const GaussSeidel near(chain_, gamma_);
-  const auto left = [&] { return r - applied(chain_, gamma_, out.V); };
+  const auto left = [&] { return r - applied(chain_, gamma_, out.values); };
   at::Tensor e = left();
   out.residual = columns::largest(e);
   const auto arrived = [&] { return (out.residual <= goal()).all().item<bool>(); };
   // What a Krylov solver takes for its residual drifts from what it is: it starts over from there.
   for (int stalled = 0; !arrived() && out.iterations < effort_.iterations && stalled < kStalled;) {
-    const at::Tensor wanted = goal(), was = out.residual, before = out.V.clone();
+    const at::Tensor wanted = goal(), was = out.residual, before = out.values.clone();
     BiCgStab solver(chain_, gamma_, near, at::where(was > wanted, e, 0.0));
     while (out.iterations < effort_.iterations) {
       ++out.iterations;
-      if (!solver.step(out.V) || (solver.size() <= 0.5 * wanted).all().item<bool>()) break;
+      if (!solver.step(out.values) || (solver.size() <= 0.5 * wanted).all().item<bool>()) break;
     }
     const at::Tensor worse = ~(columns::largest(left()) <= was);  // also where it is no number
-    out.V = at::where(worse, before, out.V);
+    out.values = at::where(worse, before, out.values);
     e = left();
     out.residual = columns::largest(e);
     const bool gained = ((was > wanted) & (out.residual < kNoGain * was)).any().item<bool>();
@@ -183,12 +183,12 @@ void SparseEvaluation::iterate(const at::Tensor& r, const at::Tensor& target, Va
   for (int sweep = 0; !arrived() && sweep < effort_.sweeps; ++sweep) {
     out.swept = true;
     ++out.iterations;
-    out.V = out.V + near(e);
+    out.values = out.values + near(e);
     e = left();
     out.residual = columns::largest(e);
   }
   if (arrived()) return;
-  const double reached = (out.residual / columns::largest(out.V)).max().item<double>();
+  const double reached = (out.residual / columns::largest(out.values)).max().item<double>();
   throw Error(
       ErrorKind::numeric,
       cat("a policy's values are not found: after ", steps, " iterations of BiCGStab and ",

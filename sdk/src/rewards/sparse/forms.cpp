@@ -66,8 +66,8 @@ class Shaped {
   // ||root P x||_2 <= this ||root P^T root P x||_1: where |x| is largest every action's row of P x is at
   // least (1 - gamma) of it.
   [[nodiscard]] double stability() const {
-    const auto actions = static_cast<double>(tau_.rows / tau_.columns);
-    return 1 / ((1 - gamma_) * std::sqrt(actions * least_));
+    const std::int64_t actions = tau_.rows / tau_.columns;
+    return 1 / ((1 - gamma_) * std::sqrt(static_cast<double>(actions) * least_));
   }
 
  private:
@@ -180,9 +180,9 @@ SparseAdvantage::SparseAdvantage(const SparseMatrix& tau, double gamma, const at
     const SparseEvaluation::Values found =
         second ? evaluation.solve(left, {}, kSecond * (1 - gamma) * columns::largest(values))
                : evaluation.solve(left);
-    values = values + gamma * tau.times(found.V) - each_action(found.V, tau.rows);
+    values = values + gamma * tau.times(found.values) - each_action(found.values, tau.rows);
     left = mean(values);
-    potential = second ? potential + found.V : found.V;
+    potential = second ? potential + found.values : found.values;
     iterations += found.iterations;
     swept = swept || found.swept;
   }

@@ -159,8 +159,8 @@ void SparsePlanner::evaluate(const at::Tensor& rewards, const at::Tensor& factor
   const at::Tensor each = at::full({rewards.size(1)}, target / parts, at::kDouble);
   const SparseEvaluation::Values found =
       evaluation.solve(chosen(rewards, plan.policy), plan.values, each);
-  plan.values = found.V;
-  plan.returns = columns::means(mu0_, found.V);
+  plan.values = found.values;
+  plan.returns = columns::means(mu0_, found.values);
   plan.errors = found.residual / (1 - gamma_);
   plan.iterations += found.iterations;
 }
