@@ -69,7 +69,8 @@ class Regrets {
     };
     const double most = J(best_[static_cast<std::size_t>(i)], "best");
     const double range = most - J(worst_[static_cast<std::size_t>(i)], "worst");
-    return (most - J(best_[static_cast<std::size_t>(j)], "followed")) / range;
+    // Where no episode met a reward, the published experiment divides by 1.
+    return (most - J(best_[static_cast<std::size_t>(j)], "followed")) / (range == 0 ? 1 : range);
   }
 
   const PolicyReturns& returns_;
