@@ -10,12 +10,12 @@ its key; and what must be refused is, with the place and the way out.
 import json
 import pathlib
 import re
-import subprocess
 import sys
-import tempfile
 import unittest
 
-PROGRAM, RECIPE, GOLDEN = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
+from program_case import ProgramCase
+
+RECIPE, GOLDEN = pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
 VECTORS = {v["id"]: v for v in json.loads(pathlib.Path(GOLDEN).read_text("utf-8"))["vectors"]}
 TABLE, TIES = VECTORS["G12_rlhf_contextual_bandit"], VECTORS["G13_rewardbench2_ties"]
 
@@ -45,22 +45,7 @@ def ties():
                 for label, scores in ((1, correct), (0, wrong)) for i, score in enumerate(scores)])
 
 
-class ComparePreferences(unittest.TestCase):
-    def setUp(self):
-        context = tempfile.TemporaryDirectory()
-        self.folder = pathlib.Path(context.name)
-        self.addCleanup(context.cleanup)
-
-    def saffron(self, recipe, cwd):
-        command = [PROGRAM, "run", "--quiet", recipe, "--cache", "", "--runs", self.folder / "runs"]
-        return subprocess.run(command, cwd=cwd, timeout=200, capture_output=True, text=True)
-
-    def results(self, recipe, cwd):
-        done = self.saffron(recipe, cwd)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        (file,) = self.folder.glob("runs/*/results.json")
-        return json.loads(file.read_text("utf-8"))["compare"]
-
+class ComparePreferences(ProgramCase):
     def of(self, compare, node, a, b):
         (pair,) = [p for p in compare[node]["pairs"] if (p["a"], p["b"]) == (a, b)]
         return pair["metrics"]

@@ -13,10 +13,11 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 
-PROGRAM, RECIPE, GOLDEN = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
+from program_case import PROGRAM, ProgramCase
+
+RECIPE, GOLDEN = pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
 VECTORS = json.loads(pathlib.Path(GOLDEN).read_text("utf-8"))["vectors"]
 PAIRS = {vector["id"]: vector for vector in VECTORS if vector["kind"] == "tabular_pair"}
 FORMS = ["None", "EPIC", "DARD", "DARD_indepA", "MinimalPotential_L2", "VALPotential", "VAL",
@@ -67,22 +68,7 @@ def expected_of(vector):
     return out
 
 
-class CompareTabular(unittest.TestCase):
-    def setUp(self):
-        context = tempfile.TemporaryDirectory()
-        self.folder = pathlib.Path(context.name)
-        self.addCleanup(context.cleanup)
-
-    def saffron(self, recipe, cwd):
-        command = [PROGRAM, "run", "--quiet", recipe, "--cache", "", "--runs", self.folder / "runs"]
-        return subprocess.run(command, cwd=cwd, timeout=200, capture_output=True, text=True)
-
-    def results(self, recipe, cwd):
-        done = self.saffron(recipe, cwd)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        (file,) = self.folder.glob("runs/*/results.json")
-        return json.loads(file.read_text("utf-8"))["compare"]
-
+class CompareTabular(ProgramCase):
     def metrics(self, compare, a, b):
         out = {}
         for node in compare.values():

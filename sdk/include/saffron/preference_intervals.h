@@ -1,6 +1,7 @@
 #pragma once
 
 #include <saffron/comparator.h>
+#include <saffron/percentile_interval.h>
 #include <saffron/preference_metrics.h>
 #include <saffron/random.h>
 #include <saffron/schema.h>
@@ -43,13 +44,6 @@ class SAFFRON_EXPORT Resamples {
 [[nodiscard]] SAFFRON_EXPORT at::Tensor sum_over_prompts(
     const ScoreTable& table, const Resamples& resamples,
     const std::function<at::Tensor(std::size_t block)>& f);
-
-// The percentiles (1 -+ confidence) / 2 of x [B, ...] over B, interpolated linearly. NaN values are left
-// out; where they are more than one in twenty, the ends are NaN.
-struct Interval {
-  at::Tensor low, high;  // [...]
-};
-[[nodiscard]] SAFFRON_EXPORT Interval percentile_interval(const at::Tensor& x, double confidence);
 
 // What is shown of values [1 + B, ...], first those of all prompts: matrices of pairs [1 + B, R, R], and
 // numbers of single models [1 + B, R]. Adds `key`, and `key/low` and `key/high`, which are undefined with the

@@ -4,20 +4,16 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 namespace saffron::inline sdk_v1::preferences {
 namespace {
 
 constexpr std::size_t kBlocks = 16;  // of the table, whose numbers are held at a time
 constexpr std::int64_t kResamples =
-    128;                             // rows of one product: a fixed number, so that its order is
-constexpr double kUndefined = 0.05;  // share of resamples without a value
+    128;  // rows of one product: a fixed number, so that its order is
 
 }  // namespace
 
@@ -88,32 +84,6 @@ at::Tensor sum_over_prompts(const ScoreTable& table, const Resamples& resamples,
                      });
   }
   return out;
-}
-
-Interval percentile_interval(const at::Tensor& x, double confidence) {
-  const std::int64_t B = x.size(0);
-  const at::Tensor sorted = std::get<0>(x.reshape({B, -1}).t().contiguous().sort(1));  // NaN last
-  const std::int64_t cells = sorted.size(0);
-  Interval out{at::full({cells}, std::numeric_limits<double>::quiet_NaN(), at::kDouble),
-               at::full({cells}, std::numeric_limits<double>::quiet_NaN(), at::kDouble)};
-  const auto* values = sorted.const_data_ptr<double>();
-  for (std::int64_t cell = 0; cell < cells; ++cell) {
-    const double* row = values + cell * B;
-    const auto defined = std::find_if(row, row + B, [](double v) { return std::isnan(v); }) - row;
-    if (defined == 0 || static_cast<double>(B - defined) > kUndefined * static_cast<double>(B)) {
-      continue;
-    }
-    const auto percentile = [&](double share) {
-      const double place = share * static_cast<double>(defined - 1);
-      const auto below = static_cast<std::int64_t>(place);
-      const double rest = place - static_cast<double>(below);
-      return rest == 0 ? row[below] : row[below] + rest * (row[below + 1] - row[below]);
-    };
-    out.low.mutable_data_ptr<double>()[cell] = percentile((1 - confidence) / 2);
-    out.high.mutable_data_ptr<double>()[cell] = percentile((1 + confidence) / 2);
-  }
-  const at::IntArrayRef shape = x.sizes().slice(1);
-  return {out.low.view(shape), out.high.view(shape)};
 }
 
 }  // namespace saffron::inline sdk_v1::preferences

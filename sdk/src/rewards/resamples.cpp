@@ -1,4 +1,5 @@
 #include <saffron/error.h>
+#include <saffron/percentile_interval.h>
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_samples.h>
 
@@ -6,7 +7,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/nanquantile.h>
 #include <ATen/ops/zeros.h>
 
 #include <limits>
@@ -20,24 +20,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMostlyDefined = 0.95;
-
-struct Interval {
-  PairMatrix low, high;
-};
-
-// The percentiles of values [B, R, R] among the resamples where they are defined.
-Interval percentiles(const at::Tensor& values, double confidence) {
-  const std::int64_t R = values.size(1);
-  Interval out;
-  out.low.values = at::zeros({R, R}, at::kDouble);
-  out.high.values = at::zeros({R, R}, at::kDouble);
-  for (std::int64_t i = 0; i < R; ++i) {
-    const at::Tensor row = values.select(1, i);
-    out.low.values[i].copy_(at::nanquantile(row, (1 - confidence) / 2, 0));
-    out.high.values[i].copy_(at::nanquantile(row, (1 + confidence) / 2, 0));
-  }
-  return out;
-}
 
 std::string texts_of(const std::vector<std::string>& reasons, std::size_t at) {
   return reasons.empty() ? std::string() : reasons[at];
@@ -146,9 +128,11 @@ void add_resampled(Comparison& out, ResampledDistance distance, std::int64_t epi
                       .values = distance.values[0].clone(),
                       .reasons = std::move(distance.reasons),
                       .definition = distance.definition};
-  Interval interval = percentiles(distance.values.slice(0, 1), options.confidence);
-  const auto add_end = [&](PairMatrix& end, const char* which) {
+  const Interval interval = percentile_interval(distance.values.slice(0, 1), options.confidence);
+  const auto add_end = [&](const at::Tensor& values, const char* which) {
+    PairMatrix end;
     end.key = of.metric + "/" + which;
+    end.values = values;
     end.definition =
         cat("the ", which, " end of a ", 100 * options.confidence, " % interval of ", of.metric,
             ": percentiles over ", options.resamples, " resamples of the episodes");
