@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""recipes/synth_sae_bench/quarter.toml with two models of features, and its SAEs at other L0: which architecture
+"""recipes/synth_sae_bench/eighth.toml with two models of features, and its SAEs at other L0: which architecture
 finds more of the planted features, and does that agree with the published order? Writes Markdown to standard
 output. Half a day on two cores; a run that was stopped goes on where it was.
 
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RECIPE = ROOT / "recipes/synth_sae_bench/quarter.toml"
+RECIPE = ROOT / "recipes/synth_sae_bench/eighth.toml"
 MODELS = (42, 43)  # model_seed: features, hierarchy, correlations
 SEEDS = (1, 2, 3)
 BESIDE = (15, 40)  # the other L0 of the frontier, with the first seed

@@ -67,7 +67,7 @@ void add_recipe_commands(CLI::App& app, int& code, const std::string& command_li
   run->add_flag("-q,--quiet", *quiet, "show no progress");
   run->callback([request, quiet, &code] {
     if (*quiet) request->progress = host::Progress::Style::silent;
-    host::catch_interrupts();
+    host::catch_interrupts("\nstopping where it can go on again; once more ends it at once\n");
     const host::RunResult result = host::run_recipe(*request);
     if (result.already_done) {
       std::cerr << "This run is done already; --fresh starts over.\n";

@@ -3,15 +3,21 @@
 #include <saffron/error.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 #include <ctime>
+
+#include <unistd.h>
 
 namespace saffron::host {
 namespace {
 
 std::atomic<std::int64_t> stop_requested_at{0};  // milliseconds; 0 = not requested
-static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+std::atomic<const char*> answer{nullptr};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free &&
+              std::atomic<const char*>::is_always_lock_free);
 
 // `timeout` signals its command and then its group, to which that belongs: one request.
 constexpr std::int64_t kOneRequest = 100;
@@ -21,7 +27,14 @@ extern "C" void on_interrupt(int signal) {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   const std::int64_t at = 1 + std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
   std::int64_t before = 0;
-  if (stop_requested_at.compare_exchange_strong(before, at) || at - before < kOneRequest) return;
+  if (stop_requested_at.compare_exchange_strong(before, at)) {
+    const int kept = errno;
+    const char* said = answer.load();
+    if (said != nullptr) (void)!::write(STDERR_FILENO, said, std::strlen(said));
+    errno = kept;
+    return;
+  }
+  if (at - before < kOneRequest) return;
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -53,7 +66,8 @@ void NodeContext::progress(std::string_view what, std::int64_t done, std::int64_
   if (host_.progress) host_.progress(what, done, total);
 }
 
-void catch_interrupts() {
+void catch_interrupts(const char* said) {
+  answer = said;
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   // Who started it with nohup wants it to go on.

@@ -46,8 +46,9 @@ class NodeContext final : public Context {
   std::int64_t seed_;
 };
 
-// Ctrl-C, SIGTERM and SIGHUP ask to stop; a second one ends the program at once.
-void catch_interrupts();
+// Ctrl-C, SIGTERM and SIGHUP ask to stop; a second one ends the program at once. The first is answered on
+// stderr by `said`, a literal or nullptr.
+void catch_interrupts(const char* said = nullptr);
 [[nodiscard]] bool interrupted();
 // Throws Error (cancelled) once the user asked to stop.
 void throw_if_interrupted();

@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace saffron::host {
 namespace fs = std::filesystem;
@@ -79,22 +82,80 @@ Block matrix_block(const PairMatrix& matrix, const std::vector<std::string>& rew
   return {.title = matrix.key, .caption = matrix.definition, .body = std::move(body)};
 }
 
-// Ends of another metric's interval, `key/low` and `key/high`, are numbers of results.json and have no heat map.
-bool is_interval_end(const PairMatrix& matrix, const std::vector<PairMatrix>& metrics) {
+const PairMatrix* find(const std::vector<PairMatrix>& metrics, const std::string& key) {
+  const auto found = std::find_if(metrics.begin(), metrics.end(),
+                                  [&](const PairMatrix& matrix) { return matrix.key == key; });
+  return found == metrics.end() ? nullptr : &*found;
+}
+
+// Ends of another metric's interval, `key/low` and `key/high`, share a table instead of heat maps.
+bool is_interval_end(const std::string& key, const std::vector<PairMatrix>& metrics) {
   return std::any_of(metrics.begin(), metrics.end(), [&](const PairMatrix& other) {
-    return matrix.key == other.key + "/low" || matrix.key == other.key + "/high";
+    return key == other.key + "/low" || key == other.key + "/high";
   });
+}
+
+// Whether a matrix says the same of (a, b) as of (b, a), also where it says nothing.
+bool symmetric(const at::Tensor& x) {
+  const at::Tensor y = x.t();
+  return ((x == y) | (x.isnan() & y.isnan())).all().item<bool>();
+}
+
+void add_intervals(const PairMatrix& value, const PairMatrix& low, const PairMatrix& high,
+                   const std::vector<std::string>& rewards, TableBlock& out) {
+  const auto count = static_cast<std::int64_t>(rewards.size());
+  const bool once = symmetric(value.values) && symmetric(low.values) && symmetric(high.values);
+  for (std::int64_t a = 0; a < count; ++a) {
+    for (std::int64_t b = once ? a + 1 : 0; b < count; ++b) {
+      if (a == b) continue;
+      std::vector<Value> row = {Value(value.key), Value(rewards[static_cast<std::size_t>(a)]),
+                                Value(rewards[static_cast<std::size_t>(b)])};
+      for (const PairMatrix* of : {&value, &low, &high}) {
+        const auto x = of->values[a][b].item<double>();
+        row.push_back(std::isfinite(x) ? Value(x) : Value());
+      }
+      out.rows.push_back(std::move(row));
+    }
+  }
+}
+
+std::optional<Block> intervals_block(const std::vector<PairMatrix>& metrics,
+                                     const std::vector<std::string>& rewards) {
+  TableBlock table;
+  std::string caption;
+  for (const PairMatrix& matrix : metrics) {
+    const PairMatrix* low = find(metrics, matrix.key + "/low");
+    const PairMatrix* high = find(metrics, matrix.key + "/high");
+    if (low == nullptr || high == nullptr) continue;
+    if (caption.empty())
+      caption = cat("All like the first one. ", low->definition,
+                    ". Blank: there is none; results.json says why.");
+    add_intervals(matrix, *low, *high, rewards, table);
+  }
+  if (table.rows.empty()) return std::nullopt;
+  table.columns = {{"metric", "", ""},
+                   {"a", "", "reward 1"},
+                   {"b", "", "reward 2"},
+                   {"value", "", ""},
+                   {"low", "", "lower end of the interval"},
+                   {"high", "", "its upper end"}};
+  return Block{.title = "Intervals", .caption = caption, .body = std::move(table)};
+}
+
+std::string listed(const char* before, const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? before : ", ") + word;
+  return text;
 }
 
 std::string in_words(const Certificate& c) {
   std::string text = cat(c.metric, ": ", c.pseudometric ? "a pseudometric" : "not a pseudometric",
+                         " in [", c.low, ", ", c.high, std::isinf(c.high) ? ")" : "]",
                          c.sound ? "; it bounds worst-case regret" : "; it does not bound regret");
   if (c.sound && c.U) text += cat(" (regret <= ", *c.U, " times the distance)");
-  text += c.complete ? "; large distances mean that large regret is possible" : "";
-  for (std::size_t i = 0; i < c.invariant_to.size(); ++i) {
-    text += (i == 0 ? ". Blind to " : ", ") + c.invariant_to[i];
-  }
-  text += ".";
+  if (c.complete) text += "; large distances mean that large regret is possible";
+  if (c.complete && c.L) text += cat(" (regret >= ", *c.L, " times the distance)");
+  text += listed(". Blind to ", c.invariant_to) + listed(". Needs ", c.needs) + ".";
   if (!c.covers.empty()) text += " Covers " + c.covers + ".";
   if (!c.caveat.empty()) text += " " + c.caveat;
   return text;
@@ -116,6 +177,7 @@ Value compare(RunState& run, const NodeSpec& node) {
   std::string words;
   for (const Certificate& c : comparison.certificates) {
     certificates.push(certificate_value(c));
+    if (is_interval_end(c.metric, comparison.metrics)) continue;
     words += (words.empty() ? "" : "\n\n") + in_words(c);
   }
   out.set("certificates", std::move(certificates));
@@ -123,8 +185,11 @@ Value compare(RunState& run, const NodeSpec& node) {
 
   Report report;
   for (const PairMatrix& matrix : comparison.metrics) {
-    if (is_interval_end(matrix, comparison.metrics)) continue;
+    if (is_interval_end(matrix.key, comparison.metrics)) continue;
     report.blocks.push_back(matrix_block(matrix, rewards));
+  }
+  if (auto block = intervals_block(comparison.metrics, rewards)) {
+    report.blocks.push_back(std::move(*block));
   }
   for (const std::string& warning : comparison.degenerate) words += "\n\n" + warning;
   if (!words.empty()) {

@@ -54,6 +54,24 @@ class ComparePreferences(ProgramCase):
         (value,) = [m["value"] for m in compare[node]["metrics"] if (m["key"], m["subject"]) == (key, subject)]
         return value
 
+    def intervals_are_told(self, node, document):
+        """In a table, of pairs that are alike both ways once; not among the certificates in words."""
+        (section,) = [s for s in document["sections"] if any(b["title"] == "d_starc" for b in s["blocks"])]
+        (block,) = [b for b in section["blocks"] if b["title"] == "Intervals"]
+        (words,) = [b["text"] for b in section["blocks"] if "d_starc: a pseudometric in [0, 1]" in b.get("text", "")]
+        self.assertNotIn("/low", words)
+        self.assertRegex(words, r"w12: not a pseudometric in \[0, 1\]; it bounds worst-case regret.* Needs scores\.")
+        names = list(dict.fromkeys(pair["a"] for pair in node["pairs"]))
+        once = [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
+        self.assertIn("drawn anew", block["caption"])
+        for key in ("d_starc", "w12"):
+            rows = {(row[1], row[2]): row[3:] for row in block["rows"] if row[0] == key}
+            both = [(a, b) for a in names for b in names if a != b]
+            self.assertEqual(list(rows), once if key == "d_starc" else both)
+            for pair, (value, low, high) in rows.items():
+                found = self.of({"node": node}, "node", *pair)
+                self.assertEqual([value, low, high], [found[key], found[f"{key}/low"], found[f"{key}/high"]])
+
     def test_the_recipe_keeps_its_word(self):
         compare = self.results(RECIPE, RECIPE.parent.parent)
         text = re.sub(r"\s*#\s*", " ", RECIPE.read_text("utf-8"))
@@ -72,8 +90,10 @@ class ComparePreferences(ProgramCase):
                 pooled = key.endswith(("_pooled", "/low", "/high"))
                 self.assertTrue(pooled or {f"{key}/low", f"{key}/high"} <= keys, key)
         (file,) = self.folder.glob("runs/*/report.json")
-        blocks = {b["title"]: b for s in json.loads(file.read_text("utf-8"))["sections"] for b in s["blocks"]}
+        document = json.loads(file.read_text("utf-8"))
+        blocks = {b["title"]: b for s in document["sections"] for b in s["blocks"]}
         self.assertNotIn("d_starc/low", blocks)
+        self.intervals_are_told(compare["distance"], document)
         verdicts = {(row[0], row[1]): row[-1] for row in blocks["Closest to 'panel': who is really ahead"]["rows"]}
         self.assertIn("is ahead of", verdicts["large", "wordy"])
         self.assertIn("do not tell", verdicts["wordy", "small"])

@@ -73,10 +73,10 @@ std::vector<rewards::Measure> Dard::measures() const {
 
 Comparison Dard::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "dard");
-  return rewards::compare_forms(
-      *this, tabular, world.info().rewards,
-      rewards::reward_claims(tabular, {"transitions", "D_A"}, rewards::Shaping::unending, true),
-      rewards::kShapingAlone);
+  return rewards::compare_forms(*this, tabular, world.info().rewards,
+                                rewards::reward_claims(tabular, {"transitions", rewards::kActions},
+                                                       rewards::Shaping::unending, true),
+                                rewards::kShapingAlone);
 }
 
 }  // namespace saffron::plugins

@@ -57,23 +57,31 @@ class Replicate {
     two_steps(add);
   }
 
+  // Asks the world for all rewards that the means are of.
+  void evaluate() {
+    one_step_ = evaluated([&](const Visit& each) { one_step(each); }, draws());
+    two_steps_ = evaluated([&](const Visit& each) { two_steps(each); },
+                           independent_ ? draws() * draws() : draws());
+  }
+
   struct Means {
-    at::Tensor m, third;            // [R, X], [R, pairs]
-    at::Tensor m_size, third_size;  // of |R|
+    at::Tensor m, third;  // [R, X], [R, pairs]
   };
-  [[nodiscard]] Means means() const {
-    Means out;
-    std::tie(out.m, out.m_size) = averaged([&](const Visit& each) { one_step(each); }, draws());
-    std::tie(out.third, out.third_size) = averaged([&](const Visit& each) { two_steps(each); },
-                                                   independent_ ? draws() * draws() : draws());
-    return out;
+  // Of R, or else of |R|, each draw counting by its share [K].
+  [[nodiscard]] Means means(const at::Tensor& share, bool of_sizes) const {
+    const at::Tensor both =
+        independent_ ? at::matmul(share.unsqueeze(1), share.unsqueeze(0)).view(-1) : share;
+    const auto mean = [&](const at::Tensor& x, const at::Tensor& by) {
+      return at::matmul(of_sizes ? x.abs() : x, by);
+    };
+    return {mean(one_step_, share), mean(two_steps_, both)};
   }
 
   // R + gamma m(s') - m(s) - gamma t(s, s'), or, with sign = 1, the sum of the four.
-  [[nodiscard]] at::Tensor canonical(const at::Tensor& R, const at::Tensor& m,
-                                     const at::Tensor& third, double gamma, double sign) const {
-    return R + gamma * m.index_select(1, next_) + sign * m.index_select(1, here_) +
-           sign * gamma * third.index_select(1, pair_);
+  [[nodiscard]] at::Tensor canonical(const at::Tensor& R, const Means& of, double gamma,
+                                     double sign) const {
+    return R + gamma * of.m.index_select(1, next_) + sign * of.m.index_select(1, here_) +
+           sign * gamma * of.third.index_select(1, pair_);
   }
 
  private:
@@ -111,17 +119,15 @@ class Replicate {
     }
   }
 
-  // Means over so many neighbours of what is visited, of R and of |R|.
-  [[nodiscard]] std::pair<at::Tensor, at::Tensor> averaged(
-      const std::function<void(const Visit&)>& visit, std::int64_t count) const {
-    std::vector<at::Tensor> mean, size;
+  // R of what is visited, so many neighbours together: [R, groups, count].
+  [[nodiscard]] at::Tensor evaluated(const std::function<void(const Visit&)>& visit,
+                                     std::int64_t count) const {
+    std::vector<at::Tensor> parts;
     visit([&](const at::Tensor& s, const at::Tensor& a, const at::Tensor& next) {
       const at::Tensor r = successors_.evaluate(s, a, next);
-      const at::Tensor grouped = r.view({r.size(0), -1, count});
-      mean.push_back(grouped.mean(2));
-      size.push_back(grouped.abs().mean(2));
+      parts.push_back(r.view({r.size(0), -1, count}));
     });
-    return {at::cat(mean, 1), at::cat(size, 1)};
+    return at::cat(parts, 1);
   }
 
   const Successors& successors_;
@@ -129,6 +135,8 @@ class Replicate {
   bool independent_;
   at::Tensor pair_, from_, to_;      // [n]; [pairs] numbers of states
   at::Tensor here_, next_, states_;  // [n] among the different states; [X] their numbers
+  at::Tensor one_step_;              // R(x, a_k, x'_k) [R, X, K]
+  at::Tensor two_steps_;             // R(s_k, a_l, s'_l) [R, pairs, K, or K K where independent]
 };
 
 // Rows of the data, in their order, at which all draws know what follows both states.
@@ -149,11 +157,9 @@ Certificate certify() {
   out.invariant_to = {"positive scaling", "potential shaping"};
   out.covers = rewards::kSampledOnly;
   out.caveat =
-      "An estimate of DARD, what follows a state being what followed it in the data; intervals "
-      "hold "
-      "the drawn successors. It reads rewards of transitions that need not be possible, and sees "
-      "how "
-      "a reward is spread over next states, which no policy's return does.";
+      "An estimate of DARD, what follows a state being what followed it in the data. It reads "
+      "rewards of transitions that need not be possible, and sees how a reward is spread over next "
+      "states, which no policy's return does.";
   return out;
 }
 
@@ -178,6 +184,10 @@ class Sample {
     const Random random = context.random("dard sample");
     const auto draw = [&](const at::Tensor& episodes, const char* purpose) {
       draws_.push_back(successors_.draw(episodes, options.draws, random.fork(purpose)));
+      const at::Tensor times =
+          rewards::episode_weights(options.draws, options.estimate.resamples,
+                                   context.random("resampled draws").fork(purpose));
+      shares_.push_back(times / times.sum(1, true));
     };
     draw(at::ones({data.episodes}, at::kBool), "draws");
     points_.push_back(points_of(successors_, draws_, options.transitions, random.fork("points")));
@@ -206,18 +216,19 @@ class Sample {
     form.episodes = data_.episodes;
     form.certificate = certify();
     form.zero = rewards::kShapingAlone;
-    std::vector<at::Tensor> values;
-    for (std::size_t k = 0; k < replicates.size(); ++k) {
-      const Replicate::Means of = replicates[k].means();
-      const at::Tensor R = data_.rewards.index_select(1, points(k));
-      values.push_back(replicates[k].canonical(R, of.m, of.third, data_.gamma, -1));
-      if (k > 0) continue;
-      form.scale = replicates[k].canonical(R.abs(), of.m_size, of.third_size, data_.gamma, 1);
-    }
-    form.once = [&](std::int64_t b) { return rewards::SampledForm{values[0], {}, weight(0, b)}; };
+    for (Replicate& replicate : replicates) replicate.evaluate();
+    form.scale = replicates[0].canonical(data_.rewards.index_select(1, points(0)).abs(),
+                                         replicates[0].means(shares_[0][0], true), data_.gamma, 1);
+    const auto canonical = [&](std::size_t k, std::int64_t b) {
+      return replicates[k].canonical(data_.rewards.index_select(1, points(k)),
+                                     replicates[k].means(shares_[k][b], false), data_.gamma, -1);
+    };
+    form.once = [&](std::int64_t b) {
+      return rewards::SampledForm{canonical(0, b), {}, weight(0, b)};
+    };
     if (twice()) {
       form.twice = [&](std::int64_t b) {
-        return rewards::SampledForm{values[1], values[2], weight(1, b)};
+        return rewards::SampledForm{canonical(1, b), canonical(2, b), weight(1, b)};
       };
     }
     rewards::add_estimates(out, form, data_.names(), options.estimate);
@@ -244,6 +255,7 @@ class Sample {
   Successors successors_;
   at::Tensor weights_;
   std::vector<Successors::Draw> draws_;
+  std::vector<at::Tensor> shares_;  // of a draw's K actions in each resample: [B + 1, K]
   std::vector<at::Tensor> points_;
   std::int64_t evaluations_ = 0;
 };

@@ -21,7 +21,8 @@ namespace saffron::plugins {
 //
 // s_k and s'_k being the successors of s and s'. All terms of a potential cancel, not in expectation
 // alone. A terminal state is followed by itself. Transitions of states which some a_k never left are
-// left out. Replicates have actions and successors from two halves of the episodes.
+// left out. Replicates have actions and successors from two halves of the episodes. Resamples draw anew
+// the episodes of (s, a, s'), and which k count.
 class DardSample final : public Comparator, public ChecksWorld {
  public:
   struct Options {

@@ -45,7 +45,7 @@ PairMatrix matrix_of(const TabularWorld& world, const std::string& name) {
 Certificate certify(const std::string& key) {
   Certificate out;
   out.metric = key;
-  out.needs = {"D_S and D_A"};
+  out.needs = {rewards::kCoverage};
   if (key.ends_with("-reachable")) out.needs.emplace_back("transitions");
   out.pseudometric = true;
   out.high = std::numeric_limits<double>::infinity();
@@ -78,6 +78,7 @@ Comparison Direct::compare(const World& world) {
     out.metrics.push_back(matrix_of(tabular, name));
     out.certificates.push_back(certify(out.metrics.back().key));
   }
+  rewards::warn_of_coverage(out, tabular);
   return out;
 }
 

@@ -125,8 +125,11 @@ Comparison LsMinimal::compare(const World& world) {
   const rewards::SampledData data = rewards::read_samples(world, "ls_minimal");
   if (data.episodes < options_.folds) {
     throw Error(ErrorKind::data, cat("too few samples: ", data.episodes,
-                                     " episodes do not make folds = ", options_.folds))
-        .with_help("draw more episodes");
+                                     data.episodes == 1 ? " episode" : " episodes",
+                                     " cannot be split into folds = ", options_.folds))
+        .with_help(data.episodes == 1
+                       ? "say where episodes end: the data need `episodes` or `terminal`"
+                       : "draw more episodes, or take fewer folds");
   }
   const Random random = context_.random("ls_minimal");
   const PotentialFeatures features = features_of(data, options_, random.fork("features"));

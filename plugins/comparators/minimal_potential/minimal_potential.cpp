@@ -22,7 +22,7 @@ Comparison MinimalPotential::compare(const World& world) {
   const TabularWorld& tabular = rewards::dense_tabular(world, "minimal_potential");
   return rewards::compare_forms(
       *this, tabular, world.info().rewards,
-      rewards::reward_claims(tabular, {"D_S and D_A"}, rewards::Shaping::unending, true),
+      rewards::reward_claims(tabular, {rewards::kCoverage}, rewards::Shaping::unending, true),
       rewards::kShapingAlone);
 }
 

@@ -17,7 +17,7 @@ at::Tensor nearest(const at::Tensor& x, const at::Tensor& y, const rewards::Cell
 Certificate certify(const TabularWorld& world) {
   Certificate out;
   out.metric = "NPEC";
-  out.needs = {"D_S and D_A"};
+  out.needs = {rewards::kCoverage};
   out.invariant_to = {"positive scaling"};
   out.high = 1;
   out.covers = "the reward functions alone, not what policies earn by them";
@@ -56,6 +56,7 @@ Comparison Npec::compare(const World& world) {
   }
   out.metrics.push_back(std::move(matrix));
   out.certificates.push_back(certify(tabular));
+  rewards::warn_of_coverage(out, tabular);
   for (std::int64_t i = 0; i < unit.size(0); ++i) {
     if (unit[i].any().item<bool>()) continue;
     out.degenerate.push_back(

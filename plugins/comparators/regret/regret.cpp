@@ -148,7 +148,9 @@ Comparison Regret::compare(const World& world) {
     found.highest.push_back(returns.highest(i));
     found.ranges.push_back(returns.range(i));
   }
-  return comparison(tabular, options_.ties, found);
+  Comparison out = comparison(tabular, options_.ties, found);
+  std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
+  return out;
 }
 
 }  // namespace saffron::plugins

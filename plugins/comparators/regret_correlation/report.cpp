@@ -15,6 +15,7 @@ constexpr const char* kNormalisers[] = {"1", "2", "inf", "weighted_1", "weighted
                                         "0"};
 constexpr std::size_t kDistances = 6;  // the first ones of these
 constexpr std::size_t kPoints = 1500;
+constexpr std::size_t kGroups = 8;  // that colours tell apart
 
 std::string_view form_of(std::string_view key) { return key.substr(0, key.find('/')); }
 std::string_view measure_of(std::string_view key) {
@@ -52,21 +53,22 @@ Value cell(const std::optional<double>& x) { return x && std::isfinite(*x) ? Val
 Block table_block(const std::vector<Statistics>& statistics, std::int64_t pairs,
                   std::int64_t left_out) {
   TableBlock table;
-  table.columns = {
-      {"distance", "", "", Better::neither},
-      {"regret", "", "Pearson's correlation with regret", Better::higher},
-      {"± regret", "", "its standard error", Better::neither},
-      {"rank, regret", "", "Spearman's correlation with regret", Better::higher},
-      {"w", "", "Pearson's correlation with worst-case regret", Better::higher},
-      {"± w", "", "its standard error", Better::neither},
-      {"rank, w", "", "Spearman's correlation with worst-case regret", Better::higher},
-      {"least w / d", "", "of w12 and w21: an empirical constant of completeness", Better::higher},
-      {"largest w / d", "", "of w12 and w21: an empirical constant of soundness", Better::lower}};
+  table.columns = {{"distance", "", "", Better::neither},
+                   {"regret", "", "Pearson's correlation with regret", Better::higher},
+                   {"± regret", "", "its standard error", Better::neither},
+                   {"rank, regret", "", "Spearman's correlation with regret", Better::higher},
+                   {"w", "", "Pearson's correlation with worst-case regret", Better::higher},
+                   {"± w", "", "its standard error", Better::neither},
+                   {"rank, w", "", "Spearman's correlation with worst-case regret", Better::higher},
+                   {"least w12 / d", "", "an empirical constant of completeness", Better::higher},
+                   {"largest w12 / d", "", "an empirical constant of soundness", Better::lower},
+                   {"variation", "", "of w12 / d: the standard deviation as a share of the mean",
+                    Better::lower}};
   for (const Statistics& s : statistics) {
     if (!plain(s.key)) continue;
     table.rows.push_back({Value(s.key), cell(s.regret.rho), cell(s.regret.error),
                           cell(s.rank_regret), cell(s.w.rho), cell(s.w.error), cell(s.rank_w),
-                          cell(s.L), cell(s.U)});
+                          cell(s.L), cell(s.U), cell(s.variation)});
   }
   return {.title = "Distances and regret",
           .caption = cat("Over ", pairs, " pairs of rewards; ", left_out,
@@ -134,9 +136,10 @@ std::vector<Metric> correlation_metrics(const std::vector<Statistics>& statistic
         "[-1, 1]");
     add(out, s, "pearson_w_error", s.w.error, "its standard error", "[0, inf)");
     add(out, s, "spearman_w", s.rank_w, "correlation of their ranks", "[-1, 1]");
-    add(out, s, "least_ratio", s.L, "least w12 / distance and w21 / distance where above 1e-5",
-        "[0, inf)");
-    add(out, s, "largest_ratio", s.U, "largest w12 / distance and w21 / distance where above 1e-5",
+    add(out, s, "least_ratio", s.L, "least w12 / distance where w12 is above 1e-5", "[0, inf)");
+    add(out, s, "largest_ratio", s.U, "largest w12 / distance where w12 is above 1e-5", "[0, inf)");
+    add(out, s, "variation_of_ratios", s.variation,
+        "standard deviation of w12 / distance where w12 is above 1e-5, as a share of the mean",
         "[0, inf)");
     add(out, s, "pairs", static_cast<double>(s.pairs), "pairs of rewards", "[0, inf)");
   }
@@ -151,12 +154,14 @@ std::vector<Block> correlation_blocks(const Observations& observations,
   std::vector<std::size_t> chosen;
   for (std::size_t key = 0; key < observations.keys.size(); ++key) {
     const std::string& name = observations.keys[key];
-    if (measure_of(name) == "2-2" || name == "span") chosen.push_back(key);
+    if (name == "span") chosen.insert(chosen.begin(), key);
+    if (measure_of(name) == "2-2") chosen.push_back(key);
     const std::string_view form = form_of(name);
     if (name == "span" || std::find(seen.begin(), seen.end(), form) != seen.end()) continue;
     seen.push_back(form);
     out.push_back(form_block(form, statistics));
   }
+  chosen.resize(std::min(chosen.size(), kGroups));
   out.push_back(points_block(observations, chosen));
   return out;
 }

@@ -59,7 +59,7 @@ std::optional<double> jackknife(const std::vector<Sums>& environments) {
 }
 
 struct Columns {
-  std::vector<double> d, regret, w12, w21, w;
+  std::vector<double> d, regret, w12, w;
   std::vector<std::int64_t> environment;
 };
 
@@ -70,22 +70,32 @@ Columns columns(const Observations& observations, std::size_t key) {
     out.d.push_back(row.distances[key]);
     out.regret.push_back(row.regret);
     out.w12.push_back(row.w12);
-    out.w21.push_back(row.w21);
     out.w.push_back(row.w());
     out.environment.push_back(row.environment);
   }
   return out;
 }
 
+// The standard deviation as a share of the mean.
+std::optional<double> variation(std::span<const double> x) {
+  const double middle = mean(x);
+  double square = 0;
+  for (const double each : x) square += (each - middle) * (each - middle);
+  const double share = std::sqrt(square / static_cast<double>(x.size())) / middle;
+  return std::isfinite(share) ? std::optional(share) : std::nullopt;
+}
+
 void find_constants(const Columns& c, Statistics& out) {
+  std::vector<double> ratios;
   for (std::size_t i = 0; i < c.d.size(); ++i) {
-    for (const double regret : {c.w12[i], c.w21[i]}) {
-      if (!(regret > kLeastRegret)) continue;
-      const double ratio = c.d[i] > 0 ? regret / c.d[i] : std::numeric_limits<double>::infinity();
-      out.L = std::min(out.L.value_or(ratio), ratio);
-      out.U = std::max(out.U.value_or(ratio), ratio);
-    }
+    if (!(c.w12[i] > kLeastRegret)) continue;
+    ratios.push_back(c.d[i] > 0 ? c.w12[i] / c.d[i] : std::numeric_limits<double>::infinity());
   }
+  if (ratios.empty()) return;
+  const auto [least, largest] = std::ranges::minmax(ratios);
+  out.L = least;
+  out.U = largest;
+  out.variation = variation(ratios);
 }
 
 }  // namespace

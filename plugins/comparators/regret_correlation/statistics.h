@@ -26,8 +26,9 @@ struct Statistics {
   std::int64_t pairs = 0;
   Correlation regret, w;
   std::optional<double> rank_regret, rank_w;  // Spearman's
-  std::optional<double> L,
-      U;  // least and largest w12 / d, w21 / d where above kLeastRegret; U may be infinite
+  // Of w12 / d where w12 is above kLeastRegret: the least and the largest, which may be infinite, and the
+  // standard deviation as a share of the mean, none where one is infinite.
+  std::optional<double> L, U, variation;
 };
 
 inline constexpr double kLeastRegret = 1e-5;

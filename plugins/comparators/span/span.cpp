@@ -117,19 +117,29 @@ Block plans_block(const Found& found) {
           .body = std::move(table)};
 }
 
+// w12, or else its bound, span.
+double most_regret(const Found& found, std::int64_t i, std::int64_t j) {
+  const auto count = static_cast<std::int64_t>(found.names.size());
+  if (found.cases.empty()) return found.spans[i][j].item<double>() + found.span_error;
+  return found.cases[static_cast<std::size_t>(i * count + j)].regret + found.error;
+}
+
 Block words_block(const Found& found) {
   TableBlock table;
   table.columns = {column("what is certain", "")};
-  std::size_t at = 0;
-  for (const std::string& counts : found.names) {
-    for (const std::string& followed : found.names) {
-      const double regret = std::min(1.0, found.cases[at++].regret + found.error);
-      if (counts == followed) continue;
+  const auto count = static_cast<std::int64_t>(found.names.size());
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      if (i == j) continue;
+      const double regret = std::min(1.0, most_regret(found, i, j));
+      const std::string &counts = found.names[static_cast<std::size_t>(i)],
+                        &followed = found.names[static_cast<std::size_t>(j)];
       table.rows.push_back({Value(rewards::regret_in_words(counts, followed, regret))});
     }
   }
   return {.title = "In words",
-          .caption = "Of all policies of this MDP, and of no other world.",
+          .caption = cat("Of all policies of this MDP, and of no other world.",
+                         found.cases.empty() ? " By span, which w12 never exceeds." : ""),
           .body = std::move(table)};
 }
 
@@ -185,10 +195,8 @@ Comparison comparison(const TabularWorld& world, const Span::Options& options, c
       add_worst_case(world, found, name == "w12", out);
     }
   }
-  if (!found.cases.empty()) {
-    out.report.blocks.push_back(words_block(found));
-    out.report.blocks.push_back(plans_block(found));
-  }
+  out.report.blocks.push_back(words_block(found));
+  if (!found.cases.empty()) out.report.blocks.push_back(plans_block(found));
   for (const std::string& name : found.trivial) {
     out.degenerate.push_back(cat("reward '", name, "' ", rewards::kTrivial));
   }
@@ -219,6 +227,7 @@ Comparison Span::compare(const World& world) {
   if (wants_span()) found.spans = returns.span_distances();
   if (wants_regret()) found.cases = returns.worst_cases();
   Comparison out = comparison(tabular, options_, found);
+  std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
   if (wants_regret() && options_.states > 0) {
     out.report.blocks.push_back(policies_block(returns, found.cases, options_.states));
   }

@@ -23,7 +23,10 @@ double number(const CsvReader& file, std::size_t field, const std::string& colum
     file.fail(field, cat("column '", column, "': ", what), help);
   };
   double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  // from_chars takes no plus sign.
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
+  const auto [end, status] =
+      std::from_chars(text.data() + (plus ? 1 : 0), text.data() + text.size(), value);
   if (text.empty()) fail("the field is empty", "leave the response out, or give it a number");
   if (status == std::errc::result_out_of_range) fail(cat(text, " is beyond float64"), {});
   if (status != std::errc() || end != text.data() + text.size()) {
@@ -72,6 +75,8 @@ Scores read_csv_scores(const std::filesystem::path& path, const ScoreColumns& co
   if (layout.label) numbers.emplace_back(*layout.label, &*out.label);
   if (layout.log_reference) numbers.emplace_back(*layout.log_reference, &*out.log_reference);
   while (file.next()) {
+    const bool blank = file.fields().size() == 1 && file.fields()[0].empty();
+    if (blank && names.size() > 1) continue;
     if (file.fields().size() != names.size()) {
       file.fail(0, cat("this record has ", file.fields().size(), " fields, and the header has ",
                        names.size()));

@@ -61,7 +61,11 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
   for (const std::string& name : columns.groups) out.groups.push_back(take(name));
   for (std::size_t i = 0; columns.scores.empty() && i < names.size(); ++i) {
     if (used.contains(i)) continue;
-    if (names[i].empty()) fail(cat("column ", i + 1, " has no name"));
+    if (names[i].empty()) {
+      fail(cat("column ", i + 1, " has no name"),
+           "leave it out of the file (pandas: to_csv(index=False)), or say which columns are "
+           "scores: scores = [...]");
+    }
     out.scores.push_back(i);
   }
   if (out.scores.empty()) fail("there is no column with scores");

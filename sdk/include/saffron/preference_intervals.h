@@ -63,6 +63,7 @@ class SAFFRON_EXPORT WithIntervals {
   void move_to(Comparison& out, const std::string& suffix = {});
 
  private:
+  [[nodiscard]] std::string drawn_anew() const;
   [[nodiscard]] std::string why_none() const;
 
   std::vector<std::string> names_;
@@ -70,7 +71,7 @@ class SAFFRON_EXPORT WithIntervals {
   IntervalOptions options_;
   std::vector<PairMatrix> matrices_;
   std::vector<Metric> numbers_;
-  TableBlock pairs_, models_;
+  TableBlock models_;
 };
 
 // ---- ranking ------------------------------------------------------------------------------------

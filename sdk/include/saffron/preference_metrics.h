@@ -40,7 +40,8 @@ struct SAFFRON_EXPORT PromptBlock {
 
 class SAFFRON_EXPORT ScoreTable {
  public:
-  // Error (invalid), naming the comparator, when it is no preference world.
+  // Error (invalid), naming the comparator, when it is no preference world; Error (numeric), naming the
+  // model, when a score's square overflows.
   ScoreTable(const World& world, std::string_view comparator);
 
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
@@ -69,6 +70,7 @@ class SAFFRON_EXPORT ScoreTable {
  private:
   ScoreTable() = default;
   [[nodiscard]] ScoreTable where(const at::Tensor& prompts) const;
+  void require_squares() const;
   void make_blocks();
 
   std::vector<std::string> names_;

@@ -276,6 +276,11 @@ enum class Shaping : std::uint8_t { none, ending, unending };
 SAFFRON_EXPORT void claim_shaping(const TabularWorld& world, Shaping removed, Certificate& out);
 // Adds a sentence to a certificate's caveat.
 SAFFRON_EXPORT void add_caveat(Certificate& out, std::string_view sentence);
+// What certificates of distances need that weigh transitions by D_S x D_A, or actions by D_A alone.
+inline constexpr const char* kCoverage = "D_S and D_A";
+inline constexpr const char* kActions = "D_A";
+// Warns of a comparison whose certificates need them where they are 0 and policies go all the same.
+SAFFRON_EXPORT void warn_of_coverage(Comparison& out, const TabularWorld& world);
 // Says of a complete distance what it does not promise where reward 1 is one of these.
 SAFFRON_EXPORT void except_trivial(const std::vector<std::string>& trivial, Certificate& out);
 

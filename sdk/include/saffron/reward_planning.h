@@ -67,6 +67,8 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] const Planner& planner() const { return planner_; }
   [[nodiscard]] bool trivial(std::int64_t i) const;        // no policy beats another
   [[nodiscard]] std::vector<std::string> trivial() const;  // the names of these
+  // "reward 'x' is nearly all potential shaping: ...", where fewer than three digits are certain.
+  [[nodiscard]] std::vector<std::string> uncertain() const;
   [[nodiscard]] const Plan& best(std::int64_t i) const { return best_[at(i)]; }    // argmax J
   [[nodiscard]] const Plan& worst(std::int64_t i) const { return worst_[at(i)]; }  // argmin J
   [[nodiscard]] double highest(std::int64_t i) const { return highest_[at(i)]; }   // max J
@@ -113,7 +115,8 @@ class SAFFRON_EXPORT PolicyReturns {
   at::Tensor unit_;  // R° [R, N, A], without shaping
   std::vector<Plan> best_, worst_;
   std::vector<double> highest_, range_;
-  std::vector<double> noise_;  // what rounding may have left in an entry of R°
+  std::vector<double> noise_;        // what rounding may have left in an entry of R°
+  at::Tensor size_, shaping_noise_;  // of what shaping leaves of R, and of nothing: [R]
 };
 
 }  // namespace saffron::inline sdk_v1::rewards

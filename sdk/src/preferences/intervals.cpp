@@ -12,30 +12,24 @@ namespace {
 
 Value number(double x) { return std::isnan(x) ? Value() : Value(x); }
 
-// Whether a matrix says the same of (a, b) as of (b, a), also where it says nothing.
-bool symmetric(const at::Tensor& x) {
-  const at::Tensor y = x.t();
-  return ((x == y) | (x.isnan() & y.isnan())).all().item<bool>();
-}
-
 TableBlock::Column column(const char* name, const char* doc) { return {name, "", doc}; }
 
-std::vector<TableBlock::Column> columns(bool pairs, double confidence) {
-  std::vector<TableBlock::Column> out = {column("metric", "")};
-  if (pairs) {
-    out.push_back(column("a", "reward 1"));
-    out.push_back(column("b", "reward 2"));
-  } else {
-    out.push_back(column("model", ""));
-  }
-  out.push_back(column("value", "of all prompts"));
+std::vector<TableBlock::Column> columns(double confidence) {
   const std::string share = cat(100 * confidence, " % interval: ");
-  out.push_back({"low", "", share + "its lower end"});
-  out.push_back({"high", "", share + "its upper end"});
-  return out;
+  return {column("metric", ""),
+          column("model", ""),
+          column("value", "of all prompts"),
+          {"low", "", share + "its lower end"},
+          {"high", "", share + "its upper end"}};
 }
 
 }  // namespace
+
+std::string WithIntervals::drawn_anew() const {
+  return cat("Prompts are drawn anew ", options_.resamples,
+             " times, with all their responses. What differs between these prompts and others of "
+             "their kind is in the interval; what differs between other responses to them is not");
+}
 
 std::string WithIntervals::why_none() const {
   return prompts_ < 2 ? "there is one prompt: an interval needs two at least"
@@ -55,29 +49,21 @@ void WithIntervals::add_pairs(std::string key, std::string definition, const at:
   PairMatrix low = metric, high = metric;
   low.key += "/low";
   high.key += "/high";
-  low.definition = cat("lower end of the ", 100 * options_.confidence, " % interval of ",
-                       metric.key, ", by resampling prompts");
-  high.definition = cat("upper end of the ", 100 * options_.confidence, " % interval of ",
-                        metric.key, ", by resampling prompts");
+  const std::string of =
+      cat(" end of the ", 100 * options_.confidence, " % interval of ", metric.key, ". ");
+  low.definition = "Lower" + of + drawn_anew();
+  high.definition = "Upper" + of + drawn_anew();
   const at::Tensor undefined = metric.values.isnan();
   low.values = found.low.masked_fill(undefined, std::numeric_limits<double>::quiet_NaN());
   high.values = found.high.masked_fill(undefined, std::numeric_limits<double>::quiet_NaN());
-  pairs_.columns = columns(true, options_.confidence);
-  const bool twice = !symmetric(metric.values);
   for (std::int64_t a = 0; a < R; ++a) {
     for (std::int64_t b = 0; b < R; ++b) {
       const auto at = static_cast<std::size_t>(a * R + b);
-      if (std::isnan(low.values[a][b].item<double>())) {
-        for (PairMatrix* end : {&low, &high}) {
-          end->reasons.resize(static_cast<std::size_t>(R * R));
-          if (end->reasons[at].empty()) end->reasons[at] = why_none();
-        }
+      if (!std::isnan(low.values[a][b].item<double>())) continue;
+      for (PairMatrix* end : {&low, &high}) {
+        end->reasons.resize(static_cast<std::size_t>(R * R));
+        if (end->reasons[at].empty()) end->reasons[at] = why_none();
       }
-      if (a == b || (!twice && a > b)) continue;
-      pairs_.rows.push_back(
-          {Value(metric.key), Value(names_[static_cast<std::size_t>(a)]),
-           Value(names_[static_cast<std::size_t>(b)]), number(metric.values[a][b].item<double>()),
-           number(low.values[a][b].item<double>()), number(high.values[a][b].item<double>())});
     }
   }
   for (PairMatrix* matrix : {&metric, &low, &high}) matrices_.push_back(std::move(*matrix));
@@ -87,7 +73,7 @@ void WithIntervals::add_models(const Metric& like, const at::Tensor& values) {
   const auto R = static_cast<std::int64_t>(names_.size());
   Interval found;
   if (values.size(0) > 1) found = percentile_interval(values.slice(0, 1), options_.confidence);
-  models_.columns = columns(false, options_.confidence);
+  models_.columns = columns(options_.confidence);
   const std::string why = like.undefined;
   for (std::int64_t i = 0; i < R; ++i) {
     std::vector<Value> row = {Value(like.key), Value(names_[static_cast<std::size_t>(i)])};
@@ -133,17 +119,10 @@ void WithIntervals::move_to(Comparison& out, const std::string& suffix) {
     renamed(metric.key);
     out.report.metrics.push_back(std::move(metric));
   }
-  const std::string caption = cat(
-      "Prompts are drawn anew ", options_.resamples,
-      " times, with all their responses. What differs between these prompts and others of their "
-      "kind is in the interval; what differs between other responses to them is not.");
-  for (TableBlock* table : {&models_, &pairs_}) {
-    for (std::vector<Value>& row : table->rows) row[0] = Value(row[0].as_string() + suffix);
-    if (table->rows.empty()) continue;
-    out.report.blocks.push_back({.title = (table == &models_ ? "Models" : "Pairs") + suffix,
-                                 .caption = caption,
-                                 .body = std::move(*table)});
-  }
+  if (models_.rows.empty()) return;
+  for (std::vector<Value>& row : models_.rows) row[0] = Value(row[0].as_string() + suffix);
+  out.report.blocks.push_back(
+      {.title = "Models" + suffix, .caption = drawn_anew() + ".", .body = std::move(models_)});
 }
 
 }  // namespace saffron::inline sdk_v1::preferences

@@ -73,7 +73,21 @@ ScoreTable::ScoreTable(const World& world, std::string_view comparator)
     response_names_ = named->response_names();
     columns_ = named->columns();
   }
+  require_squares();
   make_blocks();
+}
+
+void ScoreTable::require_squares() const {
+  constexpr double kLargest = 1e150;
+  const at::Tensor largest = scores_.abs().amax(1);
+  for (std::int64_t i = 0; i < models(); ++i) {
+    const auto size = largest[i].item<double>();
+    if (size <= kLargest) continue;
+    throw Error(ErrorKind::numeric,
+                cat("model '", names_[static_cast<std::size_t>(i)], "' has scores of ", size,
+                    ": their squares overflow float64"))
+        .with_help("scale them down");
+  }
 }
 
 void ScoreTable::make_blocks() {

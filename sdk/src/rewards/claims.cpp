@@ -3,6 +3,8 @@
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
+#include <ATen/TensorOperators.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -45,15 +47,21 @@ std::string caveat(bool on_possible, Shaping removed, bool reads_impossible) {
       spread);
 }
 
-std::string unreached(const at::Tensor& reachable) {
+// "0, 3 and 4 more": where x is true.
+std::string places(const at::Tensor& x) {
   std::string out;
   std::int64_t count = 0;
-  const bool* reached = reachable.const_data_ptr<bool>();
-  for (std::int64_t s = 0; s < reachable.size(0); ++s) {
-    if (reached[s]) continue;
-    if (++count <= 8) out += (out.empty() ? "" : ", ") + std::to_string(s);
+  const bool* here = x.const_data_ptr<bool>();
+  for (std::int64_t i = 0; i < x.size(0); ++i) {
+    if (!here[i]) continue;
+    if (++count <= 8) out += (out.empty() ? "" : ", ") + std::to_string(i);
   }
   return count > 8 ? cat(out, " and ", count - 8, " more") : out;
+}
+
+// States whose rewards are in some policy's return. With a discount of 0 only the first step counts.
+at::Tensor counted_states(const TabularWorld& world) {
+  return world.gamma() == 0 ? world.mu0() > 0 : reachable_states(world);
 }
 
 }  // namespace
@@ -87,7 +95,7 @@ void except_trivial(const std::vector<std::string>& trivial, Certificate& out) {
 // Every norm here is a norm on the image of a STARC canonicalisation, and the angle is equivalent
 // to the distance of unit vectors. No policy's return sees states that are not reached.
 Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) {
-  return [&world, needs = std::move(needs), states = unreached(reachable_states(world))](
+  return [&world, needs = std::move(needs), states = places(counted_states(world).logical_not())](
              const Measure& measure, Certificate& out) {
     out.needs = needs;
     claim_shaping(world, Shaping::ending, out);
@@ -112,7 +120,7 @@ Certify reward_claims(const TabularWorld& world, std::vector<std::string> needs,
                                                                        Certificate& out) {
     out.needs = needs;
     if (measure.weighted()) need(out, "transitions");
-    if (measure.pearson()) need(out, "D_S and D_A");
+    if (measure.pearson()) need(out, kCoverage);
     out.covers = "the reward functions alone, not what policies earn by them";
     out.caveat = caveat(on_possible(measure), removed, reads_impossible);
     claim_shaping(world, removed, out);
@@ -120,6 +128,10 @@ Certify reward_claims(const TabularWorld& world, std::vector<std::string> needs,
 }
 
 namespace {
+
+auto needs(const char* what) {
+  return [what](const Certificate& c) { return std::ranges::find(c.needs, what) != c.needs.end(); };
+}
 
 // Unless another form of the same comparison has said so.
 void say(Comparison& out, std::string text) {
@@ -159,6 +171,21 @@ void add_form(Comparison& out, const Canonical& form, const Distances& distances
   for (std::string& text : uncertain(form, names)) say(out, std::move(text));
 }
 
+void warn_of_coverage(Comparison& out, const TabularWorld& world) {
+  const bool states = std::ranges::any_of(out.certificates, needs(kCoverage));
+  if (!states && !std::ranges::any_of(out.certificates, needs(kActions))) return;
+  const at::Tensor missed = (world.state_distribution() == 0) & counted_states(world);
+  const at::Tensor actions = world.action_distribution() == 0;
+  std::string what;
+  if (states && missed.any().item<bool>()) what = "D_S is 0 in reachable states: " + places(missed);
+  if (actions.any().item<bool>()) {
+    what += (what.empty() ? "" : ". ") + ("D_A is 0 of actions: " + places(actions));
+  }
+  if (what.empty()) return;
+  say(out, cat("coverage misses what policies do. ", what,
+               ". Rewards there have no weight, and no multiple of the distance bounds regret"));
+}
+
 Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
                          const std::vector<std::string>& names, const Certify& certify,
                          std::string_view trivial) {
@@ -166,6 +193,7 @@ Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
   for (const Canonical& form : by.forms(world)) {
     add_form(out, form, {world, form, names, by.measures()}, names, certify, trivial);
   }
+  warn_of_coverage(out, world);
   return out;
 }
 

@@ -81,14 +81,16 @@ PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string>
       expected_rewards(tau, world.rewards().abs()).index_select(1, planner_.states());
   const ShapingProjection shaping(planner_.tau(), world.gamma(), at::ones_like(r[0]));
   unit_ = shaping.residual(r).contiguous();
-  const at::Tensor scale = shaping.scale(r, size);
+  const at::Tensor scale = shaping.scale(r, size).flatten(1).amax(-1);
+  size_ = unit_.flatten(1).abs().amax(-1);
+  shaping_noise_ = shaping.noise(r, size);
   best_.resize(names_.size());
   worst_.resize(names_.size());
   highest_.resize(names_.size());
   range_.resize(names_.size());
   noise_.resize(names_.size());
   at::parallel_for(0, rewards(), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) plan(i, r[i], scale[i].amax().item<double>());
+    for (std::int64_t i = begin; i < end; ++i) plan(i, r[i], scale[i].item<double>());
   });
 }
 
@@ -104,7 +106,8 @@ void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, double scale) {
         .with_help("scale it down: relative regret does not see the scale");
   }
   const at::Tensor shape = unit_[i];
-  if (shape.abs().amax().item<double>() <= kZero * scale) shape.zero_();
+  const auto noise = shaping_noise_[i].item<double>();
+  if (std::isfinite(noise) && size_[i].item<double>() <= noise) shape.zero_();
   best_[at(i)] = planner_.best(unit(i));
   worst_[at(i)] = planner_.best(combined(-1, unit(i), 0, unit(i)));
   const Numbers whole(r.const_data_ptr<double>(), unit(i).size());
@@ -124,6 +127,10 @@ std::vector<std::string> PolicyReturns::trivial() const {
     if (trivial(i)) out.push_back(names_[at(i)]);
   }
   return out;
+}
+
+std::vector<std::string> PolicyReturns::uncertain() const {
+  return uncertain_digits("projected", size_, shaping_noise_, names_);
 }
 
 double PolicyReturns::span_distance(std::int64_t i, std::int64_t j) const {

@@ -44,7 +44,6 @@ const TabularWorld& dense_tabular(const World& world, std::string_view comparato
 at::Tensor reachable_states(const TabularWorld& world) {
   const Transitions& tau = world.transitions();
   const at::Tensor reached = (world.mu0() > 0).contiguous().clone();
-  if (world.gamma() == 0) return reached;  // what comes later counts for nothing
   const std::int64_t states = reached.size(0);
   bool* seen = reached.mutable_data_ptr<bool>();
   std::vector<std::int64_t> open;

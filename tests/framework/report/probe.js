@@ -98,7 +98,7 @@ function untouched() {
     "DETAILS", "DIV", "DL", "DT", "FIGCAPTION", "FIGURE", "FOOTER", "H1", "H2", "H3", "H4",
     "HEADER", "LI", "MAIN", "NAV", "OL", "P", "PRE", "SECTION", "SPAN", "SUMMARY", "SUP", "TABLE",
     "TBODY", "TD", "TH", "THEAD", "TIME", "TR", "UL", "WBR", "line", "path",
-    "rect", "svg", "text"]);
+    "rect", "svg", "text", "title"]);
   return {
     scripts: document.scripts.length - 1,  // without this one
     foreign: all("#page *").filter((node) => !allowed.has(node.tagName)).length,

@@ -11,7 +11,8 @@ class Interrupts(BadDay):
     def stopped_by(self, number):
         code, errors = self.stop_while_training(number, checkpoints=1)
         self.assertEqual(code, STOPPED, errors)
-        self.assertEqual(errors, "error: stopped on request\n"
+        self.assertEqual(errors, "\nstopping where it can go on again; once more ends it at once\n"
+                                 "error: stopped on request\n"
                                  "  help: the same command again resumes the run\n")
         self.assertEqual(self.manifest()["status"], "interrupted")
         steps = [int(path.stem.split("-")[1]) for path in self.checkpoints()]

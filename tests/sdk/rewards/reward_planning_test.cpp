@@ -239,6 +239,21 @@ TEST(Planning, TrivialRewards) {
   }
 }
 
+// What follows the first step counts for nothing, and where it leads is not where episodes end.
+TEST(Planning, DiscountOfZero) {
+  const MemoryWorld world(
+      tensor(from_json("[[[0, 1], [0, 1]], [[0, 1], [0, 1]]]", "")),
+      tensor(from_json("[1, 0]", "")), 0,
+      {{"first", tensor(from_json("[[[1, 1], [-1, -1]], [[0, 0], [0, 0]]]", ""))},
+       {"second", tensor(from_json("[[[-1, -1], [1, 1]], [[9, 9], [0, 0]]]", ""))}});
+  const PolicyReturns returns(world, {"first", "second"});
+  EXPECT_EQ(returns.range(0), 2);
+  EXPECT_EQ(returns.range(1), 2);
+  EXPECT_EQ(returns.span_distance(0, 1), 2);
+  EXPECT_EQ(returns.worst_case(0, 1).regret, 1);
+  EXPECT_EQ(returns.regret(1, 0).optimistic, 1);
+}
+
 // Two actions that the followed reward cannot tell apart, and the other can.
 TEST(Planning, TiesAreTakenBothWays) {
   const at::Tensor tau = uniform({2, 3, 2}), R1 = at::zeros({2, 3, 2}, at::kDouble);

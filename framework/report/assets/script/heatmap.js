@@ -4,6 +4,7 @@
 const HEAT_WIDTH = 680;
 const HEAT_CELLS = 2500;
 const HEAT_FONT = TICK_FONT;
+const LABEL_WIDTH = 220;
 
 function heatColour(t) {
   const side = t < 0 ? "neg" : "ramp";
@@ -35,14 +36,32 @@ function heatScale(cells) {
   return { low, high, at: (value) => (value - low) / width, diverging: false };
 }
 
+// A label that is too long loses its middle: names that begin alike end differently.
+function heatLabel(text) {
+  const characters = [...visibleText(text)];
+  let shown = characters.join("");
+  for (let kept = characters.length - 1; kept > 1 && textWidth(shown, HEAT_FONT) > LABEL_WIDTH; --kept) {
+    const head = Math.ceil(kept / 2);
+    const tail = characters.length - (kept - head);
+    shown = `${characters.slice(0, head).join("")}\u2026${characters.slice(tail).join("")}`;
+  }
+  return shown;
+}
+
+// Of one that has lost some.
+function fullLabel(text) {
+  return heatLabel(text) !== visibleText(text) && el("svg:title", {}, visibleText(text));
+}
+
 function heatLayout(block) {
   const rows = block.row_labels.length;
   const columns = block.column_labels.length;
-  const widest = (labels) => Math.max(0, ...labels.map((text) => textWidth(text, HEAT_FONT)));
-  const left = Math.min(220, widest(block.row_labels)) + 10;
+  const widest = (labels) =>
+    Math.max(0, ...labels.map((text) => textWidth(heatLabel(text), HEAT_FONT)));
+  const left = widest(block.row_labels) + 10;
   const width = Math.min(76, (HEAT_WIDTH - left) / columns);
   const height = Math.min(width < 24 ? width : 30, Math.max(480 / rows, 1));
-  const labelWidth = Math.min(220, widest(block.column_labels));
+  const labelWidth = widest(block.column_labels);
   const slanted = labelWidth + 8 > width;
   const top = slanted ? labelWidth * 0.64 + 16 : 20;
   const overhang = slanted ? labelWidth * 0.77 : 0;
@@ -57,13 +76,13 @@ function heatLabels(block, box) {
   const columnStep = Math.ceil(13 / box.width);
   const rowLabels = block.row_labels.map((text, r) => r % rowStep === 0 && el("svg:text", {
     x: box.left - 8, y: box.top + (r + 0.5) * box.height, "text-anchor": "end",
-    "dominant-baseline": "central" }, visibleText(text)));
+    "dominant-baseline": "central" }, heatLabel(text), fullLabel(text)));
   const columnLabels = block.column_labels.map((text, c) => {
     if (c % columnStep !== 0) return null;
     const x = box.left + (c + 0.5) * box.width;
     const y = box.top - 7;
     return el("svg:text", { x, y, "text-anchor": box.slanted ? "start" : "middle",
-      transform: box.slanted ? `rotate(-40 ${x} ${y})` : null }, visibleText(text));
+      transform: box.slanted ? `rotate(-40 ${x} ${y})` : null }, heatLabel(text), fullLabel(text));
   });
   return [rowLabels, columnLabels];
 }

@@ -1,3 +1,5 @@
+#include "plugins/comparators/direct/direct.h"
+#include "plugins/comparators/npec/npec.h"
 #include "tests/plugins/comparators/canonicalisations/forms.h"
 
 // What the components' options refuse, and worlds that they cannot compare in.
@@ -6,6 +8,7 @@ namespace saffron::plugins {
 namespace {
 
 using namespace saffron::testing;
+using Strings = std::vector<std::string>;
 
 template <class C>
 std::string problem(const char* option, std::initializer_list<const char*> values) {
@@ -60,6 +63,33 @@ TEST(FormsOptions, ARewardOfZeroIsNamed) {
             std::vector<std::string>{"reward 'R2' is 0 everywhere"});
   EXPECT_EQ(Dard({{"2-2"}, {"shared"}}).compare(world).degenerate,
             std::vector<std::string>{"reward 'R2' is potential shaping alone"});
+}
+
+// D_S and D_A that leave out what policies do: EPIC can be 0 between opposite rewards then.
+TEST(FormsOptions, CoverageThatMissesWhatPoliciesDo) {
+  RandomWorlds random(9);
+  const at::Tensor tau = random.transitions(3, 2);
+  MemoryWorld world(tau, tensor(from_json("[1, 0, 0]", "")), .9,
+                    {{"a", random.normal({3, 2, 3})}, {"b", random.normal({3, 2, 3})}});
+  EXPECT_EQ(Epic({}).compare(world).degenerate, Strings());
+  world.D_A = tensor(from_json("[1, 0]", ""));
+  const std::string rest =
+      ". Rewards there have no weight, and no multiple of the distance bounds regret";
+  const Strings actions = {"coverage misses what policies do. D_A is 0 of actions: 1" + rest};
+  EXPECT_EQ(Epic({}).compare(world).degenerate, actions);
+  EXPECT_EQ(Dard({}).compare(world).degenerate, actions);
+  EXPECT_EQ(Npec({}).compare(world).degenerate, actions);
+  EXPECT_EQ(Direct({}).compare(world).degenerate, actions);
+  EXPECT_EQ(Val({}).compare(world).degenerate, Strings());
+  EXPECT_EQ(None({.pairs = {"2-2"}}).compare(world).degenerate, Strings());
+  EXPECT_EQ(None({.pairs = {"pearson-uniform"}}).compare(world).degenerate, actions);
+  world.D_S = tensor(from_json("[0, 0, 1]", ""));
+  EXPECT_EQ(
+      Epic({}).compare(world).degenerate,
+      Strings{"coverage misses what policies do. D_S is 0 in reachable states: 0, 1. D_A is 0 "
+              "of actions: 1" +
+              rest});
+  EXPECT_EQ(Dard({.pairs = {"2-2"}}).compare(world).degenerate, actions);
 }
 
 TEST(FormsOptions, WorldsWithoutTransitions) {

@@ -1,6 +1,8 @@
 #include "plugins/comparators/epic/epic.h"
 #include "plugins/comparators/minimal/minimal.h"
 #include "plugins/comparators/none/none.h"
+#include "plugins/comparators/regret/regret.h"
+#include "plugins/comparators/span/span.h"
 #include "plugins/comparators/val/val.h"
 #include "tests/plugins/comparators/tabular_testing.h"
 
@@ -72,6 +74,24 @@ TEST(Rounding, ShapingAloneIsTrivialForAllNormsAlike) {
 }
 
 // The promise w12 >= L d is one of non-trivial rewards: by definition nothing is lost of others.
+// Planning has the same measure of what is nothing.
+TEST(Rounding, PlanningTellsASignalFromNothing) {
+  RandomWorlds random(35);
+  const at::Tensor tau = random.transitions(5, 3), x = random.normal({5, 3, 5});
+  const at::Tensor shaping = 1e10 * random.shaping(tau, .9);
+  const MemoryWorld world(tau, uniform({5}), .9,
+                          {{"up", x}, {"down", shaping - x}, {"nothing", shaping}});
+  const Comparison found = Span({}).compare(world), regrets = Regret({}).compare(world);
+  EXPECT_NEAR(between(metric(found, "span"), 0, 1), 2, 1e-3);
+  EXPECT_NEAR(between(metric(found, "w21"), 0, 1), 1, 1e-3);
+  EXPECT_NEAR(between(metric(regrets, "regret2_pessimistic"), 0, 1), 1, 1e-2);
+  for (const Comparison* of : {&found, &regrets}) {
+    EXPECT_TRUE(says(of->degenerate, "reward 'down' is nearly all potential shaping: of its "));
+    EXPECT_TRUE(says(of->degenerate, "reward 'nothing' is trivial"));
+    EXPECT_EQ(of->degenerate.size(), 2U);
+  }
+}
+
 TEST(Rounding, ATrivialRewardIsNamedWhereCompletenessIsClaimed) {
   const MemoryWorld world = golden_world(golden_vector("G06"));
   const std::string caveat =

@@ -86,6 +86,21 @@ TEST_F(Sparse, UnreachedStatesAreNamed) {
   EXPECT_FALSE(found.certificates[0].complete);
 }
 
+// With one action all is shaping, and what iterations leave of it is rounding.
+TEST_F(Sparse, OneAction) {
+  const at::Tensor tau = few_successors(random_, 400, 1, 4);
+  const MemoryWorld world(
+      tau, uniform({400}), .99,
+      {{"a", random_.normal({400, 1, 400})}, {"b", 1e6 * random_.normal({400, 1, 400})}});
+  const MemoryWorld few = sparse(world);
+  for (const std::string weights : {"one", "tau"}) {
+    const Comparison found = Minimal({.pairs = {"all"}, .weights = {weights}}).compare(few);
+    EXPECT_EQ(found.degenerate.size(), 2U);
+    for (const PairMatrix& matrix : found.metrics)
+      EXPECT_EQ(between(matrix, 0, 1), 0) << matrix.key;
+  }
+}
+
 TEST_F(Sparse, TheOthersRefuse) {
   const MemoryWorld few = sparse(dense(20, 0.9));
   for (const Form& form : forms()) {

@@ -107,9 +107,13 @@ TEST(PreferenceRegret, TrivialModelsAndRefusals) {
   Decoded decoded;
   PreferenceRegret::schema().decode(recipe, &options, decoded);
   EXPECT_FALSE(decoded.ok());
-  world.scores_ *= 1e300;
-  EXPECT_THAT(test::caught([&] { compare(world, {1e-20}); }).what(),
+  world.scores_ *= 1e140;
+  EXPECT_THAT(test::caught([&] { compare(world, {1e-200}); }).what(),
               ::testing::HasSubstr("larger beta"));
+  world.scores_ *= 1e160;
+  EXPECT_THAT(test::caught([&] { compare(world, {}); }).what(),
+              ::testing::AllOf(::testing::HasSubstr("model 'm0' has scores of "),
+                               ::testing::HasSubstr("scale them down")));
 }
 
 }  // namespace

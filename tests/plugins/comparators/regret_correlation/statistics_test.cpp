@@ -85,11 +85,14 @@ TEST(Statistics, ConstantsAreTheExtremeRatios) {
                 {1, 1, 0, 2, 0.3, 0.6, 0.7, {0.5, 0}}};
   const std::vector<Statistics> out = statistics(found);
   EXPECT_EQ(out[0].pairs, 4);
-  EXPECT_NEAR(*out[0].L, 0.8, 1e-15);
+  EXPECT_NEAR(*out[0].L, 0.9, 1e-15);
   EXPECT_NEAR(*out[0].U, 2, 1e-15);
   EXPECT_EQ(out[1].pairs, 3);
-  EXPECT_NEAR(*out[1].L, 0.3, 1e-15);
+  EXPECT_NEAR(*out[1].L, 0.5, 1e-15);
   EXPECT_TRUE(std::isinf(*out[1].U));
+  // 2, .9, 1.2
+  EXPECT_NEAR(*out[0].variation, std::sqrt(1.94 / 9) / (4.1 / 3), 1e-14);
+  EXPECT_FALSE(out[1].variation);
   EXPECT_NEAR(*out[0].rank_w, 1, 1e-14);
   EXPECT_NEAR(*out[0].rank_regret, 0.8, 1e-14);
 }

@@ -3,7 +3,10 @@
 #include "tests/caught.h"
 #include "tests/plugins/comparators/sampled/sampled_testing.h"
 
+#include <ATen/ops/tensor.h>
+
 #include <cmath>
+#include <map>
 
 namespace saffron::plugins {
 namespace {
@@ -17,7 +20,7 @@ DardSample::Options options(std::int64_t transitions, std::int64_t draws) {
           .estimate = quick({"pearson", "2-2"})};
 }
 
-// The error of drawn successors, which intervals hold, is bounded by that of many draws.
+// Many draws, so that little of the error is theirs.
 TEST(DardSample, ComesToTheExactDistanceInBothReadings) {
   RandomWorlds random(21);
   const at::Tensor tau = ring(random, 4, 3), a = random.normal({4, 3, 4});
@@ -58,6 +61,35 @@ TEST(DardSample, ShapingIsRemovedExactlyAlsoAtTerminalStates) {
   EXPECT_EQ(defined, static_cast<int>(found.metrics.size()));
   ASSERT_FALSE(found.degenerate.empty());
   EXPECT_EQ(found.degenerate[0], "reward 'shaping' is potential shaping alone");
+}
+
+// Intervals hold all that chance does: which episodes were drawn, which actions and which successors.
+TEST(DardSample, IntervalsAreAsWideAsDistancesSpread) {
+  RandomWorlds random(24);
+  const at::Tensor tau = random.transitions(5, 3), a = random.normal({5, 3, 5});
+  const MemoryWorld world(tau, uniform({5}), 0.9, {{"a", a}, {"b", a + random.normal({5, 3, 5})}});
+  const int times = 60;
+  std::map<std::string, std::vector<double>> values, errors;
+  for (int seed = 1; seed <= times; ++seed) {
+    const auto sample = drawn(world, 60, 10, static_cast<std::uint64_t>(seed));
+    const FakeContext context(static_cast<std::uint64_t>(seed));
+    const Comparison found = DardSample(options(400, 12), context).compare(*sample);
+    for (const char* name : {"DARD_sample", "DARD_indepA_sample"}) {
+      for (const char* which : {"/2-2", "/2-2/replicates"}) {
+        const std::string key = cat(name, which);
+        values[key].push_back(between(metric(found, key), 0, 1));
+        errors[key].push_back((between(metric(found, key + "/high"), 0, 1) -
+                               between(metric(found, key + "/low"), 0, 1)) /
+                              3.92);
+      }
+    }
+  }
+  for (const auto& [key, of] : values) {
+    const at::Tensor x = at::tensor(of, at::kDouble);
+    const double spread = x.std(0, true).item<double>();
+    const double said = at::tensor(errors[key], at::kDouble).median().item<double>();
+    EXPECT_NEAR(said / spread, 1, 0.35) << key;
+  }
 }
 
 // Two states that follow each other surely: C can be written out.

@@ -212,7 +212,10 @@ TEST(LsMinimal, WhatIsRefused) {
     return std::string(test::caught([&] { compare(sample, given); }).what());
   };
   EXPECT_NE(refused(*drawn(world, 3, 10, 1), options({"drawn"}))
-                .find("3 episodes do not make folds = 10"),
+                .find("3 episodes cannot be split into folds = 10\n  help: draw more episodes"),
+            std::string::npos);
+  EXPECT_NE(refused(*drawn(world, 1, 60, 1), options({"drawn"}))
+                .find("1 episode cannot be split into folds = 10\n  help: say where episodes end"),
             std::string::npos);
   LsMinimal::Options wide = options({"drawn"});
   wide.folds = 6;

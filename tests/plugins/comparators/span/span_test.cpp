@@ -57,6 +57,24 @@ TEST(SpanReport, SaysTheBoundInWords) {
   EXPECT_NE(words("G05").find("at most 100 % of"), std::string::npos);
 }
 
+// Without w12, by the span distance that bounds it.
+TEST(SpanReport, SaysTheLooserBoundInWords) {
+  MemoryWorld world = golden_world(golden_vector("G02"));
+  world.rewards_[1] = world.rewards_[0] + 0.2 * world.rewards_[1];
+  const Comparison found = Span({.metrics = {"span"}}).compare(world);
+  const double d = between(found.metrics[0], 0, 1);
+  ASSERT_LT(d, 0.9);
+  const auto& table = std::get<TableBlock>(found.report.blocks.at(0).body);
+  for (const auto& row : table.rows) {
+    const std::string& said = row.back().as_string();
+    const double share = std::stod(said.substr(said.find("at most ") + 8)) / 100;
+    EXPECT_GE(share, d);
+    EXPECT_NEAR(share, d, 1e-3 * d);
+  }
+  EXPECT_EQ(table.rows.size(), 2u);
+  EXPECT_NE(found.report.blocks[0].caption.find("By span"), std::string::npos);
+}
+
 // Opposite rewards: what counts goes right, and what is followed stays left.
 TEST(SpanReport, NamesThePolicies) {
   const MemoryWorld world = golden_world(golden_vector("G05"));
@@ -67,7 +85,7 @@ TEST(SpanReport, NamesThePolicies) {
   EXPECT_NE(table.rows[0][3].as_string(), table.rows[0][4].as_string());
   EXPECT_EQ(table.rows[0][3].as_string(), table.rows[1][4].as_string());
   EXPECT_EQ(Span({.states = 0}).compare(world).report.blocks.size(), 2u);
-  EXPECT_TRUE(Span({.metrics = {"span"}}).compare(world).report.blocks.empty());
+  EXPECT_EQ(Span({.metrics = {"span"}}).compare(world).report.blocks.size(), 1u);
 }
 
 TEST(SpanCertificates, KnownConstants) {

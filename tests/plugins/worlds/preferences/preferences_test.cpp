@@ -52,6 +52,12 @@ TEST(Preferences, ChosenColumns) {
   EXPECT_TRUE(world.log_reference().equal(at::tensor({-1.0, -0.5}, at::kDouble)));
 }
 
+TEST(Preferences, BlankLinesAndPlusSigns) {
+  const ScoresFile file("prompt_id,response_id,r\n\nhi,a,+1\r\n\r\nhi,b,+.5\n\n\n");
+  const Preferences world(file.options);
+  EXPECT_TRUE(world.scores()[0].equal(at::tensor({1.0, 0.5}, at::kDouble)));
+}
+
 // Further columns are no scores; prompts and responses keep their names.
 TEST(Preferences, NumbersAndGroups) {
   ScoresFile file(
