@@ -146,6 +146,9 @@ std::vector<DeadLatents::Level> DictionarySae::dead_levels() const { return {}; 
 Forward DictionarySae::forward(const SaeInput& input) {
   const c10::AutoGradMode no_grad(false);
   const at::Tensor x = side_by_side(input.inputs);
+  step_ = {};  // the last step's rows would be seen in this one's peak memory
+  target_.reset();
+  shown_ = {};
   step_ = prepare(x);
   Forward out;
   out.codes = {step_codes(step_.rows, input).with_row_normalisation(step_.scale, step_.shift)};
