@@ -46,7 +46,7 @@ class Replicate {
 
   [[nodiscard]] std::int64_t evaluations() const {
     const std::int64_t K = draws();
-    return states_.size(0) * K + from_.size(0) * (independent_ ? K * K : K);
+    return states_.size(0) * K + from_.size(0) * two_step_draws();
   }
 
   void ask(rewards::NeededTransitions& needed) const {
@@ -60,8 +60,7 @@ class Replicate {
   // Asks the world for all rewards that the means are of.
   void evaluate() {
     one_step_ = evaluated([&](const Visit& each) { one_step(each); }, draws());
-    two_steps_ = evaluated([&](const Visit& each) { two_steps(each); },
-                           independent_ ? draws() * draws() : draws());
+    two_steps_ = evaluated([&](const Visit& each) { two_steps(each); }, two_step_draws());
   }
 
   struct Means {
@@ -69,8 +68,11 @@ class Replicate {
   };
   // Of R, or else of |R|, each draw counting by its share [K].
   [[nodiscard]] Means means(const at::Tensor& share, bool of_sizes) const {
-    const at::Tensor both =
-        independent_ ? at::matmul(share.unsqueeze(1), share.unsqueeze(0)).view(-1) : share;
+    at::Tensor both = share;
+    if (independent_) {
+      const at::Tensor of_action = share.view({-1, 2}).sum(1);
+      both = at::matmul(of_action.unsqueeze(1), of_action.unsqueeze(0)).view(-1).repeat({2}) / 2;
+    }
     const auto mean = [&](const at::Tensor& x, const at::Tensor& by) {
       return at::matmul(of_sizes ? x.abs() : x, by);
     };
@@ -86,6 +88,9 @@ class Replicate {
 
  private:
   [[nodiscard]] std::int64_t draws() const { return draw_.action_row.size(0); }
+  [[nodiscard]] std::int64_t two_step_draws() const {
+    return independent_ ? draws() * draws() / 2 : draws();
+  }
 
   // (x, a_k, x'_k) of every state, k running fastest.
   void one_step(const Visit& each) const {
@@ -96,18 +101,26 @@ class Replicate {
     });
   }
 
-  // (s_k, a_l, s'_l) of every pair, l running fastest, and k = l unless they are independent.
+  // (s_k, a_l, s'_l) of every pair, l running fastest, and k = l unless they are independent. s_k and s'_l
+  // are of different ones of each action's two draws: in a transition that stays in its state, a draw
+  // would follow itself.
   void two_steps(const Visit& each) const {
-    const std::int64_t K = draws(), per_pair = independent_ ? K * K : K;
+    const std::int64_t K = draws() / 2, per_pair = two_step_draws();
+    const at::Tensor other =
+        draw_.next.index_select(1, at::arange(2 * K, at::kLong).bitwise_xor(1));
+    const at::Tensor actions =
+        independent_ ? draw_.action_row.slice(0, 0, 2 * K, 2) : draw_.action_row;
     in_tiles(from_.size(0), per_pair, [&](const at::Tensor& rows) {
       const std::int64_t n = rows.size(0);
       at::Tensor left = draw_.next.index_select(0, from_.index_select(0, rows));
-      at::Tensor right = draw_.next.index_select(0, to_.index_select(0, rows));
+      at::Tensor right = other.index_select(0, to_.index_select(0, rows));
       if (independent_) {
-        left = left.unsqueeze(2).expand({n, K, K});
-        right = right.unsqueeze(1).expand({n, K, K});
+        const std::vector<std::int64_t> all = {n, 2, K, K};
+        left = left.view({n, K, 2}).transpose(1, 2).unsqueeze(3).expand(all);
+        right = right.view({n, K, 2}).transpose(1, 2).unsqueeze(2).expand(all);
       }
-      each(left.reshape({-1}), draw_.action_row.repeat({n * per_pair / K}), right.reshape({-1}));
+      each(left.reshape({-1}), actions.repeat({n * per_pair / actions.size(0)}),
+           right.reshape({-1}));
     });
   }
 
@@ -136,7 +149,7 @@ class Replicate {
   at::Tensor pair_, from_, to_;      // [n]; [pairs] numbers of states
   at::Tensor here_, next_, states_;  // [n] among the different states; [X] their numbers
   at::Tensor one_step_;              // R(x, a_k, x'_k) [R, X, K]
-  at::Tensor two_steps_;             // R(s_k, a_l, s'_l) [R, pairs, K, or K K where independent]
+  at::Tensor two_steps_;             // R(s_k, a_l, s'_l) [R, pairs, two_step_draws()]
 };
 
 // Rows of the data, in their order, at which all draws know what follows both states.
@@ -187,7 +200,7 @@ class Sample {
       const at::Tensor times =
           rewards::episode_weights(options.draws, options.estimate.resamples,
                                    context.random("resampled draws").fork(purpose));
-      shares_.push_back(times / times.sum(1, true));
+      shares_.push_back((times / times.sum(1, true)).repeat_interleave(2, 1) / 2);
     };
     draw(at::ones({data.episodes}, at::kBool), "draws");
     points_.push_back(points_of(successors_, draws_, options.transitions, random.fork("points")));
@@ -255,7 +268,7 @@ class Sample {
   Successors successors_;
   at::Tensor weights_;
   std::vector<Successors::Draw> draws_;
-  std::vector<at::Tensor> shares_;  // of a draw's K actions in each resample: [B + 1, K]
+  std::vector<at::Tensor> shares_;  // of each of a replicate's draws in each resample: [B + 1, K]
   std::vector<at::Tensor> points_;
   std::int64_t evaluations_ = 0;
 };
@@ -266,7 +279,7 @@ Schema<DardSample::Options> DardSample::schema() {
   return Schema<Options>{}
       .param("transitions", &Options::transitions,
              "of the data, at which rewards are compared; all where there are fewer", at_least(2))
-      .param("draws", &Options::draws, "actions, and successors of every state by each",
+      .param("draws", &Options::draws, "actions, and two successors of every state by each",
              at_least(1))
       .param("actions", &Options::actions,
              "\"shared\" for DARD_sample, with one action for both steps, \"independent\" for "

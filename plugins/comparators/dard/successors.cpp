@@ -36,22 +36,23 @@ Successors::Draw Successors::draw(const at::Tensor& episodes, std::int64_t count
   const auto* taken = of_row.const_data_ptr<bool>();
   const at::Tensor rows = at::nonzero(of_row).view(-1);
   const auto* number = states_.number.const_data_ptr<std::int64_t>();
-  Draw out{.action_row = at::empty({count}, at::kLong),
-           .next = at::full({states(), count}, -1, at::kLong),
+  const std::int64_t K = 2 * count;
+  Draw out{.action_row = at::empty({K}, at::kLong),
+           .next = at::full({states(), K}, -1, at::kLong),
            .whole = {}};
   auto* action_row = out.action_row.mutable_data_ptr<std::int64_t>();
   auto* next = out.next.mutable_data_ptr<std::int64_t>();
   const Random of_state = random.fork("successors");
   std::vector<std::int64_t> those;
-  for (std::int64_t k = 0; k < count; ++k) {
+  for (std::int64_t k = 0; k < K; ++k) {
     const auto draw = static_cast<std::uint64_t>(k);
     action_row[k] = rows.const_data_ptr<std::int64_t>()[random.below(
-        static_cast<std::uint64_t>(rows.size(0)), draw)];
+        static_cast<std::uint64_t>(rows.size(0)), draw / 2)];
     const std::int64_t action = actions_.number.const_data_ptr<std::int64_t>()[action_row[k]];
     for (std::int64_t x = 0; x < states(); ++x) {
       const auto at = static_cast<std::size_t>(x);
       if (ends_[at] && !left_[at]) {
-        next[x * count + k] = x;
+        next[x * K + k] = x;
         continue;
       }
       those.clear();
@@ -61,7 +62,7 @@ Successors::Draw Successors::draw(const at::Tensor& episodes, std::int64_t count
       }
       if (those.empty()) continue;
       const std::uint64_t which = of_state.below(those.size(), static_cast<std::uint64_t>(x), draw);
-      next[x * count + k] = number[rows_ + those[which]];
+      next[x * K + k] = number[rows_ + those[which]];
     }
   }
   out.whole = (out.next >= 0).all(1);

@@ -20,8 +20,8 @@ class Successors {
   [[nodiscard]] at::Tensor here() const { return states_.number.narrow(0, 0, rows_); }
   [[nodiscard]] at::Tensor next() const { return states_.number.narrow(0, rows_, rows_); }
 
-  // One replicate: `count` actions of random rows, the same for all states, and what follows every
-  // state by each of them.
+  // One replicate: `count` actions of random rows, the same for all states, and two independent draws
+  // of what follows every state by each of them, side by side: K = 2 count.
   struct Draw {
     at::Tensor action_row;  // int64 [K]: rows of the data
     // int64 [X, K]: a state's number, -1 where nothing is known to follow. A state that ends its

@@ -82,7 +82,9 @@ at::Tensor CrossFit::fit(const std::vector<std::int64_t>& folds) const {
             " to fit a potential of ", features_.count(), " features"))
         .with_help("draw more episodes, or take fewer features (width)");
   }
-  return sum.solve(ridge_);
+  const NormalEquations::Solution found = sum.solve(ridge_);
+  most_unknown_ = std::max(most_unknown_, found.unknown);
+  return found.w;
 }
 
 Residuals CrossFit::residuals(const std::vector<std::int64_t>& folds, const at::Tensor& w,

@@ -54,6 +54,8 @@ class CrossFit {
 
   // The fewest transitions of a fit that are not left out.
   [[nodiscard]] std::int64_t fewest() const { return fewest_; }
+  // The most directions in which a fit leaves potentials at 0, as the data do not show them.
+  [[nodiscard]] std::int64_t most_unknown() const { return most_unknown_; }
 
  private:
   [[nodiscard]] bool averaged() const { return cell_.defined(); }
@@ -70,7 +72,7 @@ class CrossFit {
   std::int64_t cells_;
   std::vector<at::Tensor> rows_;          // of each fold
   std::vector<NormalEquations> by_fold_;  // of single transitions
-  mutable std::int64_t fewest_;
+  mutable std::int64_t fewest_, most_unknown_ = 0;
 };
 
 }  // namespace saffron::plugins

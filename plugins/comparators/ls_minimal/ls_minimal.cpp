@@ -62,6 +62,7 @@ class Estimator {
     form.episodes = data.episodes;
     form.certificate = certify(averaged);
     form.zero = "is shaping alone, by a potential of these features";
+    if (!averaged) form.shared = "the next state of each draw";
     if (averaged) {
       form.no_interval =
           "resamples repeat draws, which doubles the noise of means over them: the distance of the "
@@ -151,6 +152,10 @@ Comparison LsMinimal::compare(const World& world) {
              cat("Potentials of ", features.words, " on ", fit.fewest(),
                  " transitions or more, of ", data.count(), " in ", data.episodes, " episodes",
                  averaged ? cat(" with ", count, " different states and actions") : "", ". ",
+                 fit.most_unknown() == 0
+                     ? ""
+                     : cat("In up to ", fit.most_unknown(), " of ", features.count(),
+                           " directions they came too rarely: potentials are 0 there. "),
                  estimator.form.certificate.caveat)}});
   }
   return out;

@@ -6,6 +6,7 @@
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
+#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
@@ -18,6 +19,7 @@ namespace saffron::plugins {
 namespace {
 
 constexpr int kPasses = 3;
+constexpr double kRounding = 1e-12;  // of eigenvalues, relative to the largest
 
 }  // namespace
 
@@ -28,21 +30,32 @@ NormalEquations& NormalEquations::operator+=(const NormalEquations& other) {
   return *this;
 }
 
-at::Tensor NormalEquations::solve(double ridge) const {
+NormalEquations::Solution NormalEquations::solve(double ridge) const {
   const std::int64_t d = gram.size(0);
   const double mean = gram.diagonal().mean().item<double>();
-  const auto [factor, info] = at::linalg_cholesky_ex(gram + ridge * mean * at::eye(d, at::kDouble));
-  if (!(mean > 0) || info.item<std::int64_t>() != 0) {
-    throw Error(ErrorKind::numeric,
-                cat("the normal equations of ", d, " features over ", rows,
-                    " transitions are not positive definite with ridge = ", ridge))
-        .with_help("draw more transitions, take fewer features (width), or a larger ridge");
-  }
+  const at::Tensor system = gram + ridge * mean * at::eye(d, at::kDouble);
+  const auto [factor, info] = at::linalg_cholesky_ex(system);
+  if (info.item<std::int64_t>() != 0) return solve_known(system);
   at::Tensor w = at::zeros_like(cross);
   for (int pass = 0; pass < kPasses; ++pass) {
     w = w - at::cholesky_solve((cross + at::matmul(w, gram)).t(), factor).t();
   }
-  return w;
+  return {.w = w, .unknown = 0};
+}
+
+NormalEquations::Solution NormalEquations::solve_known(const at::Tensor& system) const {
+  const auto [values, vectors] = at::linalg_eigh(system);
+  const at::Tensor known = values > values.abs().max() * kRounding + values[0].abs();
+  if (!known.any().item<bool>()) {
+    throw Error(ErrorKind::numeric,
+                cat("the normal equations of ", system.size(0), " features over ", rows,
+                    " transitions show no potential: their eigenvalues are from ",
+                    values[0].item<double>(), " to ", values[-1].item<double>()))
+        .with_help("draw more episodes");
+  }
+  const at::Tensor inverse = at::where(known, 1 / values, 0.0);
+  return {.w = -at::matmul(at::matmul(cross, vectors) * inverse, vectors.t()),
+          .unknown = known.logical_not().sum().item<std::int64_t>()};
 }
 
 NormalEquations drawn_equations(const at::Tensor& X, const at::Tensor& r) {

@@ -14,11 +14,19 @@ struct NormalEquations {
 
   NormalEquations& operator+=(const NormalEquations& other);
 
-  // w [R, d] of (G + lambda I) w = -h, lambda = ridge tr(G) / d, by one Cholesky factorisation. Two
-  // steps more, each with what the earlier leave, take the ridge's part from all directions that the
-  // data show, and leave it where G is small beside lambda. Error (numeric) where G + lambda I is
-  // not positive definite.
-  [[nodiscard]] at::Tensor solve(double ridge) const;
+  struct Solution {
+    at::Tensor w;              // [R, d]
+    std::int64_t unknown = 0;  // directions in which w is 0
+  };
+  // w of (G + lambda I) w = -h, lambda = ridge tr(G) / d, by one Cholesky factorisation. Two steps more,
+  // each with what the earlier leave, take the ridge's part from all directions that the data show, and
+  // leave it where G is small beside lambda. Where G + lambda I is not positive definite, as products of
+  // different draws need not be, its most negative eigenvalue shows how far chance reaches: w is 0 in
+  // the eigenvectors whose eigenvalue is no larger than that. Error (numeric) when that is all of them.
+  [[nodiscard]] Solution solve(double ridge) const;
+
+ private:
+  [[nodiscard]] Solution solve_known(const at::Tensor& system) const;
 };
 
 // Each transition by itself. X [n, d], r [R, n].

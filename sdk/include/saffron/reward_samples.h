@@ -150,6 +150,7 @@ struct SAFFRON_EXPORT EstimatedForm {
   Certificate certificate;                           // all but metric, range and pseudometric
   std::string zero;                                  // what a form of 0 says of a reward
   std::string no_interval;                           // why the distances of `once` have none, or ""
+  std::string shared;  // which noise both replicates of `twice` have in common, or ""
 };
 
 // Adds <name>/<distance> for every distance asked for, <name>/<distance>/replicates with a second

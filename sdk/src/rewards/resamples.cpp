@@ -133,9 +133,9 @@ void add_resampled(Comparison& out, ResampledDistance distance, std::int64_t epi
     PairMatrix end;
     end.key = of.metric + "/" + which;
     end.values = values;
-    end.definition =
-        cat("the ", which, " end of a ", 100 * options.confidence, " % interval of ", of.metric,
-            ": percentiles over ", options.resamples, " resamples of the episodes");
+    end.definition = cat(std::string_view(which) == "low" ? "Lower" : "Upper", " end of the ",
+                         100 * options.confidence, " % interval of ", of.metric,
+                         ": percentiles over ", options.resamples, " resamples of the episodes");
     leave(end, reasons);
     Certificate certificate = of;
     certificate.metric = end.key;

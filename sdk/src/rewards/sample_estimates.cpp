@@ -201,14 +201,21 @@ class Estimates {
     return out;
   }
 
+  [[nodiscard]] std::string replicates() const {
+    return form_.shared.empty()
+               ? "products of two replicates of independent noise, so that noise does not count as "
+                 "distance"
+               : cat("products of two replicates. They share ", form_.shared,
+                     ": what chance does there still counts as distance");
+  }
+
   [[nodiscard]] std::vector<ResampledDistance> twice() const {
     std::vector<ResampledDistance> out;
     std::vector<at::Tensor> zero, q;
     for (const SampleMeasure measure : measures_) {
-      out.push_back(prepared(measure, cat(form_.name, "/", word(measure), "/replicates"),
-                             cat(definition(measure),
-                                 "; products of two replicates of independent noise, so that noise "
-                                 "does not count as distance; 0 where they fall below")));
+      out.push_back(
+          prepared(measure, cat(form_.name, "/", word(measure), "/replicates"),
+                   cat(definition(measure), "; ", replicates(), "; 0 where they fall below")));
       zero.push_back(zeros(measure));
       q.push_back(at::empty({rows_, count_}, at::kDouble));
     }

@@ -3,6 +3,7 @@
 #include "tests/caught.h"
 #include "tests/plugins/comparators/sampled/sampled_testing.h"
 
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/tensor.h>
 
 #include <cmath>
@@ -61,6 +62,28 @@ TEST(DardSample, ShapingIsRemovedExactlyAlsoAtTerminalStates) {
   EXPECT_EQ(defined, static_cast<int>(found.metrics.size()));
   ASSERT_FALSE(found.degenerate.empty());
   EXPECT_EQ(found.degenerate[0], "reward 'shaping' is potential shaping alone");
+}
+
+// E R(S', A, S'') of two independent successors, also where s' = s: one draw would follow itself.
+TEST(DardSample, TransitionsThatStay) {
+  RandomWorlds random(25);
+  const at::Tensor tau = random.transitions(2, 2);
+  const MemoryWorld world(tau, uniform({2}), 0.9,
+                          {{"a", random.normal({2, 2, 2})}, {"b", random.normal({2, 2, 2})}});
+  const auto sample = drawn(world, 400, 20, 1);
+  const FakeContext context;
+  const Comparison found = DardSample(options(8000, 400), context).compare(*sample);
+  // Exact means under what the data are like: D_S x D_A x tau with the frequencies of states.
+  MemoryWorld like(world);
+  const auto* of = dynamic_cast<const SampledWorld*>(sample.get());
+  like.D_S = at::bincount(of->states().view(-1), {}, 2).to(at::kDouble) / 8000;
+  const Comparison exact =
+      Dard({.pairs = {"pearson-reachable"}, .actions = {"shared", "independent"}}).compare(like);
+  for (const char* name : {"DARD", "DARD_indepA"}) {
+    const double truth = between(metric(exact, std::string(name) + "/pearson-reachable"), 0, 1);
+    EXPECT_NEAR(between(metric(found, std::string(name) + "_sample/pearson"), 0, 1), truth, 0.02)
+        << name;
+  }
 }
 
 // Intervals hold all that chance does: which episodes were drawn, which actions and which successors.

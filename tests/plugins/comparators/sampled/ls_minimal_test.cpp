@@ -7,7 +7,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_lstsq.h>
+#include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
 
@@ -253,14 +256,49 @@ TEST(NormalEquations, AveragedAreProductsOfDifferentDraws) {
   EXPECT_EQ(found.rows, 7);
 }
 
+// An indefinite system: what its negative eigenvalue says is chance is left alone, the rest solved exactly.
+TEST(NormalEquations, DirectionsThatAreNotKnownStayAtZero) {
+  RandomWorlds random(59);
+  const at::Tensor Q = std::get<0>(at::linalg_qr(random.normal({4, 4})));
+  const at::Tensor values = at::tensor({9.0, 4.0, 0.3, -0.5}, at::kDouble);
+  const NormalEquations found{at::matmul(Q * values, Q.t()), random.normal({2, 4}), 10};
+  const NormalEquations::Solution solved = found.solve(1e-9);
+  EXPECT_EQ(solved.unknown, 2);
+  const at::Tensor along = at::matmul(solved.w, Q), wanted = -at::matmul(found.cross, Q) / values;
+  EXPECT_LT(largest(along.slice(1, 0, 2) - wanted.slice(1, 0, 2)), 1e-7);
+  EXPECT_LT(largest(along.slice(1, 2)), 1e-12);
+}
+
+// A state that was met a few times in a thousand steps does not cost the others their potentials.
+TEST(LsMinimal, ARareState) {
+  RandomWorlds random(60);
+  at::Tensor tau = at::zeros({7, 2, 7}, at::kDouble);
+  for (std::int64_t s = 0; s < 7; ++s) {
+    for (std::int64_t a = 0; a < 2; ++a) {
+      tau[s][a][(s + 1 + a) % 6] = 0.6;
+      tau[s][a][(s + 3 + a) % 6] = 0.398;
+      tau[s][a][6] = 0.002;
+    }
+  }
+  const at::Tensor R = random.normal({7, 2, 7});
+  const MemoryWorld world(tau, at::tensor({1., 0., 0., 0., 0., 0., 0.}, at::kDouble), 0.9,
+                          {{"a", R}, {"b", R + random.normal({7, 2, 7})}});
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    const Comparison found = compare(*drawn(world, 80, 20, seed), options({"averaged"}));
+    const double d = between(metric(found, "LS_minimal_averaged/2-2"), 0, 1);
+    EXPECT_GT(d, 0.2);
+    EXPECT_LT(d, 1.5);
+  }
+}
+
 TEST(NormalEquations, TheRidgeLeavesLittle) {
   RandomWorlds random(58);
   const at::Tensor X = random.normal({50, 4}), r = random.normal({2, 50});
   const at::Tensor exact = -std::get<0>(at::linalg_lstsq(X, r.t())).t();
-  EXPECT_LT(largest(drawn_equations(X, r).solve(1e-3) - exact), 1e-6);
+  EXPECT_LT(largest(drawn_equations(X, r).solve(1e-3).w - exact), 1e-6);
   // Without a direction in the data there is none in the answer, and no error.
   const at::Tensor none = at::cat({X, at::zeros({50, 1}, at::kDouble)}, 1);
-  EXPECT_EQ(largest(drawn_equations(none, r).solve(1e-8).select(1, 4)), 0);
+  EXPECT_EQ(largest(drawn_equations(none, r).solve(1e-8).w.select(1, 4)), 0);
   const Error empty =
       test::caught([&] { static_cast<void>(drawn_equations(at::zeros_like(X), r).solve(1e-8)); });
   EXPECT_EQ(empty.kind(), ErrorKind::numeric);
