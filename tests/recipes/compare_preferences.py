@@ -10,10 +10,11 @@ its key; and what must be refused is, with the place and the way out.
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 
-from program_case import ProgramCase
+from program_case import PROGRAM, ProgramCase
 
 RECIPE, GOLDEN = pathlib.Path(sys.argv[2]).resolve(), sys.argv[3]
 VECTORS = {v["id"]: v for v in json.loads(pathlib.Path(GOLDEN).read_text("utf-8"))["vectors"]}
@@ -58,9 +59,9 @@ class ComparePreferences(ProgramCase):
         """In a table, of pairs that are alike both ways once; not among the certificates in words."""
         (section,) = [s for s in document["sections"] if any(b["title"] == "d_starc" for b in s["blocks"])]
         (block,) = [b for b in section["blocks"] if b["title"] == "Intervals"]
-        (words,) = [b["text"] for b in section["blocks"] if "d_starc: a pseudometric in [0, 1]" in b.get("text", "")]
+        (words,) = [b["text"] for b in section["blocks"] if "d_starc: in [0, 1], a pseudometric" in b.get("text", "")]
         self.assertNotIn("/low", words)
-        self.assertRegex(words, r"w12: not a pseudometric in \[0, 1\]; it bounds worst-case regret.* Needs scores\.")
+        self.assertRegex(words, r"w12: in \[0, 1\], no pseudometric; it bounds worst-case regret.* Needs scores\.")
         names = list(dict.fromkeys(pair["a"] for pair in node["pairs"]))
         once = [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
         self.assertIn("drawn anew", block["caption"])
@@ -138,6 +139,23 @@ class ComparePreferences(ProgramCase):
                           ("margin", "margin_score")):
             self.assertAlmostEqual(self.number(compare, "ties", f"ties_{key}", "a"), TIES["expected"][name],
                                    delta=1e-10, msg=key)
+
+    def test_names_are_checked_before_anything_runs(self):
+        (self.folder / "scores.csv").write_text(table(), "utf-8")
+        (self.folder / "names.toml").write_text(
+            'saffron = 1\nname = "names"\nseed = 1\n[world.w]\nuse = "preferences"\npath = "scores.csv"\n'
+            '[compare.to]\nuse = "preference_distance"\nworld = "w"\nclosest_to = "aa"\n'
+            '[compare.by]\nuse = "preference_distance"\nworld = "w"\nslices = "domain"\n'
+            '[compare.without]\nuse = "preference_distance"\nworld = "w"\ncontrol = ["words"]\n'
+            '[compare.reference]\nuse = "preference_distance"\nworld = "w"\nweights = "reference"\n'
+            '[compare.right]\nuse = "preference_accuracy"\nworld = "w"\n', "utf-8")
+        done = subprocess.run([PROGRAM, "check", "names.toml"], cwd=self.folder, text=True,
+                              capture_output=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        said = re.sub(r"\s+", " ", done.stderr)
+        for words in ("compare.to", "'aa'", "compare.by", "'domain'", "compare.without", "'words'",
+                      "compare.reference", "log_reference", "compare.right", "needs labels", "5 errors"):
+            self.assertIn(words, said)
 
     def test_what_must_be_refused(self):
         (self.folder / "table.csv").write_text(table(), "utf-8")

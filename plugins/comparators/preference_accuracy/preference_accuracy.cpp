@@ -138,12 +138,21 @@ void PreferenceAccuracy::measure(const ScoreTable& table, const std::string& suf
   out.report.blocks.push_back(std::move(reliability));
 }
 
-Comparison PreferenceAccuracy::compare(const World& world) {
-  const ScoreTable table(world, "preference_accuracy");
+void PreferenceAccuracy::require_names(const ScoreTable& table) const {
   if (!table.labels().defined()) {
     throw Error("preference_accuracy needs labels, and the world has none")
         .with_help("give the world's file a column `label`, or name it with label = \"...\"");
   }
+  if (options_.slices) static_cast<void>(table.column(*options_.slices, "slices", true));
+}
+
+void PreferenceAccuracy::check(const World& world) const {
+  require_names(ScoreTable(world, "preference_accuracy"));
+}
+
+Comparison PreferenceAccuracy::compare(const World& world) {
+  const ScoreTable table(world, "preference_accuracy");
+  require_names(table);
   std::vector<ScoreTable::Slice> slices;
   if (options_.slices) slices = table.slices(*options_.slices, "slices");
   Comparison out;

@@ -41,11 +41,11 @@ class PreferenceAccuracy final : public Comparator, public ChecksWorld {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
-  void check(const World& world) const override {
-    (void)preferences::scored(world, "preference_accuracy");
-  }
+  void check(const World& world) const override;
 
  private:
+  // All that the options name in the table, and labels.
+  void require_names(const preferences::ScoreTable& table) const;
   void measure(const preferences::ScoreTable& table, const std::string& suffix,
                Comparison& out) const;
 

@@ -3,6 +3,7 @@
 #include "show.h"
 
 #include <saffron/error.h>
+#include <saffron/reward_metrics.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -21,13 +22,15 @@ namespace saffron::plugins {
 namespace {
 
 using preferences::BanditReturns;
+using preferences::CentredScores;
 using preferences::Resamples;
+using preferences::ResponseWeights;
 using preferences::ScoreTable;
 
 constexpr const char* kCovers =
     "policies that choose among the observed responses to these prompts";
 
-Certificate certify(std::string metric, double high) {
+Certificate certificate(std::string metric, double high) {
   Certificate out;
   out.metric = std::move(metric);
   out.needs = {"scores"};
@@ -38,15 +41,22 @@ Certificate certify(std::string metric, double high) {
 }
 
 // A STARC metric of the bandit: sound and complete as every one is, with constants that depend on the table.
-Certificate certify_starc(std::string metric, double high, bool sampled) {
-  Certificate out = certify(std::move(metric), high);
+Certificate certify_starc(std::string metric, double high, bool sampled, double least_weight) {
+  Certificate out = certificate(std::move(metric), high);
+  const bool weighted = least_weight > rewards::kZero;  // else models may differ there unseen
   out.pseudometric = true;
-  out.sound = out.complete = !sampled;
+  out.sound = out.complete = !sampled && weighted;
   out.caveat = sampled ? "It estimates the distance on all that the policy may write, of which the "
                          "observed responses are a sample: it bounds no regret on these. Potential "
                          "shaping is an offset per prompt."
                        : "Its constants depend on the numbers of prompts and responses; for known "
                          "ones see span. Potential shaping is an offset per prompt.";
+  if (!weighted) {
+    rewards::add_caveat(
+        out, cat("The reference policy hardly gives some responses (weights down to ", least_weight,
+                 "): how models score them is not in the distance, which therefore says nothing "
+                 "of policies that give them."));
+  }
   return out;
 }
 
@@ -131,7 +141,10 @@ Measurement::Measurement(const ScoreTable& table, const PreferenceDistance::Opti
     : table_(table),
       options_(options),
       centred_(table, options.weights),
-      returns_(table, centred_),
+      plain_(options.weights == ResponseWeights::uniform
+                 ? std::nullopt
+                 : std::optional<CentredScores>(std::in_place, table, ResponseWeights::uniform)),
+      returns_(table, plain_ ? *plain_ : centred_),
       resamples_(random, table, options.intervals.resamples),
       found_(table, options.intervals) {}
 
@@ -157,19 +170,28 @@ void Measurement::add_starc() {
     found_.add_pairs("d_starc",
                      "1/2 ||c1 / ||c1|| - c2 / ||c2|| ||, c the scores less each prompt's mean",
                      d_starc_);
-    own_.certificates.push_back(certify_starc("d_starc", 1, sampled));
+    certify(certify_starc("d_starc", 1, sampled, centred_.least_weight));
   }
   if (wants("2-2")) {
     found_.add_pairs("2-2", "||c1 / ||c1|| - c2 / ||c2|| ||, c the scores less each prompt's mean",
                      norms);
-    own_.certificates.push_back(certify_starc("2-2", 2, sampled));
+    certify(certify_starc("2-2", 2, sampled, centred_.least_weight));
   }
   if (wants("angle")) {
     found_.add_pairs("angle", "angle between c1 and c2, pi / 2 where one is trivial",
                      moments.angles(sums));
-    own_.certificates.push_back(certify_starc("angle", std::numbers::pi, sampled));
+    certify(certify_starc("angle", std::numbers::pi, sampled, centred_.least_weight));
   }
   if (!options_.control.empty()) add_controlled(moments, sums);
+}
+
+void Measurement::certify(Certificate certificate) {
+  std::vector<std::string> trivial;
+  for (std::size_t i = 0; i < table_.names().size(); ++i) {
+    if (returns_.centred().trivial[i]) trivial.push_back(table_.names()[i]);
+  }
+  rewards::except_trivial(trivial, certificate);
+  own_.certificates.push_back(std::move(certificate));
 }
 
 void Measurement::add_controlled(const Moments& moments, const at::Tensor& sums) {
@@ -182,13 +204,15 @@ void Measurement::add_controlled(const Moments& moments, const at::Tensor& sums)
   explained.key = "explained_by_control";
   explained.undefined = "the model is trivial: there is nothing to explain";
   explained.definition =
-      cat("share of ||c||^2 that a regression on ", columns, " within prompts explains");
+      cat("share of ||c||^2 that a regression on ", columns,
+          " within prompts explains; it is never below 0, and where next to nothing is explained "
+          "resamples lie above it");
   explained.range = "[0, 1]";
   found_.add_models(explained, moments.explained(sums));
-  Certificate c = certify("d_starc/controlled", 1);
+  Certificate c = certificate("d_starc/controlled", 1);
   c.pseudometric = true;
   c.caveat = cat("It does not see what models owe to ", columns, ", and so bounds no regret.");
-  own_.certificates.push_back(std::move(c));
+  certify(std::move(c));
 }
 
 void Measurement::add_ranges() {
@@ -198,11 +222,11 @@ void Measurement::add_ranges() {
                      "range(R1 / range(R1) - R2 / range(R2)), range(R) = mean over prompts of max "
                      "R - min R over responses",
                      spans(table_, returns_, resamples_, range));
-    Certificate c = certify("span", 2);
+    Certificate c = certificate("span", 2);
     c.pseudometric = c.sound = c.complete = true;
     c.U = 1;
     c.L = 0.5;
-    own_.certificates.push_back(std::move(c));
+    certify(std::move(c));
   }
   if (wants("w12") || wants("w21")) add_worst_cases(range);
 }
@@ -215,21 +239,21 @@ void Measurement::add_worst_cases(const at::Tensor& ranges) {
                      "max { J1(pi) - J1(pi') : J2(pi') >= J2(pi) } / (max J1 - min J1), pi and pi' "
                      "choosing among the observed responses",
                      w);
-    Certificate c = certify("w12", 1);
+    Certificate c = certificate("w12", 1);
     c.sound = c.complete = true;
     c.U = c.L = 1;
-    own_.certificates.push_back(std::move(c));
+    certify(std::move(c));
   }
   if (wants("w21")) {
     found_.add_pairs("w21",
                      "max { J2(pi) - J2(pi') : J1(pi') >= J1(pi) } / (max J2 - min J2), pi and pi' "
                      "choosing among the observed responses",
                      w.transpose(1, 2));
-    Certificate c = certify("w21", 1);
+    Certificate c = certificate("w21", 1);
     c.caveat =
         "It bounds the regret of going by reward 1 where reward 2 counts, and w12 <= 2 w21 only "
         "where neither reward is trivial.";
-    own_.certificates.push_back(std::move(c));
+    certify(std::move(c));
   }
   own_.report.blocks.push_back(words_block(table_, *cases_));
 }
@@ -268,11 +292,15 @@ void Measurement::move_to(Comparison& out, const std::string& suffix) {
     block.title += suffix;
     out.report.blocks.push_back(std::move(block));
   }
+  const std::string where = suffix.empty() ? "" : " in " + suffix;
   for (std::size_t i = 0; i < centred_.trivial.size(); ++i) {
     if (!centred_.trivial[i]) continue;
-    out.degenerate.push_back(cat("reward '", table_.names()[i], "' is trivial",
-                                 suffix.empty() ? "" : " in " + suffix,
-                                 ": it scores all responses to a prompt alike"));
+    out.degenerate.push_back(
+        returns_.centred().trivial[i]
+            ? cat("reward '", table_.names()[i], "' is trivial", where,
+                  ": it scores all responses to a prompt alike")
+            : cat("reward '", table_.names()[i], "' is trivial for d_starc", where,
+                  ": it scores all responses alike that the reference policy gives"));
   }
 }
 

@@ -27,6 +27,7 @@ class Measurement {
 
  private:
   [[nodiscard]] bool wants(std::string_view metric) const;
+  void certify(Certificate certificate);
   void add_starc();
   void add_controlled(const Moments& moments, const at::Tensor& sums);
   void add_ranges();
@@ -36,6 +37,7 @@ class Measurement {
   const preferences::ScoreTable& table_;
   const PreferenceDistance::Options& options_;
   preferences::CentredScores centred_;
+  std::optional<preferences::CentredScores> plain_;  // where centred_ is not: ranges see no weights
   preferences::BanditReturns returns_;
   preferences::Resamples resamples_;
   preferences::WithIntervals found_;

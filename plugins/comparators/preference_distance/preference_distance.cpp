@@ -63,11 +63,24 @@ Schema<PreferenceDistance::Options> PreferenceDistance::schema() {
       });
 }
 
+void PreferenceDistance::require_names(const ScoreTable& table) const {
+  if (options_.closest_to) static_cast<void>(table.model(*options_.closest_to, "closest_to"));
+  for (const std::string& name : options_.control) {
+    static_cast<void>(table.column(name, "control", false));
+  }
+  if (options_.slices) static_cast<void>(table.column(*options_.slices, "slices", true));
+  if (options_.weights == preferences::ResponseWeights::reference) {
+    preferences::require_reference(table);
+  }
+}
+
+void PreferenceDistance::check(const World& world) const {
+  require_names(ScoreTable(world, "preference_distance"));
+}
+
 Comparison PreferenceDistance::compare(const World& world) {
   const ScoreTable table(world, "preference_distance");
-  if (options_.closest_to) {
-    static_cast<void>(table.model(*options_.closest_to, "closest_to"));
-  }
+  require_names(table);
   std::vector<ScoreTable::Slice> slices;
   if (options_.slices) slices = table.slices(*options_.slices, "slices");
   Comparison out;

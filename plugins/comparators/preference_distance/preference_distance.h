@@ -46,11 +46,12 @@ class PreferenceDistance final : public Comparator, public ChecksWorld {
       : options_(options), random_(context.random("bootstrap")) {}
 
   [[nodiscard]] Comparison compare(const World& world) override;
-  void check(const World& world) const override {
-    (void)preferences::scored(world, "preference_distance");
-  }
+  void check(const World& world) const override;
 
  private:
+  // All that the options name in the table.
+  void require_names(const preferences::ScoreTable& table) const;
+
   Options options_;
   Random random_;
 };

@@ -81,7 +81,7 @@ void add_models(const ScoreTable& table, const CentredScores& centred, const Ban
     const double fraction = centred.size[i] > 0 ? centred.norm[i] / centred.size[i] : 0;
     const double range = returns.ranges()[static_cast<std::int64_t>(i)].item<double>();
     body.rows.push_back({Value(table.names()[i]), Value(centred.size[i]), Value(centred.norm[i]),
-                         Value(fraction), Value(range * centred.norm[i])});
+                         Value(fraction), Value(range * returns.centred().norm[i])});
     Metric metric;
     metric.key = "residual_fraction";
     metric.value = fraction;

@@ -37,12 +37,14 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
     }
   }
   std::set<std::size_t> used;
-  const auto take = [&](const std::string& name) {
+  const auto take = [&](const std::string& name, std::string_view key = {}) {
     const auto found = positions.find(name);
     if (found == positions.end()) {
       const std::string near = nearest(name, names.data(), names.size());
-      fail(cat("there is no column '", name, "'"),
-           near.empty() ? columns_of(names) : "did you mean '" + near + "'?");
+      std::string help = near.empty() ? columns_of(names) : "did you mean '" + near + "'?";
+      if (!key.empty() && names.size() > 1)
+        help += cat(near.empty() ? "; " : " ", key, " = \"...\" says which column it is");
+      fail(cat("there is no column '", name, "'"), help);
     }
     if (!used.insert(found->second).second) fail(cat("column '", name, "' is asked for twice"));
     return found->second;
@@ -52,8 +54,8 @@ ScoreLayout score_layout(const ScoreColumns& columns, const std::vector<std::str
     return there ? std::optional(take(name.value_or(usual))) : std::nullopt;
   };
   ScoreLayout out;
-  out.prompt = take(columns.prompt);
-  out.response = take(columns.response);
+  out.prompt = take(columns.prompt, "prompt");
+  out.response = take(columns.response, "response");
   for (const std::string& name : columns.scores) out.scores.push_back(take(name));
   out.label = take_optional(columns.label, "label");
   out.log_reference = take_optional(columns.log_reference, "log_reference");

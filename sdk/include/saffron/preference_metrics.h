@@ -93,6 +93,9 @@ struct ScoreTable::Slice {
 // them, pi_ref over the sum of pi_ref of the prompt's observed responses.
 enum class ResponseWeights : std::uint8_t { uniform, reference };
 
+// Error (invalid) where the table has no log_reference.
+SAFFRON_EXPORT void require_reference(const ScoreTable& table);
+
 // c(R), the scores less each prompt's weighted mean, over their norm. This is the VAL form of the policy that
 // the weights are, and the minimal one in their norm (Skalse et al. 2024):
 //
@@ -104,7 +107,8 @@ struct SAFFRON_EXPORT CentredScores {
   std::vector<at::Tensor> unit;     // of each block [R, K, n]: c / ||c||, 0 where trivial
   std::vector<at::Tensor> weights;  // of each block [K, n]
   std::vector<double> norm, size;   // of each model ||c|| and ||R||
-  std::vector<bool> trivial;        // ||c|| <= rewards::kZero ||R||: no response beats another
+  std::vector<bool> trivial;        // ||c|| is rounding beside ||R||: no response beats another
+  double least_weight = 1;          // of a response
 };
 
 // Worst-case regret in the bandit. With range(R) = 1/P sum_x (max_y R - min_y R), R° = R / range(R):
@@ -119,6 +123,7 @@ class SAFFRON_EXPORT BanditReturns {
   // Refers to `centred`, which must outlive it.
   BanditReturns(const ScoreTable& table, const CentredScores& centred);
 
+  [[nodiscard]] const CentredScores& centred() const { return centred_; }
   [[nodiscard]] const at::Tensor& ranges() const { return ranges_; }  // of the unit scores [R]
   [[nodiscard]] at::Tensor spans() const;                             // [R, R]
   struct WorstCases {

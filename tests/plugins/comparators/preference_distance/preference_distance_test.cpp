@@ -191,6 +191,45 @@ TEST(PreferenceDistance, ReferenceWeights) {
 }
 
 // With responses that are drawn, cov(x) of a prompt is estimated without bias by sum / (K - 1).
+// Log probabilities of whole responses lie far apart. Ranges see no weights; d_starc, which sees next to
+// none of all but one response, bounds no regret.
+TEST(PreferenceDistance, ReferenceThatGivesOneResponse) {
+  MemoryScores world = random_scores(21, 1);
+  world.scores_ = at::stack({world.scores_[0], -world.scores_[0]});
+  world.info_.rewards = {"a", "b"};
+  const std::int64_t N = world.scores_.size(1);
+  Options options = everything();
+  options.weights = preferences::ResponseWeights::reference;
+  for (const double gap : {1.0, 60.0, 2000.0}) {
+    world.log_reference_ = -gap * at::arange(N, at::kDouble);
+    const Comparison found = compare(world, options);
+    EXPECT_NEAR(between(metric(found, "span"), 0, 1), 2, 1e-12);
+    EXPECT_NEAR(between(metric(found, "w12"), 0, 1), 1, 1e-12);
+    const bool seen = gap == 1.0;
+    EXPECT_EQ(certificate(found, "d_starc").sound, seen) << gap;
+    EXPECT_EQ(certificate(found, "d_starc").caveat.find("hardly gives some responses") !=
+                  std::string::npos,
+              !seen);
+    EXPECT_TRUE(certificate(found, "span").sound);
+    for (const std::string& said : found.degenerate) {
+      EXPECT_NE(said.find("that the reference policy gives"), std::string::npos) << said;
+    }
+  }
+}
+
+// Whole numbers behind an offset are exact, and so is what is left without it.
+TEST(PreferenceDistance, LargeOffsets) {
+  MemoryScores world = random_scores(22, 2);
+  world.scores_ = (3 * world.scores_).round();
+  const Comparison plain = compare(world);
+  world.scores_ = world.scores_ + 1e11;
+  const Comparison moved = compare(world);
+  EXPECT_TRUE(moved.degenerate.empty());
+  for (const PairMatrix& matrix : plain.metrics) {
+    EXPECT_LT(largest(metric(moved, matrix.key).values - matrix.values), 1e-9) << matrix.key;
+  }
+}
+
 TEST(PreferenceDistance, SampledResponses) {
   const MemoryScores world({2, 4}, RandomWorlds(2).normal({2, 6}));
   const auto covariance = [&](std::int64_t i, std::int64_t j) {

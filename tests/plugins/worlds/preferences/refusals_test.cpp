@@ -94,7 +94,8 @@ TEST(PreferencesRefusals, Singles) {
 
 TEST(PreferencesRefusals, Columns) {
   EXPECT_EQ(refusal("prompt,response_id,r\n"),
-            ": there is no column 'prompt_id' | did you mean 'prompt'?");
+            ": there is no column 'prompt_id' | did you mean 'prompt'? prompt = \"...\" says which "
+            "column it is");
   EXPECT_EQ(refusal("prompt_id,response_id\n"), ": there is no column with scores");
   EXPECT_EQ(refusal("prompt_id,response_id,r,r\n"),
             ": there are two columns 'r' | the first line names the columns");
