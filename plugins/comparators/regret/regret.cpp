@@ -150,6 +150,7 @@ Comparison Regret::compare(const World& world) {
   }
   Comparison out = comparison(tabular, options_.ties, found);
   std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
+  std::ranges::copy(returns.uncertain_optima(), std::back_inserter(out.degenerate));
   return out;
 }
 

@@ -88,6 +88,8 @@ template <class Options>
     std::string_view why = "the rewards of impossible transitions");
 // Which states some policy reaches from mu0: bool [S].
 [[nodiscard]] SAFFRON_EXPORT at::Tensor reachable_states(const TabularWorld& world);
+// Whose rewards are in some policy's return: bool [S]. With a discount of 0 only the first step counts.
+[[nodiscard]] SAFFRON_EXPORT at::Tensor counted_states(const TabularWorld& world);
 // sum_s' tau[s, a, s'] R[s, a, s'] of rewards [R, S, A, S]: [R, S, A].
 [[nodiscard]] SAFFRON_EXPORT at::Tensor expected_rewards(const at::Tensor& tau,
                                                          const at::Tensor& rewards);
@@ -285,7 +287,8 @@ SAFFRON_EXPORT void warn_of_coverage(Comparison& out, const TabularWorld& world)
 SAFFRON_EXPORT void except_trivial(const std::vector<std::string>& trivial, Certificate& out);
 
 // Of a STARC canonicalisation, linear with potential shaping and S'-redistribution as its kernel:
-// sound in every MDP, and complete where mu0 reaches all states.
+// sound and complete where all states count. Where some do not, rewards there can be nearly all of two
+// forms, and bring them near each other whatever policies earn elsewhere.
 [[nodiscard]] SAFFRON_EXPORT Certify starc_claims(const TabularWorld& world,
                                                   std::vector<std::string> needs);
 

@@ -44,6 +44,10 @@ class SAFFRON_EXPORT Planner {
   [[nodiscard]] std::vector<std::uint8_t> optimal_actions(std::span<const double> r,
                                                           std::span<const std::int64_t> start = {},
                                                           double noise = 0) const;
+  // How much of J a policy may lose that is taken for optimal by such flags.
+  [[nodiscard]] double lost_in_ties(double noise) const {
+    return 2 * noise / ((1 - gamma_) * (1 - gamma_));
+  }
   // J_r.
   [[nodiscard]] double returns(const Plan& plan, std::span<const double> r) const;
 
@@ -69,6 +73,8 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] std::vector<std::string> trivial() const;  // the names of these
   // "reward 'x' is nearly all potential shaping: ...", where fewer than three digits are certain.
   [[nodiscard]] std::vector<std::string> uncertain() const;
+  // Rewards of which rounding leaves open what is optimal, as `regret` asks: a sentence each.
+  [[nodiscard]] std::vector<std::string> uncertain_optima() const;
   [[nodiscard]] const Plan& best(std::int64_t i) const { return best_[at(i)]; }    // argmax J
   [[nodiscard]] const Plan& worst(std::int64_t i) const { return worst_[at(i)]; }  // argmin J
   [[nodiscard]] double highest(std::int64_t i) const { return highest_[at(i)]; }   // max J

@@ -59,9 +59,9 @@ std::string places(const at::Tensor& x) {
   return count > 8 ? cat(out, " and ", count - 8, " more") : out;
 }
 
-// States whose rewards are in some policy's return. With a discount of 0 only the first step counts.
-at::Tensor counted_states(const TabularWorld& world) {
-  return world.gamma() == 0 ? world.mu0() > 0 : reachable_states(world);
+// Whose rewards are in the forms and in no policy's return. Forms are 0 in terminal states.
+at::Tensor hidden_states(const TabularWorld& world) {
+  return counted_states(world).logical_not() & world.terminal().logical_not();
 }
 
 }  // namespace
@@ -95,21 +95,21 @@ void except_trivial(const std::vector<std::string>& trivial, Certificate& out) {
 // Every norm here is a norm on the image of a STARC canonicalisation, and the angle is equivalent
 // to the distance of unit vectors. No policy's return sees states that are not reached.
 Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) {
-  return [&world, needs = std::move(needs), states = places(counted_states(world).logical_not())](
+  return [&world, needs = std::move(needs), states = places(hidden_states(world))](
              const Measure& measure, Certificate& out) {
     out.needs = needs;
     claim_shaping(world, Shaping::ending, out);
     out.invariant_to.emplace_back("S'-redistribution");
     out.covers = "all policies of this MDP";
-    out.sound = measure.scale_invariant();
-    out.complete = out.sound && states.empty();
-    if (!out.sound) {
+    out.sound = out.complete = measure.scale_invariant() && states.empty();
+    if (!measure.scale_invariant()) {
       add_caveat(out,
                  "Not normalised: it grows with the rewards' scale, which no policy's order sees.");
     }
     if (!states.empty()) {
       add_caveat(out, cat("No policy's return from mu0 depends on these states: ", states,
-                          "; rewards there count in the distance alone."));
+                          "; rewards there count in the distance alone, and bring it near 0 or far "
+                          "from 0 whatever policies earn. span leaves them out."));
     }
   };
 }
@@ -120,7 +120,10 @@ Certify reward_claims(const TabularWorld& world, std::vector<std::string> needs,
                                                                        Certificate& out) {
     out.needs = needs;
     if (measure.weighted()) need(out, "transitions");
-    if (measure.pearson()) need(out, kCoverage);
+    if (measure.pearson()) {
+      std::erase(out.needs, kActions);  // which is part of it
+      need(out, kCoverage);
+    }
     out.covers = "the reward functions alone, not what policies earn by them";
     out.caveat = caveat(on_possible(measure), removed, reads_impossible);
     claim_shaping(world, removed, out);

@@ -18,6 +18,8 @@
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
+constexpr double kSureReturns = 1e-3;  // of a range
+
 using Numbers = std::span<const double>;
 
 struct Plans {
@@ -75,10 +77,13 @@ double within(double x, double high) { return std::clamp(x, 0.0, high); }
 PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string> names)
     : planner_(world), names_(std::move(names)) {
   const at::Tensor& tau = world.transitions().dense;
-  const at::Tensor r =
-      expected_rewards(tau, world.rewards()).index_select(1, planner_.states()).contiguous();
-  const at::Tensor size =
-      expected_rewards(tau, world.rewards().abs()).index_select(1, planner_.states());
+  const at::Tensor counted =
+      counted_states(world).index_select(0, planner_.states()).to(at::kDouble).unsqueeze(-1);
+  const auto expected = [&](const at::Tensor& rewards) {
+    return (expected_rewards(tau, rewards).index_select(1, planner_.states()) * counted)
+        .contiguous();
+  };
+  const at::Tensor r = expected(world.rewards()), size = expected(world.rewards().abs());
   const ShapingProjection shaping(planner_.tau(), world.gamma(), at::ones_like(r[0]));
   unit_ = shaping.residual(r).contiguous();
   const at::Tensor scale = shaping.scale(r, size).flatten(1).amax(-1);
@@ -131,6 +136,19 @@ std::vector<std::string> PolicyReturns::trivial() const {
 
 std::vector<std::string> PolicyReturns::uncertain() const {
   return uncertain_digits("projected", size_, shaping_noise_, names_);
+}
+
+std::vector<std::string> PolicyReturns::uncertain_optima() const {
+  std::vector<std::string> out;
+  for (std::int64_t i = 0; i < rewards(); ++i) {
+    const double lost = planner_.lost_in_ties(noise_[at(i)]);
+    if (trivial(i) || lost < kSureReturns) continue;
+    out.push_back(cat("reward '", names_[at(i)],
+                      "' is shaped so strongly that rounding decides which policies are optimal: "
+                      "they may lose ",
+                      std::min(lost, 1.0), " of its range, and regret is that uncertain"));
+  }
+  return out;
 }
 
 double PolicyReturns::span_distance(std::int64_t i, std::int64_t j) const {

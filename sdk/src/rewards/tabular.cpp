@@ -75,6 +75,10 @@ at::Tensor reachable_states(const TabularWorld& world) {
   return reached;
 }
 
+at::Tensor counted_states(const TabularWorld& world) {
+  return world.gamma() == 0 ? world.mu0() > 0 : reachable_states(world);
+}
+
 at::Tensor expected_rewards(const at::Tensor& tau, const at::Tensor& rewards) {
   const std::int64_t count = rewards.size(0);
   at::Tensor out = at::empty({count, tau.size(0), tau.size(1)}, tau.options());

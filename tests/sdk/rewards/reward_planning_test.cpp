@@ -254,6 +254,22 @@ TEST(Planning, DiscountOfZero) {
   EXPECT_EQ(returns.regret(1, 0).optimistic, 1);
 }
 
+// ... and a constant there is no reward, whatever rounding leaves of it beside what does not count.
+TEST(Planning, DiscountOfZeroAndAConstant) {
+  for (const double c : {.1, 57.1, .7, 1.1}) {
+    const MemoryWorld world(
+        tensor(from_json("[[[0.1, 0.9], [0.3, 0.7]], [[0, 1], [1, 0]]]", "")),
+        tensor(from_json("[1, 0]", "")), 0,
+        {{"constant", c * tensor(from_json("[[[1, 1], [1, 1]], [[9, 9], [0, 0]]]", ""))},
+         {"other", tensor(from_json("[[[1, 1], [0, 0]], [[0, 0], [0, 0]]]", ""))}});
+    const PolicyReturns returns(world, {"constant", "other"});
+    EXPECT_TRUE(returns.trivial(0));
+    EXPECT_EQ(returns.worst_case(1, 0).regret, 1);
+    EXPECT_EQ(returns.span_distance(0, 1), 1);
+    EXPECT_EQ(returns.regret(0, 0).pessimistic, 0);
+  }
+}
+
 // Two actions that the followed reward cannot tell apart, and the other can.
 TEST(Planning, TiesAreTakenBothWays) {
   const at::Tensor tau = uniform({2, 3, 2}), R1 = at::zeros({2, 3, 2}, at::kDouble);

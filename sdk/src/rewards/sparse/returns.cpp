@@ -65,8 +65,10 @@ SparseReturns::SparseReturns(const TabularWorld& world, std::vector<std::string>
                              Effort effort)
     : planner_(world, effort), names_(std::move(names)), gamma_(world.gamma()) {
   const SparseMatrix& tau = planner_.tau();
-  const at::Tensor r = expected_on_support(tau, world.rewards());
-  const at::Tensor sizes = expected_on_support(tau, world.rewards().abs());
+  const at::Tensor counted =
+      counted_states(world).to(at::kDouble).repeat_interleave(tau.rows / tau.columns).unsqueeze(-1);
+  const at::Tensor r = expected_on_support(tau, world.rewards()) * counted;
+  const at::Tensor sizes = expected_on_support(tau, world.rewards().abs()) * counted;
   const at::Tensor uniform =
       at::full_like(world.policy(), 1.0 / static_cast<double>(world.policy().size(1)));
   const SparseAdvantage left(tau, world.gamma(), uniform, r, sizes, effort);

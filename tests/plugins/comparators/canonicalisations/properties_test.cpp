@@ -1,3 +1,4 @@
+#include "plugins/comparators/span/span.h"
 #include "tests/plugins/comparators/canonicalisations/forms.h"
 
 #include <saffron/reward_planning.h>
@@ -142,12 +143,26 @@ TEST_P(FormsProperties, UnreachableStatesCount) {
     for (const PairMatrix& matrix : found.metrics) {
       EXPECT_GT(between(matrix, 0, 1), 1e-6) << matrix.key;
       EXPECT_FALSE(certificate(found, matrix.key).complete) << matrix.key;
+      EXPECT_FALSE(certificate(found, matrix.key).sound) << matrix.key;
     }
     if (!form().removes_redistribution) continue;
     EXPECT_NE(certificate(found, form().name + "/2-2")
                   .caveat.find(cat("depends on these states: ", last, "; rewards there count")),
               std::string::npos);
   }
+}
+
+// Opposite where policies go and alike where they do not: no factor of a form's distance bounds regret.
+TEST_P(FormsProperties, UnreachableStatesHideRegret) {
+  const at::Tensor tau = tensor(from_json("[[[1, 0], [1, 0]], [[1, 0], [0, 1]]]", ""));
+  const at::Tensor here = tensor(from_json("[[[1, 0], [0, 0]], [[0, 0], [0, 0]]]", ""));
+  const at::Tensor there = tensor(from_json("[[[0, 0], [0, 0]], [[0, 0], [0, 1]]]", ""));
+  const MemoryWorld world(tau, tensor(from_json("[1, 0]", "")), .9,
+                          {{"a", 1e-6 * here + there}, {"b", there - 1e-6 * here}});
+  EXPECT_EQ(between(metric(Span({}).compare(world), "w12"), 0, 1), 1);
+  const Comparison found = form().compare(world);
+  EXPECT_LT(between(metric(found, form().name + "/2-2"), 0, 1), 1e-5);
+  EXPECT_FALSE(certificate(found, form().name + "/2-2").sound);
 }
 
 // Opposite orders of all policies, hidden behind large rewards that no policy's return contains: on

@@ -104,11 +104,23 @@ TEST(ValGolden, CertificateSpeaksOfUnreachableStates) {
   EXPECT_FALSE(certificate(all, "VAL/0-2").complete);
 
   const Comparison unreached = compare(golden_world(golden_vector("G09")));
-  EXPECT_TRUE(certificate(unreached, "VAL/angle").sound);
+  EXPECT_FALSE(certificate(unreached, "VAL/angle").sound);
   EXPECT_FALSE(certificate(unreached, "VAL/angle").complete);
   EXPECT_EQ(certificate(unreached, "VAL/angle").caveat,
             "No policy's return from mu0 depends on these states: 3; rewards there count in the "
-            "distance alone.");
+            "distance alone, and bring it near 0 or far from 0 whatever policies earn. span leaves "
+            "them out.");
+}
+
+// A terminal state that is not reached is in no form either.
+TEST(ValGolden, CertificateLeavesTerminalStatesOut) {
+  MemoryWorld world = golden_world(golden_vector("G09"));
+  world.transitions_.dense = world.transitions_.dense.clone();
+  world.transitions_.dense[3].zero_();
+  world.terminal_ = world.terminal_.clone();
+  world.terminal_[3] = true;
+  EXPECT_TRUE(certificate(compare(world), "VAL/2-2").sound);
+  EXPECT_TRUE(certificate(compare(world), "VAL/2-2").complete);
 }
 
 // Where gamma is 0, no policy's return depends on a state that only a later step reaches.
