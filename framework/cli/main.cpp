@@ -63,9 +63,19 @@ int exit_code(saffron::ErrorKind kind) {
   return 1;
 }
 
+// As a shell takes it: a word with other characters than these stands in quotes.
+std::string quoted(const std::string& word) {
+  constexpr const char* kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
 std::string joined(int argc, char** argv) {
   std::string text = "saffron";
-  for (int i = 1; i < argc; ++i) text += std::string(" ") + argv[i];
+  for (int i = 1; i < argc; ++i) text += " " + quoted(argv[i]);
   return text;
 }
 

@@ -89,7 +89,7 @@ std::string KeyIndex::help(const std::string& key, const std::string& place,
   const auto elsewhere = places(key, "", place);
   if (!elsewhere.empty()) return belongs(elsewhere);
   if (known.empty()) return {};
-  return cat(place.empty() ? "a recipe" : place, " takes ", listed(known, 12));
+  return cat(place.empty() ? "a recipe" : place, " takes ", listed(known, known.size()));
 }
 
 }  // namespace saffron::host

@@ -1,4 +1,5 @@
 #include "framework/loader/component.h"
+#include "framework/run/compare_report.h"
 #include "framework/run/run_state.h"
 
 #include <saffron/comparator.h>
@@ -7,9 +8,8 @@
 
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <cmath>
-#include <optional>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,93 +72,15 @@ Value pairs_value(const Comparison& comparison, const std::vector<std::string>& 
   return out;
 }
 
-Block matrix_block(const PairMatrix& matrix, const std::vector<std::string>& rewards) {
-  MatrixBlock body;
-  body.row_labels = body.column_labels = rewards;
-  body.value_label = matrix.key;
-  const at::Tensor values = matrix.values.contiguous();
-  const double* p = values.const_data_ptr<double>();
-  body.cells.assign(p, p + values.numel());
-  return {.title = matrix.key, .caption = matrix.definition, .body = std::move(body)};
-}
-
-const PairMatrix* find(const std::vector<PairMatrix>& metrics, const std::string& key) {
-  const auto found = std::find_if(metrics.begin(), metrics.end(),
-                                  [&](const PairMatrix& matrix) { return matrix.key == key; });
-  return found == metrics.end() ? nullptr : &*found;
-}
-
-// Ends of another metric's interval, `key/low` and `key/high`, share a table instead of heat maps.
-bool is_interval_end(const std::string& key, const std::vector<PairMatrix>& metrics) {
-  return std::any_of(metrics.begin(), metrics.end(), [&](const PairMatrix& other) {
-    return key == other.key + "/low" || key == other.key + "/high";
-  });
-}
-
-// Whether a matrix says the same of (a, b) as of (b, a), also where it says nothing.
-bool symmetric(const at::Tensor& x) {
-  const at::Tensor y = x.t();
-  return ((x == y) | (x.isnan() & y.isnan())).all().item<bool>();
-}
-
-void add_intervals(const PairMatrix& value, const PairMatrix& low, const PairMatrix& high,
-                   const std::vector<std::string>& rewards, TableBlock& out) {
-  const auto count = static_cast<std::int64_t>(rewards.size());
-  const bool once = symmetric(value.values) && symmetric(low.values) && symmetric(high.values);
-  for (std::int64_t a = 0; a < count; ++a) {
-    for (std::int64_t b = once ? a + 1 : 0; b < count; ++b) {
-      if (a == b) continue;
-      std::vector<Value> row = {Value(value.key), Value(rewards[static_cast<std::size_t>(a)]),
-                                Value(rewards[static_cast<std::size_t>(b)])};
-      for (const PairMatrix* of : {&value, &low, &high}) {
-        const auto x = of->values[a][b].item<double>();
-        row.push_back(std::isfinite(x) ? Value(x) : Value());
-      }
-      out.rows.push_back(std::move(row));
-    }
+// Some of which may be missing, or end without a full stop.
+std::string sentences(std::initializer_list<const char*> parts) {
+  std::string out;
+  for (const char* part : parts) {
+    if (part == nullptr || *part == '\0') continue;
+    out += (out.empty() ? "" : " ") + std::string(part);
+    if (out.back() != '.') out += '.';
   }
-}
-
-std::optional<Block> intervals_block(const std::vector<PairMatrix>& metrics,
-                                     const std::vector<std::string>& rewards) {
-  TableBlock table;
-  std::string caption;
-  for (const PairMatrix& matrix : metrics) {
-    const PairMatrix* low = find(metrics, matrix.key + "/low");
-    const PairMatrix* high = find(metrics, matrix.key + "/high");
-    if (low == nullptr || high == nullptr) continue;
-    if (caption.empty())
-      caption = cat("All like the first one. ", low->definition,
-                    ". Blank: there is none; results.json says why.");
-    add_intervals(matrix, *low, *high, rewards, table);
-  }
-  if (table.rows.empty()) return std::nullopt;
-  table.columns = {{"metric", "", ""},
-                   {"a", "", "reward 1"},
-                   {"b", "", "reward 2"},
-                   {"value", "", ""},
-                   {"low", "", "lower end of the interval"},
-                   {"high", "", "its upper end"}};
-  return Block{.title = "Intervals", .caption = caption, .body = std::move(table)};
-}
-
-std::string listed(const char* before, const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? before : ", ") + word;
-  return text;
-}
-
-std::string in_words(const Certificate& c) {
-  std::string text = cat(c.metric, ": ", c.pseudometric ? "a pseudometric" : "not a pseudometric",
-                         " in [", c.low, ", ", c.high, std::isinf(c.high) ? ")" : "]",
-                         c.sound ? "; it bounds worst-case regret" : "; it does not bound regret");
-  if (c.sound && c.U) text += cat(" (regret <= ", *c.U, " times the distance)");
-  if (c.complete) text += "; large distances mean that large regret is possible";
-  if (c.complete && c.L) text += cat(" (regret >= ", *c.L, " times the distance)");
-  text += listed(". Blind to ", c.invariant_to) + listed(". Needs ", c.needs) + ".";
-  if (!c.covers.empty()) text += " Covers " + c.covers + ".";
-  if (!c.caveat.empty()) text += " " + c.caveat;
-  return text;
+  return out;
 }
 
 Value compare(RunState& run, const NodeSpec& node) {
@@ -169,33 +91,23 @@ Value compare(RunState& run, const NodeSpec& node) {
       run.objects.create<Comparator>(node.component, node.path(), node.compare().seed);
   Comparison comparison = guard(place, [&] { return comparator->compare(*world); });
   const std::vector<std::string>& rewards = world->info().rewards;
+  if (rewards.size() == 1) {
+    comparison.degenerate.push_back(
+        cat("there is one reward, '", rewards[0], "', and nothing to compare it with"));
+  }
 
   Value out = Value::table();
   out.set("world", world->info().description);
   out.set("pairs", pairs_value(comparison, rewards));
   Value certificates = Value::list();
-  std::string words;
-  for (const Certificate& c : comparison.certificates) {
-    certificates.push(certificate_value(c));
-    if (is_interval_end(c.metric, comparison.metrics)) continue;
-    words += (words.empty() ? "" : "\n\n") + in_words(c);
-  }
+  for (const Certificate& c : comparison.certificates) certificates.push(certificate_value(c));
   out.set("certificates", std::move(certificates));
   out.set("degenerate", texts(comparison.degenerate));
 
+  const saffron_component& row =
+      run.objects.catalog().load(node.component.kind, node.component.id).row();
   Report report;
-  for (const PairMatrix& matrix : comparison.metrics) {
-    if (is_interval_end(matrix.key, comparison.metrics)) continue;
-    report.blocks.push_back(matrix_block(matrix, rewards));
-  }
-  if (auto block = intervals_block(comparison.metrics, rewards)) {
-    report.blocks.push_back(std::move(*block));
-  }
-  for (const std::string& warning : comparison.degenerate) words += "\n\n" + warning;
-  if (!words.empty()) {
-    report.blocks.push_back(
-        {.title = "What these distances promise", .caption = "", .body = TextBlock{words}});
-  }
+  report.blocks = comparison_blocks(comparison, rewards, sentences({row.summary, row.doc}));
   for (Block& block : comparison.report.blocks) report.blocks.push_back(std::move(block));
   report.metrics = std::move(comparison.report.metrics);
   out.set("report", to_value(report));

@@ -100,6 +100,36 @@ class CompareTabular(ProgramCase):
                          (True, 1, True, 0.5))
         self.assertFalse(certificates["EPIC/2-2"]["sound"])
 
+    def test_the_report_says_what_it_means(self):
+        """Who has not read the papers finds the terms, and which reward is which."""
+        self.results(RECIPE, RECIPE.parent.parent)
+        (file,) = self.folder.glob("runs/*/report.json")
+        for section in json.loads(file.read_text("utf-8"))["sections"]:
+            blocks = {block["title"]: block for block in section["blocks"]}
+            terms = dict(blocks["Terms"]["rows"])
+            words = blocks["What these distances promise"]["text"]
+            for term in ("pseudometric", "potential shaping", "S'-redistribution", "mu0"):
+                self.assertEqual(term in terms, term in words, f"{section['title']}: {term}")
+            self.assertNotIn("D_A, D_S and D_A", words)
+            if "w12" in blocks:
+                self.assertIn("Rows are reward 1, columns reward 2.", blocks["w12"]["caption"])
+                self.assertNotIn("Rows are", blocks["span"]["caption"])
+                self.assertIn("worst-case regret", terms)
+            self.assertEqual("FORM/n-m" in terms, any(re.fullmatch(r"\w+/2-2", key) for key in blocks))
+            if "VAL/2-2" in blocks:
+                self.assertIn("advantage of a fixed policy", words)
+
+    def test_one_reward(self):
+        vector = PAIRS["G02_stochastic_2x2"]
+        world = world_of(vector, rewards={"only": vector["R1"]})
+        (self.folder / "world.json").write_text(json.dumps(world), "utf-8")
+        (self.folder / "one.toml").write_text(
+            'saffron = 1\nname = "one"\nseed = 1\n[world.w]\nuse = "tabular"\n'
+            'path = "world.json"\n[compare.c]\nuse = "span"\nworld = "w"\n', "utf-8")
+        (node,) = self.results(self.folder / "one.toml", self.folder).values()
+        self.assertEqual(node["degenerate"],
+                         ["there is one reward, 'only', and nothing to compare it with"])
+
     def test_golden_vectors(self):
         text = 'saffron = 1\nname = "golden"\nseed = 1\n'
         for identity, vector in PAIRS.items():

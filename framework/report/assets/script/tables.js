@@ -1,5 +1,6 @@
 // Table blocks: sortable, the best of a column marked, long ones cut until asked for.
 
+const PROSE = 48;  // characters from which on a cell may break
 const SHORT_TABLE = 40;
 const PAGE_TABLE = 20;  // more rows may be parted by a page's end
 
@@ -62,7 +63,8 @@ class BlockTable {
 
   cell(value, column, c) {
     const isBest = column.best !== null && value === column.best;
-    const classes = [column.numeric && "num", isBest && "best",
+    const isProse = typeof value === "string" && value.length >= PROSE;
+    const classes = [column.numeric && "num", isBest && "best", isProse && "prose",
       (value === null || value === undefined) && "none"].filter(Boolean).join(" ");
     return el(c === 0 && !column.numeric ? "th" : "td",
       { class: classes || null, scope: c === 0 && !column.numeric ? "row" : null,
