@@ -5,7 +5,7 @@ those of another program, which was written from the same description with other
 
 A cell is the mean over the seeds; its error, one run's, is the jackknife's over environments where there is one, else
 the standard deviation over the seeds. The difference is in standard errors of a difference between this mean and one
-run. Extremes and variations of w12 / d have long tails: their means and errors are those of their logarithms, over as
+run. Extremes and variations of w12 / d have long tails: they are shown as the least, the median and the largest of as
 many seeds of 128 environments, which have about as many ratios as the other program's 15,555.
 
 usage: starc_protocol.py [--program SAFFRON] [--seeds N]
@@ -53,6 +53,7 @@ OTHER_RANKS = {
     "VAL/angle": (0.9195, 0.9736, 0.9676, 0.9874),
     "span": (0.9431, 0.9723, 0.9799, 0.9891),
 }
+ROUNDING = 1e-9  # of constants that are exact
 CONSTANTS = ("least_ratio", "largest_ratio", "variation_of_ratios")
 OTHER_CONSTANTS = {
     "None/2-2": (0.002518, 321.6, 4.556),
@@ -114,15 +115,6 @@ class Compared:
         self.distances.append(away)
         return f"{mean:.4f} ± {error:.4f} ({other:.4f}; {away:.1f})"
 
-    def factor(self, values, other):
-        """The geometric mean, and the factor that one run is off by."""
-        logarithms = [math.log(value) for value in values]
-        mean, spread = statistics.mean(logarithms), statistics.stdev(logarithms)
-        far = abs(mean - math.log(other))
-        away = far / (spread * math.sqrt(1 + 1 / len(values))) if far > 1e-9 else 0.0
-        self.distances.append(away)
-        return f"{math.exp(mean):.4g} ×÷ {math.exp(spread):.3g} ({other:.4g}; {away:.1f})"
-
     def of(self, subject, key, other):
         errors = [found[subject].get(f"{key}_error") for found in self.runs]
         return self.cell([found[subject][key] for found in self.runs], other, None if None in errors else errors)
@@ -161,7 +153,8 @@ def main():
     head(("correlation", "norms"))
     for form, (_, highest, _) in OTHER.items():
         values, subjects = zip(*(best(cells, form) for cells in runs))
-        print(f"| {form} | {compared.cell(values, highest)} | {', '.join(sorted(set(subjects)))} |")
+        errors = [cells[subject]["pearson_regret_error"] for cells, subject in zip(runs, subjects)]
+        print(f"| {form} | {compared.cell(values, highest, errors)} | {', '.join(sorted(set(subjects)))} |")
     print()
     head(COLUMNS)
     for subject, others in OTHER_RANKS.items():
@@ -169,12 +162,17 @@ def main():
     pairs = [int(cells["VAL/2-2"]["pairs"]) for cells in small]
     print(f"\nw12 / d where w12 is above 1e-5, of {min(pairs)} to {max(pairs)} pairs:")
     head(("least", "largest", "variation"))
+    within = []
     for subject, others in OTHER_CONSTANTS.items():
-        cells = [compared.factor([found[subject][key] for found in small], other)
-                 for key, other in zip(CONSTANTS, others)]
+        cells = []
+        for key, other in zip(CONSTANTS, others):
+            values = sorted(found[subject][key] for found in small)
+            within.append(values[0] * (1 - ROUNDING) <= other <= values[-1] * (1 + ROUNDING))
+            cells.append(f"{values[0]:.4g} to {statistics.median(values):.4g} to {values[-1]:.4g} ({other:.4g})")
         print(f"| {subject} | {' | '.join(cells)} |")
+    print(f"\n{sum(within)} of {len(within)} of the other program's lie within the {given.seeds} of ours.")
     far = sorted(compared.distances)
-    print(f"\n{len(far)} cells: {sum(x < 1 for x in far)} within one standard error, "
+    print(f"{len(far)} correlations: {sum(x < 1 for x in far)} within one standard error, "
           f"{sum(x < 2 for x in far)} within two, the farthest {far[-1]:.1f}.")
 
 
