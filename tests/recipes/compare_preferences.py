@@ -153,7 +153,7 @@ class ComparePreferences(ProgramCase):
                               capture_output=True, timeout=60)
         self.assertNotEqual(done.returncode, 0)
         said = re.sub(r"\s+", " ", done.stderr)
-        for words in ("compare.to", "'aa'", "compare.by", "'domain'", "compare.without", "'words'",
+        for words in ("compare.to", '"aa"', "compare.by", "'domain'", "compare.without", "'words'",
                       "compare.reference", "log_reference", "compare.right", "needs labels", "5 errors"):
             self.assertIn(words, said)
 

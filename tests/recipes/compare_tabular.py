@@ -112,21 +112,30 @@ class CompareTabular(ProgramCase):
                 self.assertEqual(term in terms, term in words, f"{section['title']}: {term}")
             self.assertNotIn("D_A, D_S and D_A", words)
             if "w12" in blocks:
-                self.assertIn("Rows are reward 1, columns reward 2.", blocks["w12"]["caption"])
-                self.assertNotIn("Rows are", blocks["span"]["caption"])
                 self.assertIn("worst-case regret", terms)
             self.assertEqual("FORM/n-m" in terms, any(re.fullmatch(r"\w+/2-2", key) for key in blocks))
             if "VAL/2-2" in blocks:
                 self.assertIn("advantage of a fixed policy", words)
 
-    def test_one_reward(self):
-        vector = PAIRS["G02_stochastic_2x2"]
-        world = world_of(vector, rewards={"only": vector["R1"]})
-        (self.folder / "world.json").write_text(json.dumps(world), "utf-8")
-        (self.folder / "one.toml").write_text(
-            'saffron = 1\nname = "one"\nseed = 1\n[world.w]\nuse = "tabular"\n'
+    def span_of(self, **changes):
+        (self.folder / "world.json").write_text(
+            json.dumps(world_of(PAIRS["G02_stochastic_2x2"], **changes)), "utf-8")
+        (self.folder / "span.toml").write_text(
+            'saffron = 1\nname = "span"\nseed = 1\n[world.w]\nuse = "tabular"\n'
             'path = "world.json"\n[compare.c]\nuse = "span"\nworld = "w"\n', "utf-8")
-        (node,) = self.results(self.folder / "one.toml", self.folder).values()
+        (node,) = self.results(self.folder / "span.toml", self.folder).values()
+        return node
+
+    def test_which_reward_is_which(self):
+        self.span_of()
+        (file,) = self.folder.glob("runs/*/report.json")
+        (section,) = json.loads(file.read_text("utf-8"))["sections"]
+        captions = {block["title"]: block.get("caption", "") for block in section["blocks"]}
+        self.assertIn("Rows are reward 1, columns reward 2.", captions["w12"])
+        self.assertNotIn("Rows are", captions["span"])
+
+    def test_one_reward(self):
+        node = self.span_of(rewards={"only": PAIRS["G02_stochastic_2x2"]["R1"]})
         self.assertEqual(node["degenerate"],
                          ["there is one reward, 'only', and nothing to compare it with"])
 
