@@ -125,7 +125,8 @@ constexpr Term kTerms[] = {
     {"advantage", "advantage", "how much better an action is than what the policy does"},
     {"regret", "worst-case regret",
      "someone goes from one policy to another that reward 2 likes no less: the most that this can "
-     "cost of reward 1, as a share of what lies between its best and its worst policy; 0 is nothing, "
+     "cost of reward 1, as a share of what lies between its best and its worst policy; 0 is "
+     "nothing, "
      "1 is everything"},
     {"range", "range", "the best policy's return less the worst one's"},
     {"j1(", "J1(pi), J2(pi)",
