@@ -1,13 +1,13 @@
 #include "framework/run/compare_report.h"
 
 #include <saffron/error.h>
+#include <saffron/reward_metrics.h>
 
 #include <ATen/ops/allclose.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -120,14 +120,12 @@ constexpr Term kTerms[] = {
     {"starc", "STARC", "a distance of canonical forms that are divided by a norm"},
     {"canonical", "canonical form",
      "what is compared of a reward: most take its potential shaping out by a fixed rule, which "
-     "gives "
-     "the distance its name; None takes nothing out"},
+     "gives the distance its name; None takes nothing out"},
     {"advantage", "advantage", "how much better an action is than what the policy does"},
     {"regret", "worst-case regret",
      "someone goes from one policy to another that reward 2 likes no less: the most that this can "
      "cost of reward 1, as a share of what lies between its best and its worst policy; 0 is "
-     "nothing, "
-     "1 is everything"},
+     "nothing, 1 is everything"},
     {"range", "range", "the best policy's return less the worst one's"},
     {"j1(", "J1(pi), J2(pi)",
      "return: what policy pi earns by reward 1 and by reward 2 from the start, expected and "
@@ -160,28 +158,22 @@ constexpr Term kTerms[] = {
 
 constexpr const char* kShapingOfStates =
     "a bonus for going to better states and a fine for leaving them, gamma Phi(s') - Phi(s) for "
-    "some "
-    "Phi, gamma being the discount: over an episode it sums to the same for all policies, and "
-    "changes "
-    "no choice between them";
+    "some Phi, gamma being the discount: over an episode it sums to the same for all policies, and "
+    "changes no choice between them";
 constexpr const char* kShapingOfResponses =
     "a number added to all responses of a prompt: it changes no choice between them";
-
-bool is_norm(std::string_view word) {
-  constexpr std::string_view kNorms[] = {"0",          "1",          "2",           "inf",
-                                         "weighted_1", "weighted_2", "weighted_inf"};
-  return std::ranges::find(kNorms, word) != std::end(kNorms);
-}
 
 // "VAL/2-2", "LS_minimal/2-2/replicates".
 bool names_norms(const PairMatrix& matrix) {
   const std::size_t slash = matrix.key.find('/');
   if (slash == std::string::npos) return false;
-  std::string_view measure = std::string_view(matrix.key).substr(slash + 1);
-  measure = measure.substr(0, measure.find('/'));
-  const std::size_t dash = measure.find('-');
-  return dash != measure.npos && is_norm(measure.substr(0, dash)) &&
-         is_norm(measure.substr(dash + 1));
+  const std::string measure = matrix.key.substr(slash + 1);
+  try {
+    return rewards::parse_measure(measure.substr(0, measure.find('/'))).kind ==
+           rewards::Measure::Kind::norms;
+  } catch (const Error&) {  // another comparator's own name
+    return false;
+  }
 }
 
 std::optional<Block> terms_block(const Comparison& comparison, const std::string& words) {
@@ -200,8 +192,7 @@ std::optional<Block> terms_block(const Comparison& comparison, const std::string
         "nothing; the m-norm of the difference is the distance");
     add("norm",
         "of all transitions that count: 1 the sum of sizes, 2 the root of the sum of squares, inf "
-        "the "
-        "largest; weighted ones weigh a transition by its probability");
+        "the largest; weighted ones weigh a transition by its probability");
   }
   if (text.find("potential") != std::string::npos) {
     const bool of_responses = text.find("response") != std::string::npos;

@@ -11,6 +11,7 @@ import json
 import math
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import unittest
@@ -133,6 +134,12 @@ class CompareTabular(ProgramCase):
         captions = {block["title"]: block.get("caption", "") for block in section["blocks"]}
         self.assertIn("Rows are reward 1, columns reward 2.", captions["w12"])
         self.assertNotIn("Rows are", captions["span"])
+
+    def test_the_command_can_be_copied(self):
+        self.span_of()
+        (file,) = self.folder.glob("runs/*/manifest.json")
+        command = shlex.split(json.loads(file.read_text("utf-8"))["command"])
+        self.assertEqual(command[command.index("--cache") + 1], "")
 
     def test_one_reward(self):
         node = self.span_of(rewards={"only": PAIRS["G02_stochastic_2x2"]["R1"]})

@@ -48,9 +48,11 @@ function heatLabel(text) {
   return shown;
 }
 
-// Of one that has lost some.
-function fullLabel(text) {
-  return heatLabel(text) !== visibleText(text) && el("svg:title", {}, visibleText(text));
+// With the whole of it where it has lost some.
+function heatText(attributes, text) {
+  const shown = heatLabel(text);
+  return el("svg:text", attributes, shown,
+    shown !== visibleText(text) && el("svg:title", {}, visibleText(text)));
 }
 
 function heatLayout(block) {
@@ -74,15 +76,15 @@ function heatLayout(block) {
 function heatLabels(block, box) {
   const rowStep = Math.ceil(13 / box.height);
   const columnStep = Math.ceil(13 / box.width);
-  const rowLabels = block.row_labels.map((text, r) => r % rowStep === 0 && el("svg:text", {
+  const rowLabels = block.row_labels.map((text, r) => r % rowStep === 0 && heatText({
     x: box.left - 8, y: box.top + (r + 0.5) * box.height, "text-anchor": "end",
-    "dominant-baseline": "central" }, heatLabel(text), fullLabel(text)));
+    "dominant-baseline": "central" }, text));
   const columnLabels = block.column_labels.map((text, c) => {
     if (c % columnStep !== 0) return null;
     const x = box.left + (c + 0.5) * box.width;
     const y = box.top - 7;
-    return el("svg:text", { x, y, "text-anchor": box.slanted ? "start" : "middle",
-      transform: box.slanted ? `rotate(-40 ${x} ${y})` : null }, heatLabel(text), fullLabel(text));
+    return heatText({ x, y, "text-anchor": box.slanted ? "start" : "middle",
+      transform: box.slanted ? `rotate(-40 ${x} ${y})` : null }, text);
   });
   return [rowLabels, columnLabels];
 }
