@@ -63,7 +63,6 @@ class Shaped {
   [[nodiscard]] at::Tensor preconditioned(const at::Tensor& s) const {
     return at::where(scale_ > 0, s / scale_, 0.0);
   }
-  [[nodiscard]] double least() const { return least_; }  // kappa
   // ||root P x||_2 <= this ||root P^T root P x||_1: where |x| is largest every action's row of P x is at
   // least (1 - gamma) of it.
   [[nodiscard]] double stability() const {
@@ -107,14 +106,11 @@ class Shaped {
 };
 
 // Conjugate gradients on the normal equations without forming them (CGLS), from 0: least ||b + A x||,
-// every column by itself. What has no entry above `nothing` [K] is taken as 0.
+// every column by itself.
 class Cgls {
  public:
-  Cgls(const Shaped& A, at::Tensor b, at::Tensor nothing)
-      : A_(A),
-        nothing_(std::move(nothing)),
-        y_(std::move(b)),
-        x_(at::zeros_like(A.transposed_times(y_))) {
+  Cgls(const Shaped& A, at::Tensor b)
+      : A_(A), y_(std::move(b)), x_(at::zeros_like(A.transposed_times(y_))) {
     descend();
     p_ = z_.clone();
   }
@@ -139,12 +135,9 @@ class Cgls {
   // How far every column's y is from the least one, relative to it, and from where on rounding decides.
   [[nodiscard]] Numbers bound() const {
     const Numbers yy = columns::dots(y_, y_), normal = columns::sums_of_sizes(s_);
-    const at::Tensor some = columns::largest(y_) > nothing_;
     Numbers out(yy.size());
     for (std::size_t k = 0; k < yy.size(); ++k) {
-      out[k] = some[static_cast<std::int64_t>(k)].item<bool>()
-                   ? A_.stability() * normal[k] / std::sqrt(yy[k])
-                   : 0;
+      out[k] = yy[k] > 0 ? A_.stability() * normal[k] / std::sqrt(yy[k]) : 0;
     }
     return out;
   }
@@ -165,7 +158,7 @@ class Cgls {
   }
 
   const Shaped& A_;
-  at::Tensor nothing_, y_, x_, s_, z_, p_;
+  at::Tensor y_, x_, s_, z_, p_;
   Numbers slope_;
   double norm_ = 0;
 };
@@ -211,15 +204,15 @@ SparseProjection::SparseProjection(const SparseMatrix& tau, double gamma, const 
   const Shaped P(tau, gamma, kappa);
   const at::Tensor most = columns::largest(first.values);
   const at::Tensor unit = at::where((most > 0) & most.isfinite(), most, 1.0);
-  residual = at::where(most > first.noise, first.values / unit, 0.0);
-  // Where no entry of root times the residual is above this, none of the residual is above the noise.
-  const at::Tensor nothing = first.noise / unit * std::sqrt(P.least());
+  // Advantages have no shaping left: of a reward that is nothing else they are rounding, to be left alone.
+  const at::Tensor nothing = first.noise.isfinite() & (most <= first.noise);
+  residual = at::where(nothing, 0.0, first.values / unit);
   at::Tensor potential = at::zeros({tau.columns, r.size(1)}, at::kDouble);
   std::int64_t iterations = 0;
   double bound = 0;
   // The second time from what the first leaves, as recurrences drift.
   for (const double wanted : {kBound, kBound}) {
-    Cgls solver(P, residual * P.root(), nothing);
+    Cgls solver(P, residual * P.root());
     const auto worst_of = [](const Numbers& of) { return *std::max_element(of.begin(), of.end()); };
     int steps = 0;
     while ((bound = worst_of(solver.bound())) > wanted && !solver.at_rounding(kUnits)) {

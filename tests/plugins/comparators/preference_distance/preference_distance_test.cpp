@@ -222,7 +222,7 @@ TEST(PreferenceDistance, LargeOffsets) {
   MemoryScores world = random_scores(22, 2);
   world.scores_ = (3 * world.scores_).round();
   const Comparison plain = compare(world);
-  world.scores_ = world.scores_ + 1e11;
+  world.scores_ = world.scores_ + 1e14;
   const Comparison moved = compare(world);
   EXPECT_TRUE(moved.degenerate.empty());
   for (const PairMatrix& matrix : plain.metrics) {
