@@ -3,7 +3,9 @@
 #include <saffron/error.h>
 #include <saffron/reward_metrics.h>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <cctype>
@@ -15,17 +17,28 @@
 namespace saffron::host {
 namespace {
 
+constexpr double kRounding = 1e-12;
+
 // Whether a matrix says the same of (a, b) as of (b, a) up to rounding, also where it says nothing.
 bool symmetric(const at::Tensor& x) {
-  constexpr double kRounding = 1e-12;
   return at::allclose(x, x.t(), kRounding, kRounding, /*equal_nan=*/true);
 }
 
-Block matrix_block(const PairMatrix& matrix, const std::vector<std::string>& rewards) {
+// A heat map's colours span what its cells do: where nothing is more than rounding, they would show that.
+at::Tensor without_rounding(const PairMatrix& matrix,
+                            const std::vector<Certificate>& certificates) {
+  const auto of = std::ranges::find(certificates, matrix.key, &Certificate::metric);
+  const bool bounded = of != certificates.end() && std::isfinite(of->high);
+  const at::Tensor values = matrix.values.contiguous();
+  return bounded ? at::where(values.abs() <= kRounding * of->high, 0.0, values) : values;
+}
+
+Block matrix_block(const PairMatrix& matrix, const std::vector<Certificate>& certificates,
+                   const std::vector<std::string>& rewards) {
   MatrixBlock body;
   body.row_labels = body.column_labels = rewards;
   body.value_label = matrix.key;
-  const at::Tensor values = matrix.values.contiguous();
+  const at::Tensor values = without_rounding(matrix, certificates);
   const double* p = values.const_data_ptr<double>();
   body.cells.assign(p, p + values.numel());
   std::string caption = matrix.definition;
@@ -141,7 +154,7 @@ constexpr Term kTerms[] = {
     {"s'-redistribution", "S'-redistribution",
      "other rewards for the states that an action may lead to, of the same mean: no policy's "
      "return changes"},
-    {"d_s", "D_S, D_A",
+    {"d_a", "D_S, D_A",
      "how often states and actions count in a mean: as the world says or all alike, or, of "
      "samples, as often as they were drawn"},
     {" tau", "tau", "tau(s' | s, a): the probability that action a leads from state s to s'"},
@@ -213,7 +226,7 @@ std::vector<Block> comparison_blocks(const Comparison& comparison,
   std::vector<Block> out;
   for (const PairMatrix& matrix : comparison.metrics) {
     if (is_interval_end(matrix.key, comparison.metrics)) continue;
-    out.push_back(matrix_block(matrix, rewards));
+    out.push_back(matrix_block(matrix, comparison.certificates, rewards));
   }
   if (auto block = intervals_block(comparison.metrics, rewards)) out.push_back(std::move(*block));
   std::string words = about;

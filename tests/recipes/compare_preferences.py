@@ -65,6 +65,9 @@ class ComparePreferences(ProgramCase):
         names = list(dict.fromkeys(pair["a"] for pair in node["pairs"]))
         once = [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
         self.assertIn("drawn anew", block["caption"])
+        (terms,) = [dict(b["rows"]) for b in section["blocks"] if b["title"] == "Terms"]
+        self.assertIn("STARC", terms)
+        self.assertNotIn("D_S, D_A", terms)
         for key in ("d_starc", "w12"):
             rows = {(row[1], row[2]): row[3:] for row in block["rows"] if row[0] == key}
             both = [(a, b) for a in names for b in names if a != b]

@@ -117,6 +117,9 @@ class CompareTabular(ProgramCase):
             self.assertEqual("FORM/n-m" in terms, any(re.fullmatch(r"\w+/2-2", key) for key in blocks))
             if "VAL/2-2" in blocks:
                 self.assertIn("advantage of a fixed policy", words)
+                map_ = blocks["VAL/2-2"]
+                at = [map_["row_labels"].index(name) for name in ("go_right", "go_right_shaped")]
+                self.assertEqual(map_["cells"][at[0] * len(map_["row_labels"]) + at[1]], 0)
 
     def span_of(self, **changes):
         (self.folder / "world.json").write_text(

@@ -79,6 +79,7 @@ Comparison Direct::compare(const World& world) {
     out.certificates.push_back(certify(out.metrics.back().key));
   }
   rewards::warn_of_coverage(out, tabular);
+  rewards::warn_of_unreached(out, tabular);
   return out;
 }
 

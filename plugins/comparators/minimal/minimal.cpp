@@ -14,8 +14,9 @@ rewards::Canonical minimal_form(const TabularWorld& world, MinimalWeights weight
   const at::Tensor square = tau.square().sum(-1);  // [S, A]
   const at::Tensor kappa = plain ? at::where(square > 0, 1 / square, 0.0) : at::ones_like(square);
   const rewards::ShapingProjection shaping(tau, world.gamma(), kappa);
-  const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
-  const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
+  const rewards::Levelled of(world);
+  const at::Tensor r = rewards::expected_rewards(tau, of.rewards);
+  const at::Tensor size = rewards::expected_rewards(tau, of.sizes);
   const at::Tensor spread = plain ? kappa.unsqueeze(-1) * tau : at::ones_like(kappa).unsqueeze(-1);
   const at::Tensor left = shaping.residual(r);
   return rewards::settled(plain ? "Minimal_L2" : "Minimal_tauL2", left.unsqueeze(-1) * spread,
@@ -28,9 +29,10 @@ rewards::SparseForm sparse_minimal_form(const TabularWorld& world, MinimalWeight
   const at::Tensor square =
       rewards::expected_on_support(tau, tau.values.unsqueeze(0)).squeeze(-1);  // sum_s' tau^2
   const at::Tensor kappa = plain ? at::where(square > 0, 1 / square, 1.0) : at::ones_like(square);
+  const rewards::Levelled of(world);
   const rewards::SparseProjection shaping(tau, world.gamma(), kappa,
-                                          rewards::expected_on_support(tau, world.rewards()),
-                                          rewards::expected_on_support(tau, world.rewards().abs()));
+                                          rewards::expected_on_support(tau, of.rewards),
+                                          rewards::expected_on_support(tau, of.sizes));
   rewards::Solved solved = shaping.solved;
   solved.what = plain ? "Minimal_L2" : "Minimal_tauL2";
   if (!plain) {

@@ -57,6 +57,7 @@ Comparison Npec::compare(const World& world) {
   out.metrics.push_back(std::move(matrix));
   out.certificates.push_back(certify(tabular));
   rewards::warn_of_coverage(out, tabular);
+  rewards::warn_of_unreached(out, tabular);
   for (std::int64_t i = 0; i < unit.size(0); ++i) {
     if (unit[i].any().item<bool>()) continue;
     out.degenerate.push_back(

@@ -83,7 +83,7 @@ Comparison comparison(const TabularWorld& world, const std::vector<std::string>&
     for (Certificate& c : out.certificates) {
       rewards::add_caveat(c, cat("Planned by iteration: values are right to within ", found.error,
                                  ", where actions tie that differ by ", rewards::kTieOfActions,
-                                 " of the largest value."));
+                                 " of their terms."));
     }
   }
   out.report.blocks.push_back(returns_block(found));
@@ -113,6 +113,7 @@ Comparison compare_sparse(const TabularWorld& world, const std::vector<std::stri
   }
   Comparison out = comparison(world, ties, found);
   std::ranges::copy(returns.uncertain(), std::back_inserter(out.degenerate));
+  std::ranges::copy(returns.uncertain_optima(), std::back_inserter(out.degenerate));
   out.report.blocks.push_back(rewards::solver_block(returns.solved()));
   return out;
 }

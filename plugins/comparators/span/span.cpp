@@ -94,13 +94,14 @@ TableBlock::Column column(const char* name, const char* doc) { return {name, "",
 
 Block plans_block(const Found& found) {
   TableBlock table;
-  table.columns = {column("counts", "reward 1"),
-                   column("followed", "reward 2"),
-                   column("w12", "worst-case regret, a share of the range"),
-                   column("lambda", "range(R1 - lambda R2) is least, and w12 of range(R1)"),
-                   column("loss", "w12 as a difference of J1"),
-                   column("range", "max J1 - min J1"),
-                   column("plans", "planning problems that were solved for it")};
+  table.columns = {
+      column("counts", "reward 1"),
+      column("followed", "reward 2"),
+      column("w12", "worst-case regret, a share of the range"),
+      column("lambda", "for which range(R1 - lambda R2) is least: it is then w12 times range(R1)"),
+      column("loss", "w12 as a difference of J1"),
+      column("range", "max J1 - min J1"),
+      column("plans", "planning problems that were solved for it")};
   std::size_t at = 0;
   for (std::size_t i = 0; i < found.names.size(); ++i) {
     for (std::size_t j = 0; j < found.names.size(); ++j, ++at) {

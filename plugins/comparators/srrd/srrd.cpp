@@ -49,10 +49,13 @@ Comparison of_table(const World& world) {
   const TabularWorld& tabular = table_of(world);
   const at::Tensor possible = (tabular.transitions().dense > 0).to(at::kDouble).reshape({-1});
   const at::Tensor total = possible.sum();
-  return distances(srrd_form(tabular), total.item<double>() > 0 ? possible / total : at::Tensor(),
-                   world.info().rewards,
-                   certify("transitions",
-                           "the possible transitions, each counted once whatever its probability"));
+  Comparison out =
+      distances(srrd_form(tabular), total.item<double>() > 0 ? possible / total : at::Tensor(),
+                world.info().rewards,
+                certify("transitions",
+                        "the possible transitions, each counted once whatever its probability"));
+  rewards::warn_of_unreached(out, tabular);
+  return out;
 }
 
 // The data's transitions, those of equal numbers once.

@@ -9,8 +9,9 @@ namespace saffron::plugins {
 
 rewards::Canonical val_form(const TabularWorld& world, const at::Tensor& policy) {
   const at::Tensor& tau = world.transitions().dense;
-  const at::Tensor r = rewards::expected_rewards(tau, world.rewards());
-  const at::Tensor size = rewards::expected_rewards(tau, world.rewards().abs());
+  const rewards::Levelled of(world);
+  const at::Tensor r = rewards::expected_rewards(tau, of.rewards);
+  const at::Tensor size = rewards::expected_rewards(tau, of.sizes);
   const rewards::ShapingProjection shaping(tau, world.gamma(), at::ones_like(r[0]));
   const at::Tensor left = shaping.residual(r);
   const rewards::PolicyEvaluation evaluation(world, world.gamma(), policy);
@@ -22,9 +23,10 @@ rewards::Canonical val_form(const TabularWorld& world, const at::Tensor& policy)
 
 rewards::SparseForm sparse_val_form(const TabularWorld& world, const at::Tensor& policy) {
   const auto tau = rewards::SparseMatrix::of(world.transitions());
+  const rewards::Levelled of(world);
   const rewards::SparseAdvantage form(tau, world.gamma(), policy,
-                                      rewards::expected_on_support(tau, world.rewards()),
-                                      rewards::expected_on_support(tau, world.rewards().abs()));
+                                      rewards::expected_on_support(tau, of.rewards),
+                                      rewards::expected_on_support(tau, of.sizes));
   return {rewards::settled_form("VAL", form.values, form.noise), rewards::cells_of(tau, true),
           form.solved};
 }

@@ -7,8 +7,9 @@ namespace saffron::plugins {
 
 rewards::Canonical val_potential_form(const TabularWorld& world) {
   const at::Tensor& tau = world.transitions().dense;
-  const at::Tensor& R = world.rewards();
-  const at::Tensor size = R.abs();
+  const rewards::Levelled of(world);
+  const at::Tensor& R = of.rewards;
+  const at::Tensor& size = of.sizes;
   const rewards::PolicyEvaluation evaluation(world);
   const at::Tensor V = evaluation.values(
       at::cat({rewards::expected_rewards(tau, R), rewards::expected_rewards(tau, size)}));

@@ -96,6 +96,7 @@ MdpTables read_json_tables(const std::filesystem::path& path) {
     }
     at::Tensor* table = out.find(entry.key);
     if (table == nullptr) {
+      if (entry.value.is_string()) continue;  // a remark: no table is a text
       std::vector<std::string> names = MdpTables::names();
       names.emplace_back("rewards");
       const std::string near = nearest(entry.key, names.data(), names.size());

@@ -90,6 +90,14 @@ template <class Options>
 [[nodiscard]] SAFFRON_EXPORT at::Tensor reachable_states(const TabularWorld& world);
 // Whose rewards are in some policy's return: bool [S]. With a discount of 0 only the first step counts.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor counted_states(const TabularWorld& world);
+// Rewards less a constant each, `offset` [R], where both are exact and no policy's advantage sees it: in
+// worlds whose episodes do not end, of rewards that happen with values from c to 2 c, the constant c,
+// which would be multiplied by 1 / (1 - gamma). Else as they are.
+struct SAFFRON_EXPORT Levelled {
+  at::Tensor rewards, offset;
+  at::Tensor sizes;  // |rewards|, and what c's rounding is kRounding of
+  explicit Levelled(const TabularWorld& world);
+};
 // sum_s' tau[s, a, s'] R[s, a, s'] of rewards [R, S, A, S]: [R, S, A].
 [[nodiscard]] SAFFRON_EXPORT at::Tensor expected_rewards(const at::Tensor& tau,
                                                          const at::Tensor& rewards);
@@ -183,6 +191,11 @@ inline constexpr double kRounding = 1e-13;  // some hundred units in the last pl
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::string> uncertain_digits(
     std::string_view form, const at::Tensor& size, const at::Tensor& noise,
     const std::vector<std::string>& names);
+
+// "rounding leaves open which policies are optimal for reward 'x': those taken for optimal may lose ...",
+// said where that is at least kSureReturns of its range.
+inline constexpr double kSureReturns = 1e-3;
+[[nodiscard]] SAFFRON_EXPORT std::string open_optima(std::string_view reward, double lost);
 
 // "MinimalPotential_L2": R + gamma Phi(s') - Phi(s) of the least mean square over D_S x D_A x D_S,
 // which is free of all shaping, also at terminal states. With m(s) = E[R(s, A, S')],
@@ -283,6 +296,8 @@ inline constexpr const char* kCoverage = "D_S and D_A";
 inline constexpr const char* kActions = "D_A";
 // Warns of a comparison whose certificates need them where they are 0 and policies go all the same.
 SAFFRON_EXPORT void warn_of_coverage(Comparison& out, const TabularWorld& world);
+// Warns of a comparison that sees rewards of states on which no policy's return depends, and names them.
+SAFFRON_EXPORT void warn_of_unreached(Comparison& out, const TabularWorld& world);
 // Says of a complete distance what it does not promise where reward 1 is one of these.
 SAFFRON_EXPORT void except_trivial(const std::vector<std::string>& trivial, Certificate& out);
 

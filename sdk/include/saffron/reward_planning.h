@@ -38,16 +38,19 @@ class SAFFRON_EXPORT Planner {
                           std::span<const std::uint8_t> allowed = {}) const;
   // The plan of these actions.
   [[nodiscard]] Plan plan(std::span<const std::int64_t> actions) const;
-  // Whether Q(s, a) = V(s) of the policy that maximises J_r, N * A flags. Equal are values that
-  // differ by what rounding may make of equal ones: max(1e-11, 8 eps / (1 - gamma)) of the largest
-  // |Q|, and what errors of `noise` in r may.
+  // Whether Q(s, a) = V(s) of the policy that maximises J_r, which `best` does up to rounding: N * A
+  // flags. Equal are values that differ by what rounding may make of equal ones: 1e-11 of the sizes of
+  // their terms, |r| + gamma sum tau |V|, or each by 4 eps of these and of all that follows, and by what
+  // errors of up to `noise` [N * A] in r may.
   [[nodiscard]] std::vector<std::uint8_t> optimal_actions(std::span<const double> r,
-                                                          std::span<const std::int64_t> start = {},
-                                                          double noise = 0) const;
+                                                          const Plan& best,
+                                                          std::span<const double> noise = {}) const;
   // How much of J a policy may lose that is taken for optimal by such flags.
-  [[nodiscard]] double lost_in_ties(double noise) const {
-    return 2 * noise / ((1 - gamma_) * (1 - gamma_));
-  }
+  [[nodiscard]] double lost_in_ties(std::span<const double> r, const Plan& best,
+                                    std::span<const double> noise = {}) const;
+  // How far rounding, and errors of up to `noise` in r, may put J_r of a plan off.
+  [[nodiscard]] double error(std::span<const double> r, const Plan& plan,
+                             std::span<const double> noise = {}) const;
   // J_r.
   [[nodiscard]] double returns(const Plan& plan, std::span<const double> r) const;
 
@@ -60,7 +63,9 @@ class SAFFRON_EXPORT Planner {
 };
 
 // The returns of all rewards of a world. Potential shaping is projected away before anything is
-// planned: it changes no difference of returns, and swamps them where potentials are large.
+// planned: it changes no difference of returns, and swamps them where potentials are large. A
+// projection's rounding is as large in small entries as in large ones; where it leaves more of the
+// returns open than that of the reward as it is, the latter is planned.
 class SAFFRON_EXPORT PolicyReturns {
  public:
   // Error (numeric) when a reward overflows float64.
@@ -111,17 +116,21 @@ class SAFFRON_EXPORT PolicyReturns {
   [[nodiscard]] std::vector<Regret> regrets() const;  // R * R, row-major
 
  private:
-  void plan(std::int64_t i, const at::Tensor& r, double scale);
+  void plan(std::int64_t i, const at::Tensor& r, const at::Tensor& size, double scale);
+  void plan_ends(std::int64_t i);
+  // Instead of its projection, where that loses more to rounding.
+  void plan_whole(std::int64_t i, const at::Tensor& r, const at::Tensor& size);
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-  [[nodiscard]] std::span<const double> unit(std::int64_t i) const;
+  [[nodiscard]] std::span<const double> row(const at::Tensor& of, std::int64_t i) const;
+  [[nodiscard]] std::span<const double> unit(std::int64_t i) const { return row(unit_, i); }
   [[nodiscard]] std::int64_t work() const;
 
   Planner planner_;
   std::vector<std::string> names_;
-  at::Tensor unit_;  // R° [R, N, A], without shaping
+  at::Tensor unit_;   // R° [R, N, A], without shaping
+  at::Tensor noise_;  // what rounding may have left in its entries [R, N, A]
   std::vector<Plan> best_, worst_;
   std::vector<double> highest_, range_;
-  std::vector<double> noise_;        // what rounding may have left in an entry of R°
   at::Tensor size_, shaping_noise_;  // of what shaping leaves of R, and of nothing: [R]
 };
 

@@ -139,10 +139,15 @@ class SAFFRON_EXPORT SparsePlanner {
   [[nodiscard]] SparsePlan best(const at::Tensor& rewards, const at::Tensor& factors,
                                 const SparsePlan* start = nullptr,
                                 const at::Tensor& allowed = {}) const;
-  // Whether Q(s, a) = V(s) for r [S A, 1] and its best plan, up to `tolerance` times the largest |Q|, or
-  // what V may be off.
-  [[nodiscard]] at::Tensor optimal_actions(const at::Tensor& r, const SparsePlan& plan,
-                                           double tolerance) const;
+  struct Ties {
+    at::Tensor optimal;  // whether Q(s, a) = V(s) [S, A]
+    at::Tensor apart;  // up to which difference that was said of an action that is not the best one
+  };
+  // For r [S A, 1] and its best plan, up to `tolerance` times the sizes of the terms of Q, |r| + gamma
+  // sum tau |V|, or what V may be off.
+  [[nodiscard]] Ties ties(const at::Tensor& r, const SparsePlan& plan, double tolerance) const;
+  // How much of J a policy may lose that is taken for optimal so; a bound where that is below `enough`.
+  [[nodiscard]] double lost_in_ties(const Ties& ties, double enough) const;
 
  private:
   struct Improvement {
@@ -163,7 +168,7 @@ class SAFFRON_EXPORT SparsePlanner {
   Effort effort_;
 };
 
-// How much, of the largest action value, an optimal action may fall short of the best.
+// How much, of the sizes of an action value's terms, an optimal action may fall short of the best.
 inline constexpr double kTieOfActions = 1e-9;
 
 // A number and how far it may be off.
@@ -189,6 +194,7 @@ class SAFFRON_EXPORT SparseReturns {
   // Of the uniform policy's values, and of all planning that was asked for so far.
   [[nodiscard]] std::vector<Solved> solved() const;
   [[nodiscard]] std::vector<std::string> uncertain() const;  // as uncertain_digits
+  [[nodiscard]] std::vector<std::string> uncertain_optima() const;
 
   [[nodiscard]] Bounded span_distance(std::int64_t i, std::int64_t j) const;
   [[nodiscard]] std::vector<Bounded> span_distances() const;  // R * R, row-major
@@ -209,7 +215,8 @@ class SAFFRON_EXPORT SparseReturns {
   void plan(std::int64_t i);
   [[nodiscard]] SparsePlan noted(SparsePlan plan) const;
   [[nodiscard]] at::Tensor pair(std::int64_t i, std::int64_t j) const;
-  [[nodiscard]] double relative(std::int64_t i) const;  // the error of range(i)
+  [[nodiscard]] SparsePlanner::Ties ties(std::int64_t i) const;  // of a reward that is not trivial
+  [[nodiscard]] double relative(std::int64_t i) const;           // the error of range(i)
   [[nodiscard]] static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
   SparsePlanner planner_;

@@ -63,7 +63,15 @@ class SAFFRON_EXPORT TableWorld : public World, public TabularWorld {
   }
   [[nodiscard]] const at::Tensor& terminal() const override { return terminal_; }
 
+ protected:
+  // Leaves out the states that no policy reaches from mu0, which numbers the others anew, in their order;
+  // D_S is divided by what is left of it. Error (data) where that is nothing.
+  void keep_reachable();
+
  private:
+  void describe();
+
+  std::string what_;
   WorldInfo info_;
   double gamma_ = 0;
   Transitions transitions_;

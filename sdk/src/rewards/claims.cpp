@@ -109,7 +109,7 @@ Certify starc_claims(const TabularWorld& world, std::vector<std::string> needs) 
     if (!states.empty()) {
       add_caveat(out, cat("No policy's return from mu0 depends on these states: ", states,
                           "; rewards there count in the distance alone, and bring it near 0 or far "
-                          "from 0 whatever policies earn. span leaves them out."));
+                          "from 0 whatever policies earn."));
     }
   };
 }
@@ -189,6 +189,14 @@ void warn_of_coverage(Comparison& out, const TabularWorld& world) {
                ". Rewards there have no weight, and no multiple of the distance bounds regret"));
 }
 
+void warn_of_unreached(Comparison& out, const TabularWorld& world) {
+  const std::string states = places(hidden_states(world));
+  if (states.empty()) return;
+  say(out, cat("no policy's return from mu0 depends on these states: ", states,
+               ". Their rewards count in these numbers all the same. span and regret leave such "
+               "states out, as a tabular world does with states = \"reachable\""));
+}
+
 Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
                          const std::vector<std::string>& names, const Certify& certify,
                          std::string_view trivial) {
@@ -197,6 +205,7 @@ Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,
     add_form(out, form, {world, form, names, by.measures()}, names, certify, trivial);
   }
   warn_of_coverage(out, world);
+  warn_of_unreached(out, world);
   return out;
 }
 

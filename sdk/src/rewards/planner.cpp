@@ -16,8 +16,12 @@ namespace {
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr double kTie = 1e-11;
+constexpr double kRoundingOfQ = 4 * kEpsilon;  // relative to the sizes of its terms
 // An action this much better, relative to the largest |Q|, is better by more than rounding.
-constexpr double kBetter = 16 * kEpsilon;
+constexpr double kBetter = 4 * kRoundingOfQ;
+// Policies in a row that only states gain by which are small beside others.
+constexpr int kSmallGains = 100;
+constexpr double kNoTie = std::numeric_limits<double>::infinity();
 
 // Q(s, a) = r(s, a) + gamma sum_s' V(s') tau(s' | s, a), of arrivals [s', (s, a)].
 SAFFRON_CLONES void add_next(std::int64_t pairs, std::int64_t states, double gamma,
@@ -56,12 +60,19 @@ class Planner::Iteration {
   // To the policy that no action improves on.
   void run() {
     double sum = -std::numeric_limits<double>::infinity();
+    int small = 0;
     do {
       evaluate();
       double next = 0;
       for (const double v : V_) next += v;
-      if (!(next > sum)) return;  // no state's value falls, so that only rounding is left
-      sum = next;
+      // No state's value falls. Where the sum does not rise, only rounding is left, or states gained
+      // whose values vanish beside the largest.
+      if (next > sum) {
+        sum = next;
+        small = 0;
+      } else if (!small_gain_ || ++small > kSmallGains) {
+        return;
+      }
     } while (improve());
   }
   void evaluate() {
@@ -69,8 +80,7 @@ class Planner::Iteration {
     for (std::int64_t s = 0; s < n_; ++s) V_[index(s)] = r_[index(s * A_ + actions_[index(s)])];
     system_.solve(V_.data());
     for (const double v : V_) require_finite(v);
-    add_next(n_ * A_, n_, planner_.gamma_, planner_.arrivals_.const_data_ptr<double>(), V_.data(),
-             r_.data(), Q_.data());
+    with_next(V_, r_, Q_);
     largest_ = 0;
     for (const double q : Q_) largest_ = std::max(largest_, std::abs(q));
   }
@@ -89,20 +99,61 @@ class Planner::Iteration {
     const double* tau = planner_.tau_.const_data_ptr<double>();
     system_.assign([&](std::int64_t s) { return tau + (s * A_ + actions_[index(s)]) * n_; });
   }
-  [[nodiscard]] std::vector<std::uint8_t> ties(double tolerance) const {
-    std::vector<std::uint8_t> out(Q_.size());
+  // How much worse than its state's best each action may be and pass for as good, given what errors
+  // r may have: [n, A], and infinite where it does not.
+  [[nodiscard]] std::vector<double> ties(std::span<const double> noise) {
+    const Sizes of = sizes(noise);
+    std::vector<double> out(Q_.size(), kNoTie);
     for (std::int64_t s = 0; s < n_; ++s) {
-      const double most = Q_[index(s * A_ + best_of(Q_, s))];
-      for (std::int64_t k = s * A_; k < (s + 1) * A_; ++k) {
-        out[index(k)] = Q_[index(k)] >= most - tolerance ? 1 : 0;
+      const std::size_t best = index(s * A_ + best_of(Q_, s));
+      for (std::size_t k = index(s * A_); k < index((s + 1) * A_); ++k) {
+        const double apart =
+            std::max(kTie * std::max(of.terms[k], of.terms[best]), of.errors[k] + of.errors[best]);
+        if (Q_[k] >= Q_[best] - apart) out[k] = apart;
       }
     }
     return out;
   }
-  [[nodiscard]] double largest() const { return largest_; }
+  // What rounding and errors in r may make of J.
+  [[nodiscard]] double error(std::span<const double> noise) {
+    const Sizes of = sizes(noise);
+    const double* mu0 = planner_.mu0_.const_data_ptr<double>();
+    double sum = 0;
+    for (std::int64_t s = 0; s < n_; ++s) {
+      sum += mu0[s] * of.errors[index(s * A_ + actions_[index(s)])];
+    }
+    return sum;
+  }
 
  private:
+  // Of each Q(s, a): the sizes of its terms, |r| + gamma sum tau |V|, and what rounding of these and
+  // of all that follows by the policy may make of it.
+  struct Sizes {
+    std::vector<double> terms, errors;
+  };
+
   static std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+  [[nodiscard]] Sizes sizes(std::span<const double> noise = {}) {
+    Sizes out{std::vector<double>(Q_.size()), std::vector<double>(Q_.size())};
+    std::vector<double> own(Q_.size()), next(V_.size());
+    std::ranges::transform(r_, own.begin(), [](double r) { return std::abs(r); });
+    std::ranges::transform(V_, next.begin(), [](double v) { return std::abs(v); });
+    with_next(next, own, out.terms);
+    for (std::size_t k = 0; k < own.size(); ++k) {
+      own[k] = kRoundingOfQ * out.terms[k] + (noise.empty() ? 0 : noise[k]);
+    }
+    for (std::int64_t s = 0; s < n_; ++s) next[index(s)] = own[index(s * A_ + actions_[index(s)])];
+    system_.solve(next.data());
+    with_next(next, own, out.errors);
+    return out;
+  }
+  // out = r + gamma sum tau next.
+  void with_next(std::span<const double> next, std::span<const double> r,
+                 std::span<double> out) const {
+    add_next(n_ * A_, n_, planner_.gamma_, planner_.arrivals_.const_data_ptr<double>(), next.data(),
+             r.data(), out.data());
+  }
 
   [[nodiscard]] std::int64_t best_of(std::span<const double> x, std::int64_t s) const {
     std::int64_t best = -1;
@@ -114,16 +165,30 @@ class Planner::Iteration {
     return best;
   }
   bool improve() {
-    bool better = false;
+    std::vector<std::int64_t> better, doubtful;  // states
     for (std::int64_t s = 0; s < n_; ++s) {
-      const std::int64_t a = best_of(Q_, s);
-      if (!(Q_[index(s * A_ + a)] > Q_[index(s * A_ + actions_[index(s)])] + kBetter * largest_)) {
-        continue;
+      const double most = Q_[index(s * A_ + best_of(Q_, s))];
+      const double now = Q_[index(s * A_ + actions_[index(s)])];
+      if (most > now + kBetter * largest_) {
+        better.push_back(s);
+      } else if (most > now + kBetter * std::max(std::abs(most), std::abs(now))) {
+        doubtful.push_back(s);
       }
-      actions_[index(s)] = a;
-      better = true;
     }
-    return better;
+    if (!doubtful.empty()) drop_rounding(doubtful);
+    small_gain_ = !doubtful.empty();
+    better.insert(better.end(), doubtful.begin(), doubtful.end());
+    for (const std::int64_t s : better) actions_[index(s)] = best_of(Q_, s);
+    return !better.empty();
+  }
+  // Of states whose values are small beside others, those that gain more than rounding.
+  void drop_rounding(std::vector<std::int64_t>& states) {
+    const Sizes of = sizes();
+    std::erase_if(states, [&](std::int64_t s) {
+      const std::size_t most = index(s * A_ + best_of(Q_, s));
+      const std::size_t now = index(s * A_ + actions_[index(s)]);
+      return Q_[most] <= Q_[now] + of.errors[most] + of.errors[now];
+    });
   }
   void require_finite(double x) const {
     if (std::isfinite(x)) return;
@@ -139,7 +204,8 @@ class Planner::Iteration {
   PolicySystem system_;
   std::vector<std::int64_t> actions_;
   std::vector<double> V_, Q_;
-  double largest_ = 0;  // of |Q|
+  double largest_ = 0;       // of |Q|
+  bool small_gain_ = false;  // states of small values gained last
 };
 
 Planner::Planner(const TabularWorld& world)
@@ -166,14 +232,36 @@ Plan Planner::plan(std::span<const std::int64_t> actions) const {
   return iteration.plan();
 }
 
-std::vector<std::uint8_t> Planner::optimal_actions(std::span<const double> r,
-                                                   std::span<const std::int64_t> start,
-                                                   double noise) const {
+std::vector<std::uint8_t> Planner::optimal_actions(std::span<const double> r, const Plan& best,
+                                                   std::span<const double> noise) const {
   Iteration iteration(*this, r, {});
-  start.empty() ? iteration.begin_greedy() : iteration.begin(start);
+  iteration.begin(best.actions);
   iteration.run();
-  const double rounding = std::max(kTie, 8 * kEpsilon / (1 - gamma_)) * iteration.largest();
-  return iteration.ties(rounding + 2 * noise / (1 - gamma_));
+  const std::vector<double> apart = iteration.ties(noise);
+  std::vector<std::uint8_t> out(apart.size());
+  std::ranges::transform(apart, out.begin(), [](double x) { return x < kNoTie ? 1 : 0; });
+  return out;
+}
+
+double Planner::lost_in_ties(std::span<const double> r, const Plan& best,
+                             std::span<const double> noise) const {
+  Iteration iteration(*this, r, {});
+  iteration.begin(best.actions);
+  iteration.run();
+  std::vector<double> lost = iteration.ties(noise);
+  for (std::size_t s = 0; s < best.actions.size(); ++s) {
+    lost[s * static_cast<std::size_t>(actions_) + static_cast<std::size_t>(best.actions[s])] = 0;
+  }
+  std::ranges::replace_if(lost, [](double x) { return !(x < kNoTie); }, 0.0);
+  return returns(this->best(lost), lost);
+}
+
+double Planner::error(std::span<const double> r, const Plan& plan,
+                      std::span<const double> noise) const {
+  Iteration iteration(*this, r, {});
+  iteration.begin(plan.actions);
+  iteration.evaluate();
+  return iteration.error(noise);
 }
 
 double Planner::returns(const Plan& plan, std::span<const double> r) const {

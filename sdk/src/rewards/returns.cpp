@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
 
@@ -18,7 +19,8 @@
 namespace saffron::inline sdk_v1::rewards {
 namespace {
 
-constexpr double kSureReturns = 1e-3;  // of a range
+constexpr double kExact = 1e-11;  // of a range: no other way to plan is looked for
+constexpr double kLeft = 4 * std::numeric_limits<double>::epsilon();  // in sums, by rounding
 
 using Numbers = std::span<const double>;
 
@@ -83,9 +85,11 @@ PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string>
     return (expected_rewards(tau, rewards).index_select(1, planner_.states()) * counted)
         .contiguous();
   };
-  const at::Tensor r = expected(world.rewards()), size = expected(world.rewards().abs());
+  const Levelled of(world);
+  const at::Tensor r = expected(of.rewards), size = expected(of.sizes);
   const ShapingProjection shaping(planner_.tau(), world.gamma(), at::ones_like(r[0]));
   unit_ = shaping.residual(r).contiguous();
+  noise_ = at::empty_like(unit_);
   const at::Tensor scale = shaping.scale(r, size).flatten(1).amax(-1);
   size_ = unit_.flatten(1).abs().amax(-1);
   shaping_noise_ = shaping.noise(r, size);
@@ -93,35 +97,54 @@ PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string>
   worst_.resize(names_.size());
   highest_.resize(names_.size());
   range_.resize(names_.size());
-  noise_.resize(names_.size());
   at::parallel_for(0, rewards(), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) plan(i, r[i], scale[i].item<double>());
+    for (std::int64_t i = begin; i < end; ++i) {
+      plan(i, r[i], size[i], scale[i].item<double>());
+      highest_[at(i)] += of.offset[i].item<double>() / (1 - world.gamma());
+    }
   });
 }
 
-std::span<const double> PolicyReturns::unit(std::int64_t i) const {
+std::span<const double> PolicyReturns::row(const at::Tensor& of, std::int64_t i) const {
   const std::int64_t size = unit_.size(1) * unit_.size(2);
-  return {unit_.const_data_ptr<double>() + i * size, static_cast<std::size_t>(size)};
+  return {of.const_data_ptr<double>() + i * size, static_cast<std::size_t>(size)};
 }
 
-void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, double scale) {
+void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, const at::Tensor& size,
+                         double scale) {
   if (!std::isfinite(scale)) {
     throw Error(ErrorKind::numeric,
                 cat("the returns of reward '", names_[at(i)], "' overflow float64"))
         .with_help("scale it down: relative regret does not see the scale");
   }
-  const at::Tensor shape = unit_[i];
   const auto noise = shaping_noise_[i].item<double>();
-  if (std::isfinite(noise) && size_[i].item<double>() <= noise) shape.zero_();
+  if (std::isfinite(noise) && size_[i].item<double>() <= noise) unit_[i].zero_();
+  noise_[i].fill_(kLeft * scale);
+  plan_ends(i);
+  if (!trivial(i)) plan_whole(i, r, size);
+  highest_[at(i)] = planner_.returns(best_[at(i)], row(r, 0));
+  if (trivial(i)) return;
+  unit_[i].div_(range(i));
+  noise_[i].div_(range(i));
+}
+
+void PolicyReturns::plan_ends(std::int64_t i) {
   best_[at(i)] = planner_.best(unit(i));
   worst_[at(i)] = planner_.best(combined(-1, unit(i), 0, unit(i)));
-  const Numbers whole(r.const_data_ptr<double>(), unit(i).size());
-  highest_[at(i)] = planner_.returns(best_[at(i)], whole);
   range_[at(i)] = std::max(
       0.0, planner_.returns(best_[at(i)], unit(i)) - planner_.returns(worst_[at(i)], unit(i)));
-  if (trivial(i)) return;
-  shape.div_(range(i));
-  noise_[at(i)] = 4 * std::numeric_limits<double>::epsilon() * scale / range(i);
+}
+
+void PolicyReturns::plan_whole(std::int64_t i, const at::Tensor& r, const at::Tensor& size) {
+  const double projected = planner_.error(unit(i), best_[at(i)], row(noise_, i));
+  if (projected <= kExact * range(i)) return;
+  const at::Tensor noise = kLeft * size;
+  const double whole = planner_.error(row(r, 0), best_[at(i)], row(noise, 0));
+  if (!(whole < projected)) return;
+  unit_[i].copy_(r);
+  noise_[i].copy_(noise);
+  shaping_noise_[i].mul_(whole / projected);
+  plan_ends(i);
 }
 
 bool PolicyReturns::trivial(std::int64_t i) const { return range(i) == 0; }
@@ -141,12 +164,9 @@ std::vector<std::string> PolicyReturns::uncertain() const {
 std::vector<std::string> PolicyReturns::uncertain_optima() const {
   std::vector<std::string> out;
   for (std::int64_t i = 0; i < rewards(); ++i) {
-    const double lost = planner_.lost_in_ties(noise_[at(i)]);
-    if (trivial(i) || lost < kSureReturns) continue;
-    out.push_back(cat("reward '", names_[at(i)],
-                      "' is shaped so strongly that rounding decides which policies are optimal: "
-                      "they may lose ",
-                      std::min(lost, 1.0), " of its range, and regret is that uncertain"));
+    if (trivial(i)) continue;
+    const double lost = planner_.lost_in_ties(unit(i), best_[at(i)], row(noise_, i));
+    if (lost >= kSureReturns) out.push_back(open_optima(names_[at(i)], lost));
   }
   return out;
 }
@@ -203,7 +223,7 @@ PolicyReturns::WorstCase PolicyReturns::worst_case(std::int64_t i, std::int64_t 
 PolicyReturns::Regret PolicyReturns::regret(std::int64_t i, std::int64_t j) const {
   if (trivial(i)) return {};
   const std::vector<std::uint8_t> optimal =
-      planner_.optimal_actions(unit(j), best_[at(j)].actions, noise_[at(j)]);
+      planner_.optimal_actions(unit(j), best_[at(j)], row(noise_, j));
   const double most = planner_.returns(best_[at(i)], unit(i));
   const auto lost = [&](double sign) {
     const Plan plan = planner_.best(combined(sign, unit(i), 0, unit(i)), {}, optimal);

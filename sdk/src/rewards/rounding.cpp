@@ -6,6 +6,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -54,6 +55,13 @@ std::vector<std::string> uncertain_digits(std::string_view form, const at::Tenso
                                     : "two digits are certain"));
   }
   return out;
+}
+
+std::string open_optima(std::string_view reward, double lost) {
+  return cat("rounding leaves open which policies are optimal for reward '", reward,
+             "': those taken for optimal may lose ", std::min(lost, 1.0),
+             " of its range, and regret is that uncertain; a smaller gamma, or the reward without "
+             "its shaping, leaves less open");
 }
 
 bool faint(double largest) { return largest > 0 && largest < kFaint; }

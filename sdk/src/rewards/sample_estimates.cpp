@@ -213,9 +213,9 @@ class Estimates {
     std::vector<ResampledDistance> out;
     std::vector<at::Tensor> zero, q;
     for (const SampleMeasure measure : measures_) {
-      out.push_back(
-          prepared(measure, cat(form_.name, "/", word(measure), "/replicates"),
-                   cat(definition(measure), "; ", replicates(), "; 0 where they fall below")));
+      out.push_back(prepared(measure, cat(form_.name, "/", word(measure), "/replicates"),
+                             cat(definition(measure), "; ", replicates(),
+                                 "; 0 where chance makes the square negative")));
       zero.push_back(zeros(measure));
       q.push_back(at::empty({rows_, count_}, at::kDouble));
     }
@@ -294,7 +294,7 @@ Block form_sizes(const EstimatedForm& form, const SampledData& data) {
   body.columns = {{.name = "reward", .unit = "", .doc = ""},
                   {.name = "rms", .unit = "", .doc = "root mean square over the data"},
                   {.name = "rms of the form", .unit = "", .doc = "at the points of the sample"},
-                  {.name = "share", .unit = "", .doc = "of the reward that the form keeps"}};
+                  {.name = "ratio", .unit = "", .doc = "the second over the first"}};
   for (std::size_t i = 0; i < data.names().size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const auto whole = size[row].item<double>(), kept = left[row].item<double>();

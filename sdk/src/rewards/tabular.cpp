@@ -2,13 +2,17 @@
 #include <saffron/reward_metrics.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/aminmax.h>
+#include <ATen/ops/diff.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_lu_factor_ex.h>
 #include <ATen/ops/linalg_lu_solve.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
+#include <limits>
 #include <tuple>
 #include <vector>
 
@@ -77,6 +81,42 @@ at::Tensor reachable_states(const TabularWorld& world) {
 
 at::Tensor counted_states(const TabularWorld& world) {
   return world.gamma() == 0 ? world.mu0() > 0 : reachable_states(world);
+}
+
+namespace {
+
+constexpr double kRoundingOfSums = 4 * std::numeric_limits<double>::epsilon();
+
+// The c of rewards x from c to 2 c, whose differences from c have no rounding (Sterbenz's lemma); or 0.
+double common_part(const at::Tensor& x) {
+  if (x.numel() == 0) return 0;
+  const auto [low, high] = at::aminmax(x);
+  const auto least = low.item<double>(), most = high.item<double>();
+  if (least > 0 && most <= 2 * least) return least;
+  return most < 0 && least >= 2 * most ? most : 0;
+}
+
+bool episodes_end(const Transitions& tau) {
+  if (tau.sparse()) return (tau.offsets.diff() == 0).any().item<bool>();
+  return (tau.dense.sum(-1) == 0).any().item<bool>();
+}
+
+}  // namespace
+
+Levelled::Levelled(const TabularWorld& world)
+    : rewards(world.rewards()), offset(at::zeros({rewards.size(0)}, at::kDouble)) {
+  sizes = rewards.abs();
+  const Transitions& tau = world.transitions();
+  if (episodes_end(tau)) return;
+  const at::Tensor possible = (tau.sparse() ? tau.probabilities : tau.dense).flatten() > 0;
+  for (std::int64_t i = 0; i < rewards.size(0); ++i) {
+    offset[i] = common_part(rewards[i].flatten().masked_select(possible));
+  }
+  if (!offset.any().item<bool>()) return;
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(rewards.dim()), 1);
+  rows[0] = -1;
+  rewards = rewards - offset.view(rows);
+  sizes = rewards.abs() + kRoundingOfSums / kRounding * offset.abs().view(rows);
 }
 
 at::Tensor expected_rewards(const at::Tensor& tau, const at::Tensor& rewards) {

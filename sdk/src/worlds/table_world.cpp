@@ -98,12 +98,18 @@ TableWorld::TableWorld(MdpTables tables, const std::string& source, std::string_
   policy_ = distribution(tables.policy, "policy", {S, A}, "[S, A]", check);
   state_distribution_ = distribution(tables.state_distribution, "D_S", {S}, "[S]", check);
   action_distribution_ = distribution(tables.action_distribution, "D_A", {A}, "[A]", check);
-  info_.description = cat(what, ", ", S, S == 1 ? " state, " : " states, ", A,
-                          A == 1 ? " action, gamma " : " actions, gamma ", gamma_,
-                          transitions_.sparse() ? ", sparse" : "");
+  what_ = what;
+  describe();
   for (auto& [name, values] : tables.rewards) info_.rewards.push_back(std::move(name));
 }
 
 TableWorld::~TableWorld() = default;
+
+void TableWorld::describe() {
+  const std::int64_t S = transitions_.states, A = transitions_.actions;
+  info_.description = cat(what_, ", ", S, S == 1 ? " state, " : " states, ", A,
+                          A == 1 ? " action, gamma " : " actions, gamma ", gamma_,
+                          transitions_.sparse() ? ", sparse" : "");
+}
 
 }  // namespace saffron::inline sdk_v1

@@ -3,6 +3,8 @@
 #include <saffron/reward_metrics.h>
 #include <saffron/reward_planning.h>
 
+#include <ATen/ops/tensor.h>
+
 #include <cmath>
 
 // Exact planning, against golden vectors and against every deterministic policy of small worlds.
@@ -300,6 +302,65 @@ TEST(Planning, TerminalStates) {
     EXPECT_NEAR(a.range(1), b.range(1), 1e-10);
     EXPECT_NEAR(a.span_distance(0, 1), b.span_distance(0, 1), 1e-10);
     EXPECT_NEAR(a.worst_case(0, 1).regret, b.worst_case(0, 1).regret, 1e-10);
+  }
+}
+
+// A state that is hardly ever reached and pays much: what is worth little elsewhere is no rounding.
+// In state 0, action 1 costs B something that is much of what it can earn there, and A wants it.
+TEST(Planning, ALargeRewardFarOffHidesNothing) {
+  for (const double p : {1e-6, 1e-9, 1e-12}) {
+    MemoryWorld world(
+        at::zeros({2, 2, 2}, at::kDouble), tensor(from_json("[1, 0]", "")), 0.9,
+        {{"A", tensor(from_json("[[[0, 0], [1, 1]], [[0, 0], [0, 0]]]", ""))},
+         {"B", tensor(from_json("[[[0, 0], [-0.02, -0.02]], [[1, 1], [0, 0]]]", ""))}});
+    world.transitions_.dense[0].copy_(at::tensor({1 - p, p}, at::kDouble));
+    world.transitions_.dense[1].select(1, 1).fill_(1);
+    world.rewards_[1][1] /= p;
+    const PolicyReturns returns(world, world.info_.rewards);
+    EXPECT_NEAR(returns.regret(0, 1).optimistic, 1, 1e-12) << p;
+    EXPECT_EQ(returns.uncertain_optima(), std::vector<std::string>()) << p;
+    // J_A is 10 x and J_B 90 y - .2 x, x and y being how often the action is taken in state 0 and the
+    // reward of state 1.
+    EXPECT_NEAR(returns.range(1), 90.2, 1e-3) << p;
+    EXPECT_NEAR(returns.span_distance(0, 1), 2, 1e-12) << p;
+  }
+}
+
+// ... nor are plans made as if: B takes 3 x / gamma at every other step, or half of x at each.
+TEST(Planning, SmallStatesAreImprovedToo) {
+  const double p = 1e-12, x = .03;
+  const at::Tensor tau = tensor(
+      from_json("[[[0, 0, 1], [1, 0, 0]], [[0, 1, 0], [0, 1, 0]], [[1, 0, 0], [1, 0, 0]]]", ""));
+  at::Tensor rare = tau.clone();
+  for (const int s : {0, 2}) {
+    rare[s].mul_(1 - p);
+    rare[s].select(1, 1).fill_(p);
+  }
+  at::Tensor B = at::zeros_like(tau), C = at::zeros_like(tau);
+  B[0][1].fill_(x / 2);
+  B[1][0].fill_(1 / p);
+  B[2].fill_(3 * x / .9);
+  C[0][0].fill_(1);
+  const MemoryWorld world(rare, tensor(from_json("[1, 0, 0]", "")), .9, {{"C", C}, {"B", B}});
+  const PolicyReturns returns(world, world.info_.rewards);
+  EXPECT_NEAR(returns.regret(1, 0).pessimistic, returns.worst_case(1, 0).regret, 1e-12);
+  EXPECT_NEAR(returns.span_distance(0, 1), 1.992832794336165, 1e-12);
+  EXPECT_NEAR(returns.worst_case(1, 0).regret, 0.9964163971680825, 1e-12);
+}
+
+// Episodes of a few steps, whatever gamma, in which nothing is shaped.
+TEST(Planning, NothingIsSaidOfOptimaThatAreCertain) {
+  const at::Tensor tau =
+      tensor(from_json("[[[0.25, 0.25, 0.5], [0.5, 0.25, 0.25]], [[0.5, 0, 0.5], [0, 0.5, 0.5]], "
+                       "[[0, 0, 0], [0, 0, 0]]]",
+                       ""));
+  const at::Tensor R = tensor(from_json(
+      "[[[1, -2, 3], [0, 2, -1]], [[3, -3, 1], [2, 0, -2]], [[0, 0, 0], [0, 0, 0]]]", ""));
+  for (const double gamma : {.999, .999999, .9999999}) {
+    const MemoryWorld world(tau, uniform({3}), gamma, {{"R", R}, {"-R", -R}});
+    const PolicyReturns returns(world, world.info_.rewards);
+    EXPECT_EQ(returns.uncertain_optima(), std::vector<std::string>()) << gamma;
+    EXPECT_NEAR(returns.regret(0, 1).optimistic, 1, 1e-12) << gamma;
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
@@ -165,11 +167,21 @@ void SparsePlanner::evaluate(const at::Tensor& rewards, const at::Tensor& factor
   plan.iterations += found.iterations;
 }
 
-at::Tensor SparsePlanner::optimal_actions(const at::Tensor& r, const SparsePlan& plan,
-                                          double tolerance) const {
-  const at::Tensor Q = r.view({tau_.columns, -1}) + gamma_ * expected(plan.optimal);
-  const double tie = std::max(tolerance * Q.abs().max().item<double>(), 4 * (plan.high - plan.low));
-  return (Q >= Q.amax(-1, true) - tie).contiguous();
+SparsePlanner::Ties SparsePlanner::ties(const at::Tensor& r, const SparsePlan& plan,
+                                        double tolerance) const {
+  const at::Tensor own = r.view({tau_.columns, -1});
+  const at::Tensor Q = own + gamma_ * expected(plan.optimal), most = Q.amax(-1, true);
+  const at::Tensor terms = own.abs() + gamma_ * expected(plan.optimal.abs());
+  const at::Tensor largest = at::maximum(terms, terms.gather(-1, Q.argmax(-1, true)));
+  const at::Tensor apart = (tolerance * largest).clamp_min(4 * (plan.high - plan.low));
+  const at::Tensor optimal = Q >= most - apart;
+  return {optimal.contiguous(), at::where(optimal & (Q < most), apart, 0.0)};
+}
+
+double SparsePlanner::lost_in_ties(const Ties& ties, double enough) const {
+  const double crude = ties.apart.max().item<double>() / (1 - gamma_);
+  if (crude < enough) return crude;
+  return best(ties.apart.reshape({-1, 1}), at::ones({1}, at::kDouble)).high;
 }
 
 }  // namespace saffron::inline sdk_v1::rewards

@@ -67,14 +67,15 @@ SparseReturns::SparseReturns(const TabularWorld& world, std::vector<std::string>
   const SparseMatrix& tau = planner_.tau();
   const at::Tensor counted =
       counted_states(world).to(at::kDouble).repeat_interleave(tau.rows / tau.columns).unsqueeze(-1);
-  const at::Tensor r = expected_on_support(tau, world.rewards()) * counted;
-  const at::Tensor sizes = expected_on_support(tau, world.rewards().abs()) * counted;
+  const Levelled of(world);
+  const at::Tensor r = expected_on_support(tau, of.rewards) * counted;
+  const at::Tensor sizes = expected_on_support(tau, of.sizes) * counted;
   const at::Tensor uniform =
       at::full_like(world.policy(), 1.0 / static_cast<double>(world.policy().size(1)));
   const SparseAdvantage left(tau, world.gamma(), uniform, r, sizes, effort);
   values_ = left.solved;
   unit_ = left.values.clone();
-  offsets_ = columns::means(world.mu0(), left.potential);
+  offsets_ = columns::means(world.mu0(), left.potential) + of.offset / (1 - world.gamma());
   size_ = columns::largest(unit_);
   noise_ = left.noise;
   best_.resize(names_.size());
@@ -193,15 +194,26 @@ SparseReturns::WorstCase SparseReturns::worst_case(std::int64_t i, std::int64_t 
   return out;
 }
 
+SparsePlanner::Ties SparseReturns::ties(std::int64_t i) const {
+  return planner_.ties(unit_.select(1, i).unsqueeze(-1).contiguous(), best_[at(i)], kTieOfActions);
+}
+
+std::vector<std::string> SparseReturns::uncertain_optima() const {
+  std::vector<std::string> out;
+  for (std::int64_t i = 0; i < rewards(); ++i) {
+    if (trivial(i)) continue;
+    const double lost = planner_.lost_in_ties(ties(i), kSureReturns);
+    if (lost >= kSureReturns) out.push_back(open_optima(names_[at(i)], lost));
+  }
+  return out;
+}
+
 SparseReturns::Regret SparseReturns::regret(std::int64_t i, std::int64_t j) const {
   if (trivial(i)) return {};
   const at::Tensor r = unit_.select(1, i).unsqueeze(-1).contiguous();
   const SparsePlan& most = best_[at(i)];
   at::Tensor allowed;
-  if (!trivial(j)) {
-    const at::Tensor other = unit_.select(1, j).unsqueeze(-1).contiguous();
-    allowed = planner_.optimal_actions(other, best_[at(j)], kTieOfActions);
-  }
+  if (!trivial(j)) allowed = ties(j).optimal;
   const auto lost = [&](double sign) -> Bounded {
     const SparsePlan plan = noted(planner_.best(r, factors({sign}), nullptr, allowed));
     const double J = sign * (plan.low + plan.high) / 2;

@@ -1,5 +1,6 @@
 #include "plugins/comparators/direct/direct.h"
 #include "plugins/comparators/npec/npec.h"
+#include "plugins/comparators/span/span.h"
 #include "tests/plugins/comparators/canonicalisations/forms.h"
 
 // What the components' options refuse, and worlds that they cannot compare in.
@@ -90,6 +91,29 @@ TEST(FormsOptions, CoverageThatMissesWhatPoliciesDo) {
               "of actions: 1" +
               rest});
   EXPECT_EQ(Dard({.pairs = {"2-2"}}).compare(world).degenerate, actions);
+}
+
+// Alike wherever a policy goes, and opposite where none does.
+TEST(FormsOptions, StatesThatNoPolicyReaches) {
+  RandomWorlds random(10);
+  at::Tensor tau = random.transitions(3, 2);
+  tau.slice(0, 0, 2).select(2, 2).zero_();
+  tau = tau / tau.sum(-1, true);
+  const at::Tensor R = random.normal({3, 2, 3});
+  at::Tensor other = R.clone();
+  other[2].neg_();
+  const MemoryWorld world(tau, tensor(from_json("[0.5, 0.5, 0]", "")), .9,
+                          {{"a", R}, {"b", other}});
+  const Strings unreached = {
+      "no policy's return from mu0 depends on these states: 2. Their rewards count in these "
+      "numbers all the same. span and regret leave such states out, as a tabular world does with "
+      "states = \"reachable\""};
+  EXPECT_EQ(Epic({}).compare(world).degenerate, unreached);
+  EXPECT_EQ(Dard({}).compare(world).degenerate, unreached);
+  EXPECT_EQ(Val({}).compare(world).degenerate, unreached);
+  EXPECT_EQ(Npec({}).compare(world).degenerate, unreached);
+  EXPECT_EQ(Direct({}).compare(world).degenerate, unreached);
+  EXPECT_EQ(Span({}).compare(world).degenerate, Strings());
 }
 
 TEST(FormsOptions, WorldsWithoutTransitions) {

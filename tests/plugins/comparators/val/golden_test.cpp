@@ -108,8 +108,7 @@ TEST(ValGolden, CertificateSpeaksOfUnreachableStates) {
   EXPECT_FALSE(certificate(unreached, "VAL/angle").complete);
   EXPECT_EQ(certificate(unreached, "VAL/angle").caveat,
             "No policy's return from mu0 depends on these states: 3; rewards there count in the "
-            "distance alone, and bring it near 0 or far from 0 whatever policies earn. span leaves "
-            "them out.");
+            "distance alone, and bring it near 0 or far from 0 whatever policies earn.");
 }
 
 // A terminal state that is not reached is in no form either.

@@ -35,6 +35,44 @@ TEST(TabularReading, UniformWhereTheFileIsSilent) {
   EXPECT_FALSE(world.terminal().any().item<bool>());
 }
 
+TEST(TabularReading, TextsAreRemarks) {
+  Value file = document();
+  file.set("description", "two states");
+  EXPECT_EQ(world_of(file).info().rewards.size(), 2U);
+}
+
+// A state that nothing leads to, between the two.
+TEST(TabularReading, ReachableStates) {
+  Value file = document();
+  file.set("mu0", from_json("[0.75, 0, 0.25]", ""));
+  file.set("tau", from_json(R"([[[0.75, 0, 0.25], [0.2, 0, 0.8]], [[0.3, 0.3, 0.4], [1, 0, 0]],
+                                [[0.5, 0, 0.5], [0.9, 0, 0.1]]])",
+                            ""));
+  file.set("rewards", from_json(R"({"good": [[[1, 7, 0], [2, 7, -1]], [[7, 7, 7], [7, 7, 7]],
+                                             [[0, 7, 3], [1, 7, 1]]]})",
+                                ""));
+  file.set("policy", from_json("[[0.25, 0.75], [1, 0], [0.5, 0.5]]", ""));
+  file.set("D_S", from_json("[0.2, 0.5, 0.3]", ""));
+  file.set("terminal", from_json("[false, false, false]", ""));
+  const Folder folder;
+  const std::string path = folder.write("world.json", to_json(file));
+  const Tabular all({.path = {path}}),
+      world({.path = {path}, .states = Tabular::States::reachable});
+  EXPECT_EQ(all.transitions().states, 3);
+  EXPECT_EQ(world.info().description,
+            "tabular MDP, 2 states, 2 actions, gamma 0.8, less 1 that no policy reaches");
+  const Tabular two = world_of(document());
+  EXPECT_TRUE(world.transitions().dense.equal(two.transitions().dense));
+  EXPECT_TRUE(world.rewards()[0].equal(two.rewards()[0]));
+  EXPECT_TRUE(world.mu0().equal(two.mu0()));
+  EXPECT_EQ(world.policy()[1][0].item<double>(), 0.5);
+  EXPECT_EQ(world.terminal().numel(), 2);
+  EXPECT_NEAR(world.state_distribution()[1].item<double>(), 0.6, 1e-15);
+  file.set("D_S", from_json("[0, 1, 0]", ""));
+  const std::string none = folder.write("none.json", to_json(file));
+  EXPECT_THROW(Tabular({.path = {none}, .states = Tabular::States::reachable}), Error);
+}
+
 TEST(TabularReading, OptionalParts) {
   Value file = document();
   file.set("policy", from_json("[[0.25, 0.75], [1, 0]]", ""));

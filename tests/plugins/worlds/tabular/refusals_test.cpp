@@ -123,7 +123,7 @@ TEST(TabularRefusals, NotNumbers) {
 TEST(TabularRefusals, Keys) {
   EXPECT_EQ(refusal("polcy", "[1]"),
             "'polcy' is no part of a tabular world | did you mean 'policy'?");
-  EXPECT_EQ(refusal("comment", "\"x\""),
+  EXPECT_EQ(refusal("comment", "[1]"),
             "'comment' is no part of a tabular world | there are gamma, mu0, tau, rewards, policy, "
             "D_S, D_A, terminal; or offsets, successors and probabilities for tau");
   EXPECT_EQ(refusal("rewards", R"({"": [[[1, 0], [0, 0]], [[0, 0], [0, 0]]]})"),

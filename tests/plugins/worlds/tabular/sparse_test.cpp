@@ -66,6 +66,23 @@ TEST(TabularSparse, BothContainersHoldTheSameWorld) {
   }
 }
 
+// State 0 begins nothing: what is left are the last two.
+TEST(TabularSparse, ReachableStates) {
+  const TemporaryFolder folder;
+  NamedTensors tensors = sparse_tensors();
+  set(tensors, "mu0", at::tensor({0.0, 1.0, 0.0}, at::kDouble));
+  write_npz(folder / "w.npz", tensors);
+  const Tabular world(
+      {.path = {(folder / "w.npz").string()}, .states = Tabular::States::reachable});
+  const Transitions& tau = world.transitions();
+  EXPECT_EQ(tau.states, 2);
+  EXPECT_TRUE(tau.offsets.equal(at::tensor({0, 1, 3, 3, 3}, at::kLong)));
+  EXPECT_TRUE(tau.successors.equal(at::tensor({0, 0, 1}, at::kLong)));
+  EXPECT_TRUE(tau.probabilities.equal(at::tensor({1.0, 0.5, 0.5}, at::kDouble)));
+  EXPECT_TRUE(world.rewards()[0].equal(at::tensor({3.0, 4.0, 5.0}, at::kDouble)));
+  EXPECT_TRUE(world.terminal().equal(at::tensor({0, 1}, at::kLong).to(at::kBool)));
+}
+
 TEST(TabularSparse, EntriesOfProbabilityZeroAreNoSupport) {
   const TemporaryFolder folder;
   NamedTensors tensors = sparse_tensors();
