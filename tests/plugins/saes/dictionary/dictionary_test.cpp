@@ -4,6 +4,8 @@
 #include "plugins/saes/topk/topk.h"
 #include "tests/plugins/saes/support/reference.h"
 
+#include <saffron/init.h>
+
 #include <c10/core/GradMode.h>
 
 #include <functional>
@@ -211,6 +213,56 @@ TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   EXPECT_TRUE(at::allclose(own, z * own.ne(0)));
   EXPECT_TRUE(at::allclose(own.mm(weights.W_dec) + weights.b_dec,
                            by_contribution.decode(by_contribution.encode(input.inputs))[0]));
+}
+
+// ---- skip transcoders ---------------------------------------------------------------------------
+
+class SkipTranscoder : public testing::TestWithParam<std::int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Predicts, SkipTranscoder, testing::Values(kD, kD + 2));
+
+TopK::Options skip_options() {
+  return {.dictionary = {.width = kWidth, .skip = true, .W_enc_init = "random"},
+          .dead = {},
+          .k = {.k = 4}};
+}
+
+// W_skip starts at 0, so that b_dec is the centre of what is predicted and directions are from there.
+TEST_P(SkipTranscoder, StartsFromWhatItPredicts) {
+  const std::int64_t width = GetParam();
+  const at::Tensor y = Random(5).fork("sample").fork("next").normal_rows(
+      0, 64, width, at::kDouble);  // the fixture's
+  for (const char* centre : {"zero", "mean", "geometric_median"}) {
+    TopK::Options options = skip_options();
+    options.dictionary.b_dec_init = centre;
+    options.dictionary.W_dec_init = "data";
+    TopK sae(options);
+    SaeFixture fixture(sae, SaeShape{{{"x", kD}}, {{"y", width}}}, 5);
+    const at::Tensor& b_dec = fixture.parameters["b_dec"];
+    EXPECT_TRUE(at::allclose(b_dec, init::centre(centre, y))) << centre;
+    const at::Tensor from_there = y - b_dec;
+    const at::Tensor unit = from_there / from_there.norm(2, at::IntArrayRef{1}, true);
+    const at::Tensor best = std::get<0>(fixture.parameters["W_dec"].mm(unit.t()).max(1));
+    EXPECT_TRUE(at::allclose(best, at::ones_like(best))) << centre;
+  }
+}
+
+TEST_P(SkipTranscoder, GradientsEqualAutograd) {
+  TopK sae(skip_options());
+  SaeFixture fixture(sae, SaeShape{{{"x", kD}}, {{"y", GetParam()}}}, 5);
+  at::Tensor W_skip = fixture.parameters["W_skip"];
+  W_skip.copy_(Random(7).normal_rows(0, GetParam(), kD, at::kDouble));
+  SaeInput input = rows_of(6, kD);
+  const at::Tensor x = input.inputs[0];
+  const at::Tensor y = Random(9).normal_rows(0, x.size(0), GetParam(), at::kDouble) + 1;
+  input.targets[0] = y;
+  const auto got = fixture.gradients(sae, input);
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor a = x.mm(want.leaf["W_enc"].t()) + want.leaf["b_enc"];
+  const auto [value, at] = a.topk(4, 1);
+  const at::Tensor f = at::zeros_like(a).scatter(1, at, value.clamp_min(0));
+  mean_square(y - want.decoded(f) - x.mm(want.leaf["W_skip"].t())).backward();
+  expect_gradients(got, want);
 }
 
 // A transcoder's decoder lives where it predicts, its encoder where it reads.
