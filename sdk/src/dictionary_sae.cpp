@@ -142,6 +142,7 @@ void DictionarySae::initialise_own(const at::Tensor&) {}
 void DictionarySae::own_terms(const SaeInput&, Forward&) {}
 void DictionarySae::own_after_step(const SaeInput&, const Codes&) {}
 std::vector<DeadLatents::Level> DictionarySae::dead_levels() const { return {}; }
+DeadLatents::Choice DictionarySae::dead_choice() const { return {}; }
 
 Forward DictionarySae::forward(const SaeInput& input) {
   const c10::AutoGradMode no_grad(false);
@@ -164,6 +165,7 @@ Forward DictionarySae::forward(const SaeInput& input) {
     shown_.e = in_loss_space(target_ - decoded);
     shown_.levels = dead_levels();
     for (DeadLatents::Level& level : shown_.levels) level.e = in_loss_space(level.e);
+    shown_.choice = dead_choice();
   }
   dead_.forward(input, weights(), shown_, out);
   return out;

@@ -53,7 +53,8 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
               {{"batch_topk", Activation::batch_topk}, {"relu", Activation::relu}})
       .include(&Options::selection, BatchTopKOptions::schema())
       .param("by_contribution", &Options::by_contribution,
-             "compare a ||W_dec|| of latents, what they contribute, instead of a (SAELens: "
+             "compare a ||W_dec|| of latents, what they contribute, instead of a, for AuxK too "
+             "(SAELens: "
              "rescale_acts_by_decoder_norm); the same where decoder rows have norm 1")
       .param("groups", &Options::groups,
              "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, "

@@ -102,6 +102,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   // After own_terms, of the same step: which dead latents explain which errors, in decoder space, where
   // it is not all the whole's (saffron/dead_latents.h).
   [[nodiscard]] virtual std::vector<DeadLatents::Level> dead_levels() const;
+  // How its latents compete, in that step, where it is not by a; dead ones do so too.
+  [[nodiscard]] virtual DeadLatents::Choice dead_choice() const;
   // g = d loss / d (f W_dec + b_dec), undefined when nothing depends on it: the decoder's gradients.
   // Returns d loss / d f on the entries of codes, or undefined.
   virtual at::Tensor decoder_backward(const SaeInput& input, const Codes& codes,

@@ -180,12 +180,12 @@ void set_k(TopK::Options& options) { options.k.k = 4; }
 void set_k(BatchTopK::Options& options) { options.selection.k.k = 4; }
 void set_k(Matryoshka::Options& options) { options.selection.k.k = 4; }
 
-// SAELens: a ||W_dec|| competes, and f W_dec has a.
+// SAELens: a ||W_dec|| competes, of dead latents too, and f W_dec has a.
 TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   typename TypeParam::Options options;
   options.dictionary.width = kWidth;
   options.dictionary.unit_decoder = false;
-  options.dead = {};
+  options.dead = {.dead = Dead::Method::auxk, .dead_after = 10, .aux_k = 3};
   set_k(options);
   TypeParam by_value(options);
   options.by_contribution = true;
@@ -197,10 +197,15 @@ TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   at::Tensor W_enc = b.parameters["W_enc"], b_enc = b.parameters["b_enc"];
   W_enc.mul_(norms);
   b_enc.copy_(a.parameters["b_enc"] * norms.flatten());
-  const SaeInput input = rows_of(6, kD);
+  let_die(a);
+  let_die(b);
+  const SaeInput input = late(rows_of(6, kD));
   const Forward one = by_contribution.forward(input), other = by_value.forward(input);
   EXPECT_TRUE(at::allclose(one.reconstructions[0], other.reconstructions[0]));
   EXPECT_TRUE(at::allclose(one.codes[0].to_dense() * norms.flatten(), other.codes[0].to_dense()));
+  EXPECT_EQ(one.terms.back().name, "auxk");
+  EXPECT_NEAR(one.terms.back().value.item<double>(), other.terms.back().value.item<double>(),
+              1e-10);
   by_contribution.after_step(input, one);
   by_value.after_step(input, other);
   EXPECT_TRUE(at::allclose(by_contribution.decode(by_contribution.encode(input.inputs))[0],
