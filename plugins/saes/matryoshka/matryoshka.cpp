@@ -77,7 +77,10 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
       .param("aux_by_level", &Options::aux_by_level,
              "auxk: dead latents of each level explain the error of its own reconstruction; else "
              "all explain the whole's")
-      .check([](const Options& o) { return k_problem(o.selection.k, o.dictionary.width); })
+      .check([](const Options& o) -> std::string {
+        if (o.activation == Activation::relu) return {};  // which has no k
+        return k_problem(o.selection.k, o.dictionary.width);
+      })
       .check([](const Options& o) -> std::string {
         if (o.groups.empty()) return {};
         if (o.groups.back() != o.dictionary.width) {

@@ -155,6 +155,17 @@ TEST_P(MatryoshkaAuxK, DeadLatentsOfALevelExplainItsOwnError) {
               0.25 * aux.item<double>(), 1e-10);
 }
 
+TEST(Matryoshka, HasNoKWithoutSelection) {
+  const auto taken = [](const char* json) {
+    Matryoshka::Options options;
+    Decoded decoded;
+    Matryoshka::schema().decode(from_json(json, "test"), &options, decoded);
+    return decoded.ok();
+  };
+  EXPECT_TRUE(taken(R"({"width": 24, "activation": "relu"})"));
+  EXPECT_FALSE(taken(R"({"width": 24})"));  // k = 32
+}
+
 TEST(Matryoshka, RefusesWeightsOfOtherLevels) {
   const auto taken = [](const char* json) {
     Matryoshka::Options options;
