@@ -97,6 +97,15 @@ std::vector<std::string> CrossLayerTranscoder::pseudo_gradients() const {
   return names;
 }
 
+CanonicalSae CrossLayerTranscoder::canonical() const {
+  throw Error(cat("a cross-layer transcoder of ", layers_.size(),
+                  " layers has no canonical weights, which are those of one stream"))
+      .with_help(
+          "read its .safetensors in the run's saes/ folder: W_enc.i and W_dec.i are of layer i, "
+          "whose "
+          "targets' columns stand side by side");
+}
+
 SaeSpec CrossLayerTranscoder::declare(const SaeShape& shape) {
   const std::size_t count = shape.reads.size();
   if (count < 2 || shape.predicts.size() != count) {

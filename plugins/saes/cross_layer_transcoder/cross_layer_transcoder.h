@@ -32,7 +32,7 @@ namespace saffron::plugins {
 //   across_layers            k counts the latents of all layers together, else of each
 //
 // Dead latents (dead_latents.h): those of each layer alone explain the errors of that layer and later ones.
-class CrossLayerTranscoder final : public Sae, public PseudoGradients {
+class CrossLayerTranscoder final : public Sae, public Exportable, public PseudoGradients {
  public:
   enum class Activation : std::uint8_t { relu, topk, batch_topk, jumprelu };
   struct Options {
@@ -62,6 +62,7 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
   void backward(const SaeInput& input, const Forward& forward, const Upstream& upstream,
                 Gradients& gradients) override;
   void after_step(const SaeInput& input, const Forward& forward) override;
+  [[nodiscard]] CanonicalSae canonical() const override;
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override;
 
  private:
