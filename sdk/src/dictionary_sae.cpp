@@ -40,9 +40,8 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
   predicted_widths_ = widths_of(shape.predicts);
   d_in_ = std::accumulate(read_widths_.begin(), read_widths_.end(), std::int64_t{0});
   d_out_ = std::accumulate(predicted_widths_.begin(), predicted_widths_.end(), std::int64_t{0});
-  autoencoder_ = std::equal(
-      shape.reads.begin(), shape.reads.end(), shape.predicts.begin(), shape.predicts.end(),
-      [](const StreamInfo& a, const StreamInfo& b) { return a.name == b.name; });
+  autoencoder_ = same_streams(shape.reads, shape.predicts);
+  check_streams();
   if (read_widths_ != predicted_widths_ && (o.tied || o.W_enc_init == "decoder")) {
     throw Error(cat("the encoder cannot be the decoder's transpose between widths ",
                     in_words(read_widths_), " and ", in_words(predicted_widths_)))
@@ -137,6 +136,7 @@ Codes DictionarySae::step_codes(const at::Tensor& rows, const SaeInput&) { retur
 at::Tensor DictionarySae::step_decode(const Codes& codes) {
   return ops::decode(codes, W_dec_, b_dec_);
 }
+void DictionarySae::check_streams() const {}
 void DictionarySae::bind_own(const Tensors&, const Tensors&) {}
 void DictionarySae::initialise_own(const at::Tensor&) {}
 void DictionarySae::own_terms(const SaeInput&, Forward&) {}

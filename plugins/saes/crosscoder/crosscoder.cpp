@@ -38,11 +38,13 @@ std::vector<std::string> Crosscoder::pseudo_gradients() const {
   return {jump_.parameter()};
 }
 
+void Crosscoder::check_streams() const {
+  if (streams() > 1) return;
+  throw Error("a crosscoder reads or predicts several streams, not one")
+      .with_help("name more in reads = [...], or use relu, topk, batch_topk or jumprelu for one");
+}
+
 void Crosscoder::declare_own(SaeSpec& spec) const {
-  if (streams() < 2) {
-    throw Error("a crosscoder reads or predicts several streams, not one")
-        .with_help("name more in reads = [...], or use relu, topk, batch_topk or jumprelu for one");
-  }
   spec.layout = Codes::Layout::csr;
   switch (options_.activation) {
     case Activation::relu: break;

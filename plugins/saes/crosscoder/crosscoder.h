@@ -49,6 +49,7 @@ class Crosscoder final : public DictionarySae, public PseudoGradients {
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override;
 
  protected:
+  void check_streams() const override;
   void declare_own(SaeSpec& spec) const override;
   void bind_own(const Tensors& parameters, const Tensors& buffers) override;
   void initialise_own(const at::Tensor& latents) override;

@@ -12,7 +12,8 @@ namespace saffron::plugins {
 //
 // The least-squares gain makes it the best reconstruction that these directions and this selection
 // allow up to scale; without it overlapping random rows overshoot and the comparison flatters the
-// trained SAE.
+// trained SAE. That is for the stream that is read: random directions say nothing about another one, and no
+// gain makes them. (A transcoder's baselines are the frozen ones of saffron/dictionary_sae.h.)
 class RandomDictionary final : public Sae, public Exportable {
  public:
   struct Options {

@@ -86,6 +86,9 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
  protected:
   // ---- what an architecture says ------------------------------------------------------------------
 
+  // Error (invalid) for streams that it cannot take; asked before the base says what it cannot. By default
+  // none.
+  virtual void check_streams() const;
   // Layout, max_active, and parameters and buffers of its own, appended.
   virtual void declare_own(SaeSpec& spec) const = 0;
   virtual void bind_own(const Tensors& parameters, const Tensors& buffers);
@@ -120,6 +123,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
 
   [[nodiscard]] const DictionaryOptions& dictionary() const { return dictionary_; }
   [[nodiscard]] std::int64_t latents() const { return dictionary_.width; }
+  // Whether it predicts the streams that it reads.
+  [[nodiscard]] bool autoencoder() const { return autoencoder_; }
   // Whether rows are x - b_dec.
   [[nodiscard]] bool subtracts_b_dec() const {
     return autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;
