@@ -210,6 +210,12 @@ SAE_LENS = {
         lens(BatchTopKTrainingSAEConfig, k=K),
         reads=STREAMS,
     ),
+    "crosscoder_topk_auxk": Case(
+        CROSSCODER | LENS_AUXK | {"activation": "topk", "penalty": "none"},
+        lens_auxk(TopKTrainingSAEConfig, rescale=True),
+        reads=STREAMS,
+        terms=("auxk",),
+    ),
     "crosscoder_jumprelu": Case(
         JUMP | CROSSCODER | TANH | {"activation": "jumprelu", "penalty": "tanh"},
         lens_jump(**LENS_TANH),

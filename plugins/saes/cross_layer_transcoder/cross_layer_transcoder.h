@@ -31,7 +31,8 @@ namespace saffron::plugins {
 //                batch_topk  the k B largest n ReLU(a) of a batch of B rows (batch_topk.h)
 //   across_layers            k counts the latents of all layers together, else of each
 //
-// Dead latents (dead_latents.h): those of each layer alone explain the errors of that layer and later ones.
+// Dead latents (dead_latents.h): those of each layer alone explain the errors of that layer and later ones,
+// and compete as its codes do: by n a under topk and batch_topk.
 class CrossLayerTranscoder final : public Sae, public Exportable, public PseudoGradients {
  public:
   enum class Activation : std::uint8_t { relu, topk, batch_topk, jumprelu };
@@ -90,6 +91,9 @@ class CrossLayerTranscoder final : public Sae, public Exportable, public PseudoG
   }
   void declare_layer(const Layer& layer, std::int64_t d, SaeSpec& spec) const;
   void declare_selection(SaeSpec& spec) const;
+  [[nodiscard]] bool selects() const {
+    return options_.activation == Activation::topk || options_.activation == Activation::batch_topk;
+  }
   [[nodiscard]] at::Tensor scale(const Layer& layer) const;
   [[nodiscard]] std::vector<Codes> largest(const std::vector<at::Tensor>& inputs,
                                            std::int64_t k) const;

@@ -70,6 +70,10 @@ at::Tensor Crosscoder::scale() const {
   return selection_scale(options_.penalty.norm, W_dec(), predicted_widths());
 }
 
+DeadLatents::Choice Crosscoder::dead_choice() const {
+  return {.scale = selects() ? scale() : at::Tensor()};
+}
+
 Codes Crosscoder::codes_of(const at::Tensor& rows) const {
   switch (options_.activation) {
     case Activation::relu: return ops::encode_above(rows, W_enc(), b_enc(), {});

@@ -23,8 +23,8 @@
 //               s = 1 / Var(e)            "residual_variance": as dictionary_learning
 //               aux_in_proportion: times min(1, dead latents / aux_k) besides (SAELens, sparsify)
 //               aux_rectified = false: ehat decodes the aux_k largest a as they are (SAELens)
-//             Dead latents compete as the living do. Where these do by n a, n = ||W_dec||, the aux_k largest
-//             n a are chosen; where they do by |a|, the aux_k largest |a|, whose values keep their sign
+//             Dead latents compete as the living do. Where these do by n a, n from ||W_dec||, the aux_k
+//             largest n a are chosen; where they do by |a|, the aux_k largest |a|, whose values keep their sign
 //             whatever aux_rectified says. (SAELens: topk_sae.py under rescale_acts_by_decoder_norm, whose
 //             pre-activations are n a and decoder W_dec / n; abstopk_sae.py.)
 //             Where a step shows levels of nested dictionaries, each has a term of its own: its dead
@@ -100,7 +100,7 @@ class SAFFRON_EXPORT DeadLatents {
   // (undefined: 1). Levels and choice are for auxk; no levels: all latents explain e.
   struct Step {
     at::Tensor rows, target, e, row_scale;
-    std::vector<Level> levels;
+    std::vector<Level> levels = {};
     Choice choice = {};
   };
   // The term of this step, if there is one, appended to forward.terms.
