@@ -134,7 +134,8 @@ fs::path export_sae(const ExportRequest& request) {
   trained->sae->bind(trained->parameters, trained->buffers);
   const auto* exportable = dynamic_cast<const Exportable*>(trained->sae.get());
   if (exportable == nullptr)
-    throw Error(cat("'", name, "' does not say how to export its weights"));
+    throw Error(cat("'", name, "' does not say how to export its weights"))
+        .with_help("read its .safetensors in the run's saes/ folder");
   const Place sae_place("sae", name), format_place("format " + request.format);
   ComponentUse use;
   use.kind = "format";

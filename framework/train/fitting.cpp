@@ -53,7 +53,7 @@ void Trainer::measure_fitted(std::size_t i, const SaeInput& input, MemberMetrics
   StepView view({{i, &trained, &leaves}}, input.step, input.steps, input.random.fork("objective"));
   const at::Tensor loss = guard(member.place, [&] { return member.objective->loss(view); });
   metrics.objective = metrics.loss = loss.item<double>();
-  require_finite(metrics.loss, cat("the loss of '", trained.name, "'"), step_);
+  require_finite(metrics.loss, cat("the loss of '", trained.name, "'"), step_, false);
   measure_batch(input, made, trained.name, metrics);
   at::Tensor fired;
   for (const Codes& codes : made.codes) {

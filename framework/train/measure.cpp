@@ -24,12 +24,12 @@ void measure_batch(const SaeInput& input, const Forward& forward, const std::str
   }
 }
 
-void require_finite(double value, const std::string& what, std::int64_t step) {
+void require_finite(double value, const std::string& what, std::int64_t step, bool stepped) {
   if (std::isfinite(value)) return;
   throw Error(ErrorKind::numeric, cat(what, " is ", value, " at step ", step))
-      .with_help(step == 0
-                     ? "nothing is learned yet: the rows themselves are too large; scale them"
-                     : "a lower learning rate, a longer warm-up or a lower clip usually helps");
+      .with_help(stepped && step > 0
+                     ? "a lower learning rate, a longer warm-up or a lower clip usually helps"
+                     : "no learning rate led there: the rows themselves are too large; scale them");
 }
 
 }  // namespace saffron::host

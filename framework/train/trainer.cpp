@@ -171,7 +171,7 @@ void Trainer::advance_stepped(const ActivationRows& rows, bool measure,
                   member.random.fork("step").fork(static_cast<std::uint64_t>(step_)));
     const at::Tensor loss = guard(member.place, [&] { return member.objective->loss(view); });
     metrics[i].objective = metrics[i].loss = loss.item<double>();
-    require_finite(metrics[i].loss, cat("the loss of '", member.trained->name, "'"), step_);
+    require_finite(metrics[i].loss, cat("the loss of '", member.trained->name, "'"), step_, true);
     if (loss.requires_grad()) loss.backward();
     for (const Forward::Term& term : forwards[i].terms) {
       const double value = term.value.item<double>();
@@ -251,7 +251,7 @@ void Trainer::apply_penalties(std::vector<MemberLeaves>& leaves,
       throw penalty.place.locate(Error(ErrorKind::plugin, "the penalty is not a scalar"));
     }
     const double number = value.item<double>();
-    require_finite(number, cat("the penalty '", penalty.name, "'"), step_);
+    require_finite(number, cat("the penalty '", penalty.name, "'"), step_, true);
     SaeInput now;
     now.step = step_;
     now.steps = steps_;
@@ -288,7 +288,7 @@ double Trainer::optimise(std::size_t i, const Gradients& gradients) {
   }
   if (rows.empty()) return 0;
   const double norm = std::sqrt(squared);
-  require_finite(norm, cat("the gradient norm of '", members_[i].trained->name, "'"), step_);
+  require_finite(norm, cat("the gradient norm of '", members_[i].trained->name, "'"), step_, true);
   const double clip = options_.optimizer.clip;
   ++moment_steps_[i];
   for (auto& [spec, row] : rows) {

@@ -1,6 +1,7 @@
 #include <saffron/component_sae.h>
 
 #include <saffron/ops.h>
+#include <saffron/streams.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -26,9 +27,7 @@ ComponentSae::ComponentSae(std::string name, const ComponentOptions& options)
 ComponentSae::~ComponentSae() = default;
 
 SaeSpec ComponentSae::declare(const SaeShape& shape) {
-  if (shape.reads.size() != 1 || shape.predicts.size() != 1 ||
-      shape.reads[0].name != shape.predicts[0].name ||
-      shape.reads[0].width != shape.predicts[0].width) {
+  if (shape.reads.size() != 1 || !same_streams(shape.reads, shape.predicts)) {
     throw Error(cat(name_, " reads one stream and predicts the same one"));
   }
   d_ = shape.reads[0].width;

@@ -1,5 +1,6 @@
 #include <saffron/dead_latents.h>
 #include <saffron/ops.h>
+#include <saffron/weighted_penalty.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/amax.h>
@@ -134,9 +135,13 @@ std::optional<DeadLatents::Part> DeadLatents::auxk_part(const SaeInput& input,
   }
   const at::Tensor W_enc = weights.W_enc.index_select(0, part.latents);
   const at::Tensor W_dec = weights.W_dec.index_select(0, part.latents);
-  part.codes =
-      ops::encode_topk(step.rows, W_enc, weights.b_enc.index_select(0, part.latents), k,
-                       options_.aux_rectified ? ops::Keep::rectified : ops::Keep::signed_values);
+  part.rectified = options_.aux_rectified && !step.choice.by_magnitude;
+  const ops::Keep keep = step.choice.by_magnitude ? ops::Keep::magnitude
+                         : part.rectified         ? ops::Keep::rectified
+                                                  : ops::Keep::signed_values;
+  const at::Tensor& by = step.choice.scale;
+  part.codes = weighted_topk(step.rows, W_enc, weights.b_enc.index_select(0, part.latents), k, keep,
+                             by.defined() ? by.index_select(0, part.latents) : by);
   if (k * kDenseShare >= count) part.codes = Codes::dense(part.codes.to_dense());
   const at::Tensor miss = scaled(ops::decode(part.codes, W_dec, {}), step.row_scale) - level.e;
   part.miss = miss.square().sum(1).mean();
@@ -185,7 +190,7 @@ at::Tensor DeadLatents::backward(const Part& part, const Weights& weights, const
   const at::Tensor df = ops::code_gradient(codes, W_dec, part.upstream);
   const bool ghosts = options_.dead == DeadLatentOptions::Method::ghost;
   const at::Tensor da = ghosts                                   ? df * codes.values()
-                        : options_.aux_rectified                 ? df * codes.values().gt(0)
+                        : part.rectified                         ? df * codes.values().gt(0)
                         : codes.layout() == Codes::Layout::dense ? df * codes.values().ne(0)
                                                                  : df;
   const at::Tensor zeros = at::zeros({weights.W_enc.size(0)}, da.options());

@@ -40,9 +40,8 @@ SaeSpec DictionarySae::declare(const SaeShape& shape) {
   predicted_widths_ = widths_of(shape.predicts);
   d_in_ = std::accumulate(read_widths_.begin(), read_widths_.end(), std::int64_t{0});
   d_out_ = std::accumulate(predicted_widths_.begin(), predicted_widths_.end(), std::int64_t{0});
-  autoencoder_ = std::equal(
-      shape.reads.begin(), shape.reads.end(), shape.predicts.begin(), shape.predicts.end(),
-      [](const StreamInfo& a, const StreamInfo& b) { return a.name == b.name; });
+  autoencoder_ = same_streams(shape.reads, shape.predicts);
+  check_streams();
   if (read_widths_ != predicted_widths_ && (o.tied || o.W_enc_init == "decoder")) {
     throw Error(cat("the encoder cannot be the decoder's transpose between widths ",
                     in_words(read_widths_), " and ", in_words(predicted_widths_)))
@@ -137,11 +136,13 @@ Codes DictionarySae::step_codes(const at::Tensor& rows, const SaeInput&) { retur
 at::Tensor DictionarySae::step_decode(const Codes& codes) {
   return ops::decode(codes, W_dec_, b_dec_);
 }
+void DictionarySae::check_streams() const {}
 void DictionarySae::bind_own(const Tensors&, const Tensors&) {}
 void DictionarySae::initialise_own(const at::Tensor&) {}
 void DictionarySae::own_terms(const SaeInput&, Forward&) {}
 void DictionarySae::own_after_step(const SaeInput&, const Codes&) {}
 std::vector<DeadLatents::Level> DictionarySae::dead_levels() const { return {}; }
+DeadLatents::Choice DictionarySae::dead_choice() const { return {}; }
 
 Forward DictionarySae::forward(const SaeInput& input) {
   const c10::AutoGradMode no_grad(false);
@@ -164,6 +165,7 @@ Forward DictionarySae::forward(const SaeInput& input) {
     shown_.e = in_loss_space(target_ - decoded);
     shown_.levels = dead_levels();
     for (DeadLatents::Level& level : shown_.levels) level.e = in_loss_space(level.e);
+    shown_.choice = dead_choice();
   }
   dead_.forward(input, weights(), shown_, out);
   return out;

@@ -44,23 +44,27 @@ at::Tensor DictionarySae::fresh_decoder(const Random& random) const {
 
 void DictionarySae::initialise(const InitInput& init) {
   const DictionaryOptions& o = dictionary_;
-  const auto sampled = [&](int stream) {
-    // The streams read, then those predicted where they are others.
+  const auto reads = static_cast<std::ptrdiff_t>(read_widths_.size());
+  // Rows as the encoder takes them, and as the decoder is to give them. Streams predicted stand behind
+  // those read where they are others: they are neither standardised nor centred, nor go through W_skip.
+  const auto read_rows = [&] {
     const auto& streams = init.sample().streams;
-    const auto reads = streams.begin() + static_cast<std::ptrdiff_t>(read_widths_.size());
-    const bool predicted = stream == 1 && reads != streams.end();
-    return prepare(
-        side_by_side({predicted ? reads : streams.begin(), predicted ? streams.end() : reads}));
+    return prepare(side_by_side({streams.begin(), streams.begin() + reads})).rows;
+  };
+  const auto predicted_rows = [&] {
+    const auto& streams = init.sample().streams;
+    const auto others = streams.begin() + reads;
+    return others == streams.end() ? read_rows() : side_by_side({others, streams.end()});
   };
   b_dec_.zero_();
   if (o.decoder_bias && o.b_dec_init != "zero") {
-    // Before b_dec holds anything, prepare() only standardises.
-    b_dec_.copy_(init::centre(o.b_dec_init, sampled(1).rows));
+    // Before b_dec holds anything, rows read are only standardised.
+    b_dec_.copy_(init::centre(o.b_dec_init, predicted_rows()));
   }
   draw_decoder(init.random.fork("W_dec"), W_dec_);
   if (o.W_dec_init == "zero") W_dec_.zero_();
   if (o.W_dec_init == "data") {
-    const at::Tensor y = autoencoder_ && o.pre_bias ? sampled(0).rows : sampled(1).rows - b_dec_;
+    const at::Tensor y = autoencoder_ && o.pre_bias ? read_rows() : predicted_rows() - b_dec_;
     init::data_rows(init.random.fork("data"), y, o.decoder_norm, W_dec_);
     size_parts(W_dec_);
   }
@@ -72,7 +76,7 @@ void DictionarySae::initialise(const InitInput& init) {
     }
   }
   b_enc_.zero_();
-  if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), sampled(0).rows.mean(0)));
+  if (o.b_enc_init == "centred") b_enc_.copy_(-at::mv(W_enc(), read_rows().mean(0)));
   if (o.skip) W_skip_.zero_();
   note_start({});
   initialise_own({});

@@ -13,6 +13,13 @@ std::vector<std::int64_t> widths_of(const std::vector<StreamInfo>& streams) {
   return widths;
 }
 
+bool same_streams(const std::vector<StreamInfo>& a, const std::vector<StreamInfo>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const StreamInfo& one, const StreamInfo& other) {
+                      return one.name == other.name && one.width == other.width;
+                    });
+}
+
 at::Tensor side_by_side(const std::vector<at::Tensor>& rows) {
   return rows.size() == 1 ? rows.front() : at::cat(rows, 1);
 }

@@ -15,6 +15,7 @@ from dictionary_learning.trainers.p_anneal import PAnnealTrainer
 from dictionary_learning.trainers.standard import StandardTrainer, StandardTrainerAprilUpdate
 from dictionary_learning.trainers.top_k import TopKTrainer
 from sae_lens import (
+    AbsTopKTrainingSAEConfig,
     BatchTopKTrainingSAEConfig,
     GatedTrainingSAEConfig,
     JumpReLUTrainingSAEConfig,
@@ -31,6 +32,7 @@ WIDE_GROUPS = [2 * group for group in GROUPS]
 STREAMS = ("left", "right")
 
 TOPK = {"use": "topk", "k": K, "dead": "none"}
+ABS_TOPK = TOPK | {"keep": "magnitude"}
 BATCH_TOPK = {"use": "batch_topk", "k": K, "dead": "none"}
 MATRYOSHKA = {"use": "matryoshka", "k": K, "groups": GROUPS, "dead": "none"}
 JUMP = {"use": "jumprelu", "threshold_init": 0.3, "bandwidth": 0.4}
@@ -40,6 +42,7 @@ CROSSCODER = FREE | {
     "pre_bias": True,
     "weigh_by": "concatenated",
 }
+BY_CONTRIBUTION = {"by_contribution": True}
 NO_CLIP = {"optimizer.clip": 0}
 NO_MOMENTUM = {"optimizer.beta1": 0.0}
 ANNEALED = {
@@ -57,6 +60,9 @@ def auxk(scale):
     """AuxK of all latents that fired in no row of the batch before: far more than D / 2."""
     keys = {"dead": "auxk", "dead_after": 1, "aux_coef": 0.5, "aux_k": D // 2, "aux_scale": scale}
     return {"width": WIDE, "k": 2, **keys}
+
+
+LENS_AUXK = auxk("raw") | {"aux_rectified": False, "aux_in_proportion": True}
 
 
 @dataclass
@@ -77,9 +83,9 @@ def lens_topk(config, **keys):
     return lens(config, k=K, rescale_acts_by_decoder_norm=False, **keys)
 
 
-def lens_auxk(config, **keys):
+def lens_auxk(config, rescale=False, **keys):
     dead = {"aux_loss_coefficient": 0.5, "dead_feature_window": 0, "d_sae": WIDE, "k": 2}
-    return lens(config, rescale_acts_by_decoder_norm=False, **dead, **keys)
+    return lens(config, rescale_acts_by_decoder_norm=rescale, **dead, **keys)
 
 
 def lens_jump(threshold=0.3, **keys):
@@ -138,14 +144,54 @@ SAE_LENS = {
     "matryoshka_auxk_by_level": Case(
         MATRYOSHKA
         | FREE
-        | auxk("raw")
-        | {"groups": WIDE_GROUPS, "aux_by_level": True}
-        | {"aux_rectified": False, "aux_in_proportion": True},
+        | LENS_AUXK
+        | {"groups": WIDE_GROUPS, "aux_by_level": True},
         lens_auxk(
             MatryoshkaBatchTopKTrainingSAEConfig,
             matryoshka_widths=WIDE_GROUPS,
             use_matryoshka_aux_loss=True,
         ),
+        terms=("auxk",),
+    ),
+    # Under its default, rescale_acts_by_decoder_norm, dead latents compete by contribution too.
+    "topk_auxk_by_contribution": Case(
+        TOPK | FREE | LENS_AUXK | BY_CONTRIBUTION,
+        lens_auxk(TopKTrainingSAEConfig, rescale=True),
+        terms=("auxk",),
+    ),
+    "batch_topk_auxk_by_contribution": Case(
+        BATCH_TOPK | FREE | LENS_AUXK | BY_CONTRIBUTION,
+        lens_auxk(BatchTopKTrainingSAEConfig, rescale=True),
+        terms=("auxk",),
+    ),
+    "matryoshka_auxk_by_contribution": Case(
+        MATRYOSHKA | FREE | LENS_AUXK | BY_CONTRIBUTION | {"groups": WIDE_GROUPS},
+        lens_auxk(
+            MatryoshkaBatchTopKTrainingSAEConfig, rescale=True, matryoshka_widths=WIDE_GROUPS
+        ),
+        terms=("auxk",),
+    ),
+    "matryoshka_auxk_by_level_and_contribution": Case(
+        MATRYOSHKA
+        | FREE
+        | LENS_AUXK
+        | BY_CONTRIBUTION
+        | {"groups": WIDE_GROUPS, "aux_by_level": True},
+        lens_auxk(
+            MatryoshkaBatchTopKTrainingSAEConfig,
+            rescale=True,
+            matryoshka_widths=WIDE_GROUPS,
+            use_matryoshka_aux_loss=True,
+        ),
+        terms=("auxk",),
+    ),
+    "abs_topk": Case(ABS_TOPK | FREE, lens_topk(AbsTopKTrainingSAEConfig)),
+    "abs_topk_auxk": Case(
+        ABS_TOPK | FREE | LENS_AUXK, lens_auxk(AbsTopKTrainingSAEConfig), terms=("auxk",)
+    ),
+    "abs_topk_auxk_by_contribution": Case(
+        ABS_TOPK | FREE | LENS_AUXK | BY_CONTRIBUTION,
+        lens_auxk(AbsTopKTrainingSAEConfig, rescale=True),
         terms=("auxk",),
     ),
     # A crosscoder is an SAE of its streams side by side; whole decoder rows weigh its codes.
@@ -163,6 +209,12 @@ SAE_LENS = {
         CROSSCODER | {"activation": "batch_topk", "k": K, "penalty": "none"},
         lens(BatchTopKTrainingSAEConfig, k=K),
         reads=STREAMS,
+    ),
+    "crosscoder_topk_auxk": Case(
+        CROSSCODER | LENS_AUXK | {"activation": "topk", "penalty": "none"},
+        lens_auxk(TopKTrainingSAEConfig, rescale=True),
+        reads=STREAMS,
+        terms=("auxk",),
     ),
     "crosscoder_jumprelu": Case(
         JUMP | CROSSCODER | TANH | {"activation": "jumprelu", "penalty": "tanh"},

@@ -34,6 +34,7 @@ class BatchTopK final : public DictionarySae {
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override {
     return selection_.step_codes(rows, W_enc(), b_enc(), input, scale());
   }
+  [[nodiscard]] DeadLatents::Choice dead_choice() const override { return {.scale = scale()}; }
   void own_after_step(const SaeInput&, const Codes&) override { selection_.after_step(); }
   void canonical_own(CanonicalSae& out) const override { selection_.canonical(out, scale()); }
 

@@ -97,6 +97,15 @@ std::vector<std::string> CrossLayerTranscoder::pseudo_gradients() const {
   return names;
 }
 
+CanonicalSae CrossLayerTranscoder::canonical() const {
+  throw Error(cat("a cross-layer transcoder of ", layers_.size(),
+                  " layers has no canonical weights, which are those of one stream"))
+      .with_help(
+          "read its .safetensors in the run's saes/ folder: W_enc.i and W_dec.i are of layer i, "
+          "whose "
+          "targets' columns stand side by side");
+}
+
 SaeSpec CrossLayerTranscoder::declare(const SaeShape& shape) {
   const std::size_t count = shape.reads.size();
   if (count < 2 || shape.predicts.size() != count) {
@@ -147,7 +156,7 @@ void CrossLayerTranscoder::declare_selection(SaeSpec& spec) const {
   const bool topk = options_.activation == Activation::topk;
   spec.layout = topk && !options_.across_layers ? Codes::Layout::topk : Codes::Layout::csr;
   if (shares_budget()) shared_.declare(spec);
-  if (!topk && options_.activation != Activation::batch_topk) return;
+  if (!selects()) return;
   const std::int64_t of = options_.across_layers ? spec.spaces * spec.latents : spec.latents;
   if (const std::string problem = k_problem(options_.selection.k, of); !problem.empty()) {
     throw Error(problem).with_help(options_.across_layers
@@ -292,7 +301,8 @@ Forward CrossLayerTranscoder::forward(const SaeInput& input) {
                        {.rows = input.inputs[i],
                         .target = layer.own_columns(target),
                         .e = layer.own_columns(error),
-                        .row_scale = {}},
+                        .row_scale = {},
+                        .choice = {.scale = selects() ? scale(layer) : at::Tensor()}},
                        out);
     for (std::size_t t = before; t < out.terms.size(); ++t) out.terms[t].name += layer.suffix;
   }

@@ -31,8 +31,9 @@ namespace saffron::plugins {
 //                batch_topk  the k B largest n ReLU(a) of a batch of B rows (batch_topk.h)
 //   across_layers            k counts the latents of all layers together, else of each
 //
-// Dead latents (dead_latents.h): those of each layer alone explain the errors of that layer and later ones.
-class CrossLayerTranscoder final : public Sae, public PseudoGradients {
+// Dead latents (dead_latents.h): those of each layer alone explain the errors of that layer and later ones,
+// and compete as its codes do: by n a under topk and batch_topk.
+class CrossLayerTranscoder final : public Sae, public Exportable, public PseudoGradients {
  public:
   enum class Activation : std::uint8_t { relu, topk, batch_topk, jumprelu };
   struct Options {
@@ -62,6 +63,7 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
   void backward(const SaeInput& input, const Forward& forward, const Upstream& upstream,
                 Gradients& gradients) override;
   void after_step(const SaeInput& input, const Forward& forward) override;
+  [[nodiscard]] CanonicalSae canonical() const override;
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override;
 
  private:
@@ -89,6 +91,9 @@ class CrossLayerTranscoder final : public Sae, public PseudoGradients {
   }
   void declare_layer(const Layer& layer, std::int64_t d, SaeSpec& spec) const;
   void declare_selection(SaeSpec& spec) const;
+  [[nodiscard]] bool selects() const {
+    return options_.activation == Activation::topk || options_.activation == Activation::batch_topk;
+  }
   [[nodiscard]] at::Tensor scale(const Layer& layer) const;
   [[nodiscard]] std::vector<Codes> largest(const std::vector<at::Tensor>& inputs,
                                            std::int64_t k) const;

@@ -38,11 +38,13 @@ std::vector<std::string> Crosscoder::pseudo_gradients() const {
   return {jump_.parameter()};
 }
 
+void Crosscoder::check_streams() const {
+  if (streams() > 1) return;
+  throw Error("a crosscoder reads or predicts several streams, not one")
+      .with_help("name more in reads = [...], or use relu, topk, batch_topk or jumprelu for one");
+}
+
 void Crosscoder::declare_own(SaeSpec& spec) const {
-  if (streams() < 2) {
-    throw Error("a crosscoder reads or predicts several streams, not one")
-        .with_help("name more in reads = [...], or use relu, topk, batch_topk or jumprelu for one");
-  }
   spec.layout = Codes::Layout::csr;
   switch (options_.activation) {
     case Activation::relu: break;
@@ -66,6 +68,10 @@ void Crosscoder::initialise_own(const at::Tensor& latents) {
 
 at::Tensor Crosscoder::scale() const {
   return selection_scale(options_.penalty.norm, W_dec(), predicted_widths());
+}
+
+DeadLatents::Choice Crosscoder::dead_choice() const {
+  return {.scale = selects() ? scale() : at::Tensor()};
 }
 
 Codes Crosscoder::codes_of(const at::Tensor& rows) const {

@@ -29,7 +29,8 @@ namespace saffron::plugins {
 //                            al. 2025)
 //                jumprelu    f = a H(a - theta) (jump_threshold.h)
 //
-//   weigh_by = sum  n_i = sum_m ||W_dec[i, m]||: in the penalty, and in the choice of the largest.
+//   weigh_by = sum  n_i = sum_m ||W_dec[i, m]||: in the penalty, and in the choice of the largest,
+//   AuxK's too (where codes are such a choice).
 class Crosscoder final : public DictionarySae, public PseudoGradients {
  public:
   enum class Activation : std::uint8_t { relu, topk, batch_topk, jumprelu };
@@ -49,18 +50,23 @@ class Crosscoder final : public DictionarySae, public PseudoGradients {
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override;
 
  protected:
+  void check_streams() const override;
   void declare_own(SaeSpec& spec) const override;
   void bind_own(const Tensors& parameters, const Tensors& buffers) override;
   void initialise_own(const at::Tensor& latents) override;
   [[nodiscard]] Codes codes_of(const at::Tensor& rows) const override;
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;
   void own_terms(const SaeInput& input, Forward& forward) override;
+  [[nodiscard]] DeadLatents::Choice dead_choice() const override;
   at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
                               Gradients& gradients) override;
   void own_after_step(const SaeInput& input, const Codes& codes) override;
   void canonical_own(CanonicalSae& out) const override;
 
  private:
+  [[nodiscard]] bool selects() const {
+    return options_.activation == Activation::topk || options_.activation == Activation::batch_topk;
+  }
   [[nodiscard]] at::Tensor scale() const;  // of the choice: n [F], or undefined
 
   Options options_;

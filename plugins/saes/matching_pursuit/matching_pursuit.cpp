@@ -1,5 +1,6 @@
 #include "matching_pursuit.h"
 
+#include <saffron/error.h>
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
@@ -33,6 +34,13 @@ Schema<MatchingPursuit::Options> MatchingPursuit::schema() {
         }
         return {};
       });
+}
+
+// A choice takes from the row what it is worth there, which decoding gives back.
+void MatchingPursuit::check_streams() const {
+  if (autoencoder()) return;
+  throw Error("matching pursuit predicts what it reads: it has one dictionary for both")
+      .with_help("for another stream name it in `predicts` of topk, batch_topk, relu or jumprelu");
 }
 
 void MatchingPursuit::declare_own(SaeSpec& spec) const {

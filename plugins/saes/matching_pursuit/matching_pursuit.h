@@ -44,6 +44,7 @@ class MatchingPursuit final : public DictionarySae {
       : DictionarySae(options.dictionary, options.dead), options_(options) {}
 
  protected:
+  void check_streams() const override;
   void declare_own(SaeSpec& spec) const override;
   [[nodiscard]] Codes codes_of(const at::Tensor& rows) const override;
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;

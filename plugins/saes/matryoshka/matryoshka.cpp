@@ -53,7 +53,8 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
               {{"batch_topk", Activation::batch_topk}, {"relu", Activation::relu}})
       .include(&Options::selection, BatchTopKOptions::schema())
       .param("by_contribution", &Options::by_contribution,
-             "compare a ||W_dec|| of latents, what they contribute, instead of a (SAELens: "
+             "compare a ||W_dec|| of latents, what they contribute, instead of a, for AuxK too "
+             "(SAELens: "
              "rescale_acts_by_decoder_norm); the same where decoder rows have norm 1")
       .param("groups", &Options::groups,
              "widths of the nested dictionaries, ascending, the last is `width`; empty: F/16, F/8, "
@@ -76,7 +77,10 @@ Schema<Matryoshka::Options> Matryoshka::schema() {
       .param("aux_by_level", &Options::aux_by_level,
              "auxk: dead latents of each level explain the error of its own reconstruction; else "
              "all explain the whole's")
-      .check([](const Options& o) { return k_problem(o.selection.k, o.dictionary.width); })
+      .check([](const Options& o) -> std::string {
+        if (o.activation == Activation::relu) return {};  // which has no k
+        return k_problem(o.selection.k, o.dictionary.width);
+      })
       .check([](const Options& o) -> std::string {
         if (o.groups.empty()) return {};
         if (o.groups.back() != o.dictionary.width) {

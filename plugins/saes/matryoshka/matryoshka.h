@@ -61,6 +61,7 @@ class Matryoshka final : public DictionarySae {
   [[nodiscard]] at::Tensor step_decode(const Codes& codes) override;
   void own_terms(const SaeInput& input, Forward& forward) override;
   [[nodiscard]] std::vector<DeadLatents::Level> dead_levels() const override;
+  [[nodiscard]] DeadLatents::Choice dead_choice() const override { return {.scale = scale()}; }
   at::Tensor decoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& g,
                               Gradients& gradients) override;
   void own_after_step(const SaeInput&, const Codes&) override;

@@ -4,6 +4,7 @@
 
 #include <saffron/error.h>
 #include <saffron/ops.h>
+#include <saffron/streams.h>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/nonzero.h>
@@ -45,9 +46,7 @@ Schema<Nmf::Options> Nmf::schema() {
 }
 
 SaeSpec Nmf::declare(const SaeShape& shape) {
-  if (shape.reads.size() != 1 || shape.predicts.size() != 1 ||
-      shape.reads[0].name != shape.predicts[0].name ||
-      shape.reads[0].width != shape.predicts[0].width) {
+  if (shape.reads.size() != 1 || !same_streams(shape.reads, shape.predicts)) {
     throw Error("nmf reads one stream and predicts the same one");
   }
   const std::int64_t d = shape.reads[0].width, F = options_.width;

@@ -2,6 +2,7 @@
 
 #include <saffron/init.h>
 #include <saffron/ops.h>
+#include <saffron/streams.h>
 
 #include <ATen/TensorOperators.h>
 
@@ -25,9 +26,12 @@ Schema<RandomDictionary::Options> RandomDictionary::schema() {
 }
 
 SaeSpec RandomDictionary::declare(const SaeShape& shape) {
-  if (shape.reads.size() != 1 || shape.predicts.size() != 1 ||
-      shape.reads[0].width != shape.predicts[0].width) {
-    throw Error("random reads one stream and predicts one of the same width");
+  if (shape.reads.size() != 1 || !same_streams(shape.reads, shape.predicts)) {
+    throw Error("random reads one stream and predicts the same one")
+        .with_help(
+            "the baselines of a transcoder have weights that are fitted: set frozen = \"decoder\" "
+            "or "
+            "\"encoder\" of topk");
   }
   const std::int64_t d = shape.reads[0].width, F = options_.width;
   SaeSpec spec;

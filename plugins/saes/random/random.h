@@ -12,7 +12,9 @@ namespace saffron::plugins {
 //
 // The least-squares gain makes it the best reconstruction that these directions and this selection
 // allow up to scale; without it overlapping random rows overshoot and the comparison flatters the
-// trained SAE.
+// trained SAE. That is for the stream that is read: for another one the same directions would be the
+// guess that it lies where this one does. (A transcoder's baselines are the frozen ones of
+// saffron/dictionary_sae.h.)
 class RandomDictionary final : public Sae, public Exportable {
  public:
   struct Options {

@@ -14,10 +14,12 @@ Schema<TopK::Options> TopK::schema() {
       .include(&Options::k, KOptions::schema())
       .choice(
           "keep", &Options::keep,
-          "the largest values, negative ones as 0, or those largest in magnitude, with their sign",
+          "the largest values, negative ones as 0, or those largest in magnitude, with their sign, "
+          "for AuxK too",
           {{"rectified", Keep::rectified}, {"magnitude", Keep::magnitude}})
       .param("by_contribution", &Options::by_contribution,
-             "compare a ||W_dec|| of latents, what they contribute, instead of a (SAELens: "
+             "compare a ||W_dec|| of latents, what they contribute, instead of a, for AuxK too "
+             "(SAELens: "
              "rescale_acts_by_decoder_norm); the same where decoder rows have norm 1")
       .param("multi_k_coef", &Options::multi_k_coef,
              "weight of the error with more active latents (Multi-TopK); 0: none", non_negative())
@@ -34,10 +36,11 @@ void TopK::declare_own(SaeSpec& spec) const {
 Codes TopK::largest(const at::Tensor& rows, std::int64_t k) const {
   const ops::Keep keep =
       options_.keep == Keep::rectified ? ops::Keep::rectified : ops::Keep::magnitude;
-  if (options_.by_contribution) {
-    return weighted_topk(rows, W_enc(), b_enc(), k, keep, contribution_scale());
-  }
-  return ops::encode_topk(rows, W_enc(), b_enc(), k, keep);
+  return weighted_topk(rows, W_enc(), b_enc(), k, keep, scale());
+}
+
+DeadLatents::Choice TopK::dead_choice() const {
+  return {.scale = scale(), .by_magnitude = options_.keep == Keep::magnitude};
 }
 
 Codes TopK::codes_of(const at::Tensor& rows) const { return largest(rows, options_.k.k); }

@@ -43,6 +43,7 @@ class TopK final : public DictionarySae {
   [[nodiscard]] Codes codes_of(const at::Tensor& rows) const override;
   [[nodiscard]] Codes step_codes(const at::Tensor& rows, const SaeInput& input) override;
   void own_terms(const SaeInput& input, Forward& forward) override;
+  [[nodiscard]] DeadLatents::Choice dead_choice() const override;
   at::Tensor decoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& g,
                               Gradients& gradients) override;
   at::Tensor encoder_backward(const SaeInput& input, const Codes& codes, const at::Tensor& df,
@@ -51,6 +52,9 @@ class TopK final : public DictionarySae {
 
  private:
   [[nodiscard]] Codes largest(const at::Tensor& rows, std::int64_t k) const;
+  [[nodiscard]] at::Tensor scale() const {
+    return options_.by_contribution ? contribution_scale() : at::Tensor();
+  }
   [[nodiscard]] at::Tensor passed(const Codes& codes, const at::Tensor& df) const;
 
   Options options_;

@@ -23,6 +23,10 @@
 //               s = 1 / Var(e)            "residual_variance": as dictionary_learning
 //               aux_in_proportion: times min(1, dead latents / aux_k) besides (SAELens, sparsify)
 //               aux_rectified = false: ehat decodes the aux_k largest a as they are (SAELens)
+//             Dead latents compete as the living do. Where these do by n a, n from ||W_dec||, the aux_k
+//             largest n a are chosen; where they do by |a|, the aux_k largest |a|, whose values keep their sign
+//             whatever aux_rectified says. (SAELens: topk_sae.py under rescale_acts_by_decoder_norm, whose
+//             pre-activations are n a and decoder W_dec / n; abstopk_sae.py.)
 //             Where a step shows levels of nested dictionaries, each has a term of its own: its dead
 //             latents, the error of its reconstruction; the terms are added.
 //             where Var(y) = mean_b ||y_b - mean y||^2, held fixed. It is the dead latents alone
@@ -86,12 +90,18 @@ class SAFFRON_EXPORT DeadLatents {
     std::int64_t end;
     at::Tensor e;
   };
+  // How latents compete: by scale_i a_i (scale [F] > 0; undefined: 1) or its magnitude.
+  struct Choice {
+    at::Tensor scale;
+    bool by_magnitude = false;
+  };
   // What a step shows:  rows [B, d_in] are what W_enc multiplies; target [B, d_out] and its error e, which
   // is to be explained, are in the space of the loss, in which f W_dec counts times row_scale [B, 1]
-  // (undefined: 1). Levels are for auxk; none: all latents explain e.
+  // (undefined: 1). Levels and choice are for auxk; no levels: all latents explain e.
   struct Step {
     at::Tensor rows, target, e, row_scale;
-    std::vector<Level> levels;
+    std::vector<Level> levels = {};
+    Choice choice = {};
   };
   // The term of this step, if there is one, appended to forward.terms.
   void forward(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
@@ -113,6 +123,7 @@ class SAFFRON_EXPORT DeadLatents {
     at::Tensor upstream;  // d loss / d ehat [B, d_out]
     at::Tensor miss;      // mean_b ||e - ehat||^2
     double weight = 0;    // of it in the loss
+    bool rectified = false;
   };
   void auxk(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
   // Of the latents from `begin` to the level's end; nothing where none is dead or all is explained.

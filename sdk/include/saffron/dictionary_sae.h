@@ -86,6 +86,9 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
  protected:
   // ---- what an architecture says ------------------------------------------------------------------
 
+  // Error (invalid) for streams that it cannot take; asked before the base says what it cannot. By default
+  // none.
+  virtual void check_streams() const;
   // Layout, max_active, and parameters and buffers of its own, appended.
   virtual void declare_own(SaeSpec& spec) const = 0;
   virtual void bind_own(const Tensors& parameters, const Tensors& buffers);
@@ -102,6 +105,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   // After own_terms, of the same step: which dead latents explain which errors, in decoder space, where
   // it is not all the whole's (saffron/dead_latents.h).
   [[nodiscard]] virtual std::vector<DeadLatents::Level> dead_levels() const;
+  // How its latents compete, in that step, where it is not by a; dead ones do so too.
+  [[nodiscard]] virtual DeadLatents::Choice dead_choice() const;
   // g = d loss / d (f W_dec + b_dec), undefined when nothing depends on it: the decoder's gradients.
   // Returns d loss / d f on the entries of codes, or undefined.
   virtual at::Tensor decoder_backward(const SaeInput& input, const Codes& codes,
@@ -118,6 +123,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
 
   [[nodiscard]] const DictionaryOptions& dictionary() const { return dictionary_; }
   [[nodiscard]] std::int64_t latents() const { return dictionary_.width; }
+  // Whether it predicts the streams that it reads.
+  [[nodiscard]] bool autoencoder() const { return autoencoder_; }
   // Whether rows are x - b_dec.
   [[nodiscard]] bool subtracts_b_dec() const {
     return autoencoder_ && dictionary_.decoder_bias && dictionary_.pre_bias;

@@ -15,6 +15,10 @@ namespace saffron::inline sdk_v1 {
 [[nodiscard]] SAFFRON_EXPORT std::vector<std::int64_t> widths_of(
     const std::vector<StreamInfo>& streams);
 
+// Whether the two lists name the same streams in the same order.
+[[nodiscard]] SAFFRON_EXPORT bool same_streams(const std::vector<StreamInfo>& a,
+                                               const std::vector<StreamInfo>& b);
+
 [[nodiscard]] SAFFRON_EXPORT at::Tensor side_by_side(const std::vector<at::Tensor>& rows);
 // The same for gradients: an undefined one counts as 0, all undefined give an undefined one.
 [[nodiscard]] SAFFRON_EXPORT at::Tensor side_by_side(const std::vector<at::Tensor>& gradients,

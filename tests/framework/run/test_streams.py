@@ -57,12 +57,13 @@ class Streams(BadDay):
     def test_export_is_refused_in_words(self):
         run = str(self.run_folder(self.straight))
         for name, words in (("cross", "reads 2 streams and predicts 2 has no canonical weights"),
-                            ("clt", "does not say how to export its weights")):
+                            ("clt", "of 2 layers has no canonical weights")):
             done = subprocess.run([self.program, "export", run, "out", "--sae", name],
                                   cwd=self.straight, capture_output=True, text=True,
                                   timeout=PATIENCE)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(words, done.stderr)
+            self.assertIn("read its .safetensors in the run's saes/ folder: ", done.stderr)
             self.assertEqual(done.stderr.count("error: "), 1, done.stderr)
 
     def test_one_stream_too_few(self):

@@ -1,5 +1,6 @@
 #include "framework/train/trainer.h"
 #include "plugins/saes/topk/topk.h"
+#include "tests/caught.h"
 #include "tests/framework/train/toy_source.h"
 
 #include <saffron/error.h>
@@ -7,8 +8,10 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 using namespace saffron;
@@ -261,6 +264,30 @@ TEST(Fitting, MeasuresWhenAskedAndWhenAnSaeIsFinal) {
   EXPECT_EQ(last[0].loss, last[0].objective);
   EXPECT_GT(last[0].fvu, 0.5);
   EXPECT_NEAR(mean[0].item<double>(), 49.5, 1e-9);
+}
+
+// Infinite after some calls.
+struct Overflowing final : Objective {
+  explicit Overflowing(int finite) : left(finite) {}
+  at::Tensor loss(const TrainStep& step) override {
+    const at::Tensor error = SquaredError().loss(step);
+    return left-- > 0 ? error : error * std::numeric_limits<double>::infinity();
+  }
+  int left;
+};
+
+TEST(Fitting, SaysWhatHelpsWhereALossOverflows) {
+  const auto help = [](std::shared_ptr<Sae> sae, int finite) {
+    TrainMember of = member("a", std::move(sae));
+    of.objective = std::make_shared<Overflowing>(finite);
+    Trainer trainer = trainer_of({of}, {.rows = 100});
+    return test::caught([&] { run(trainer); }).help();
+  };
+  const char* const rows = "rows themselves are too large";
+  EXPECT_THAT(help(topk(), 0), testing::HasSubstr(rows));
+  EXPECT_THAT(help(topk(), 2), testing::HasSubstr("a lower learning rate"));
+  EXPECT_THAT(help(std::make_shared<Averager>(1), 0),
+              testing::HasSubstr(rows));  // at the pass' end
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -284,14 +285,17 @@ TEST(CrossLayerTranscoder, SelectionAcrossSpaces) {
       out[1].indices().eq(at::cat({places[0].flip(0), places[0].flip(0)})).all().item<bool>());
 }
 
-// With room for all dead latents, a layer's AuxK is ||e - ReLU(a_dead) W_dec_dead||^2 over its targets.
-TEST(CrossLayerTranscoder, DeadLatentsOfALayerExplainTheErrorsItWritesTo) {
+// A layer's AuxK is ||e - f_dead W_dec_dead||^2 over its targets, with f the aux_k largest by n ReLU(a).
+class CrossLayerAuxK : public testing::TestWithParam<std::int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Of, CrossLayerAuxK, testing::Values(1, 2, kWidth));
+
+TEST_P(CrossLayerAuxK, DeadLatentsOfALayerExplainTheErrorsItWritesTo) {
   CrossLayerTranscoder::Options options =
       options_of(Activation::topk, true, DecoderNorm::concatenated, Penalty::none);
   options.dead = {.dead = DeadLatentOptions::Method::auxk,
                   .dead_after = 10,
                   .aux_coef = 0.5,
-                  .aux_k = kWidth,
+                  .aux_k = GetParam(),
                   .aux_scale = "raw"};
   CrossLayerTranscoder sae(options);
   SaeFixture fixture(sae, shape(), 11);
@@ -299,6 +303,8 @@ TEST(CrossLayerTranscoder, DeadLatentsOfALayerExplainTheErrorsItWritesTo) {
     at::Tensor fired = fixture.buffers[named("last_fired", i)];
     fired.fill_(1000);
     if (i < 2) fired.slice(0, 2, 6).fill_(0);  // the last layer has no dead ones
+    at::Tensor W_dec = fixture.parameters[named("W_dec", i)];
+    W_dec.mul_((0.5 + Random(i).uniform_rows(0, kWidth, 1, at::kDouble)).pow(3));
   }
   SaeInput input = input_of(12);
   const auto without = fixture.gradients(sae, input);
@@ -315,8 +321,12 @@ TEST(CrossLayerTranscoder, DeadLatentsOfALayerExplainTheErrorsItWritesTo) {
   for (std::size_t i = 0; i < 2; ++i) {
     const at::Tensor a =
         at::mm(input.inputs[i], want.leaf[named("W_enc", i)].t()) + want.leaf[named("b_enc", i)];
-    const at::Tensor ehat =
-        at::mm(a.slice(1, 2, 6).clamp_min(0), want.leaf[named("W_dec", i)].slice(0, 2, 6));
+    const at::Tensor of_dead = want.leaf[named("W_dec", i)].slice(0, 2, 6);
+    const at::Tensor f = a.slice(1, 2, 6).clamp_min(0);
+    const at::Tensor n = of_dead.detach().norm(2, at::IntArrayRef{1});
+    const at::Tensor chosen =
+        std::get<1>((f.detach() * n).topk(std::min<std::int64_t>(GetParam(), 4), 1));
+    const at::Tensor ehat = at::mm(f * at::zeros_like(f).scatter(1, chosen, 1.0), of_dead);
     const at::Tensor term = mean_square(e.slice(1, kColumns[i]) - ehat);
     EXPECT_NEAR(forward.terms[i].value.item<double>(), term.item<double>(), 1e-10);
     (0.5 * term).backward();

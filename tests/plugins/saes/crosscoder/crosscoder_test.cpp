@@ -175,6 +175,28 @@ TEST(Crosscoder, StartsWithNormsOfEachStream) {
   EXPECT_EQ(fixture.parameters["b_dec"].abs().max().item<double>(), 0);
 }
 
+// Streams that are predicted, and not read, may have other widths.
+TEST(Crosscoder, WithASkipStartsFromWhatItPredicts) {
+  Crosscoder::Options options = options_of(Activation::relu);
+  options.dictionary.skip = true;
+  options.dictionary.W_enc_init = "random";
+  options.dictionary.b_dec_init = "mean";
+  Crosscoder sae(options);
+  const std::vector<std::int64_t> predicted{6, 2};
+  SaeFixture fixture(sae, {streams_of("s", kWidths), streams_of("t", predicted)}, 9);
+  Random sample = Random(9).fork("sample");
+  for (std::size_t m = 0; m < kWidths.size(); ++m) sample = sample.fork("next");
+  std::vector<at::Tensor> means;
+  for (const std::int64_t width : predicted) {
+    means.push_back(sample.normal_rows(0, 64, width, at::kDouble).mean(0));
+    sample = sample.fork("next");
+  }
+  EXPECT_TRUE(at::allclose(fixture.parameters["b_dec"], at::cat(means)));
+  const SaeInput input = streams_input(10, kWidths, predicted);
+  const auto gradients = fixture.gradients(sae, input);
+  EXPECT_EQ(gradients.at("W_skip").sizes(), at::IntArrayRef({8, 12}));
+}
+
 // The threshold outside of training is one of weighted values, and so is what it keeps.
 TEST(Crosscoder, BatchTopKThresholdIsOfWeightedValues) {
   Crosscoder sae(options_of(Activation::batch_topk));

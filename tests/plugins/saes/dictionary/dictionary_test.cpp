@@ -4,6 +4,8 @@
 #include "plugins/saes/topk/topk.h"
 #include "tests/plugins/saes/support/reference.h"
 
+#include <saffron/init.h>
+
 #include <c10/core/GradMode.h>
 
 #include <functional>
@@ -178,12 +180,12 @@ void set_k(TopK::Options& options) { options.k.k = 4; }
 void set_k(BatchTopK::Options& options) { options.selection.k.k = 4; }
 void set_k(Matryoshka::Options& options) { options.selection.k.k = 4; }
 
-// SAELens: a ||W_dec|| competes, and f W_dec has a.
+// SAELens: a ||W_dec|| competes, of dead latents too, and f W_dec has a.
 TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   typename TypeParam::Options options;
   options.dictionary.width = kWidth;
   options.dictionary.unit_decoder = false;
-  options.dead = {};
+  options.dead = {.dead = Dead::Method::auxk, .dead_after = 10, .aux_k = 3};
   set_k(options);
   TypeParam by_value(options);
   options.by_contribution = true;
@@ -195,10 +197,15 @@ TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   at::Tensor W_enc = b.parameters["W_enc"], b_enc = b.parameters["b_enc"];
   W_enc.mul_(norms);
   b_enc.copy_(a.parameters["b_enc"] * norms.flatten());
-  const SaeInput input = rows_of(6, kD);
+  let_die(a);
+  let_die(b);
+  const SaeInput input = late(rows_of(6, kD));
   const Forward one = by_contribution.forward(input), other = by_value.forward(input);
   EXPECT_TRUE(at::allclose(one.reconstructions[0], other.reconstructions[0]));
   EXPECT_TRUE(at::allclose(one.codes[0].to_dense() * norms.flatten(), other.codes[0].to_dense()));
+  EXPECT_EQ(one.terms.back().name, "auxk");
+  EXPECT_NEAR(one.terms.back().value.item<double>(), other.terms.back().value.item<double>(),
+              1e-10);
   by_contribution.after_step(input, one);
   by_value.after_step(input, other);
   EXPECT_TRUE(at::allclose(by_contribution.decode(by_contribution.encode(input.inputs))[0],
@@ -211,6 +218,56 @@ TYPED_TEST(ByContribution, IsWhatRescaledWeightsDoByValue) {
   EXPECT_TRUE(at::allclose(own, z * own.ne(0)));
   EXPECT_TRUE(at::allclose(own.mm(weights.W_dec) + weights.b_dec,
                            by_contribution.decode(by_contribution.encode(input.inputs))[0]));
+}
+
+// ---- skip transcoders ---------------------------------------------------------------------------
+
+class SkipTranscoder : public testing::TestWithParam<std::int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Predicts, SkipTranscoder, testing::Values(kD, kD + 2));
+
+TopK::Options skip_options() {
+  return {.dictionary = {.width = kWidth, .skip = true, .W_enc_init = "random"},
+          .dead = {},
+          .k = {.k = 4}};
+}
+
+// W_skip starts at 0, so that b_dec is the centre of what is predicted and directions are from there.
+TEST_P(SkipTranscoder, StartsFromWhatItPredicts) {
+  const std::int64_t width = GetParam();
+  const at::Tensor y = Random(5).fork("sample").fork("next").normal_rows(
+      0, 64, width, at::kDouble);  // the fixture's
+  for (const char* centre : {"zero", "mean", "geometric_median"}) {
+    TopK::Options options = skip_options();
+    options.dictionary.b_dec_init = centre;
+    options.dictionary.W_dec_init = "data";
+    TopK sae(options);
+    SaeFixture fixture(sae, SaeShape{{{"x", kD}}, {{"y", width}}}, 5);
+    const at::Tensor& b_dec = fixture.parameters["b_dec"];
+    EXPECT_TRUE(at::allclose(b_dec, init::centre(centre, y))) << centre;
+    const at::Tensor from_there = y - b_dec;
+    const at::Tensor unit = from_there / from_there.norm(2, at::IntArrayRef{1}, true);
+    const at::Tensor best = std::get<0>(fixture.parameters["W_dec"].mm(unit.t()).max(1));
+    EXPECT_TRUE(at::allclose(best, at::ones_like(best))) << centre;
+  }
+}
+
+TEST_P(SkipTranscoder, GradientsEqualAutograd) {
+  TopK sae(skip_options());
+  SaeFixture fixture(sae, SaeShape{{{"x", kD}}, {{"y", GetParam()}}}, 5);
+  at::Tensor W_skip = fixture.parameters["W_skip"];
+  W_skip.copy_(Random(7).normal_rows(0, GetParam(), kD, at::kDouble));
+  SaeInput input = rows_of(6, kD);
+  const at::Tensor x = input.inputs[0];
+  const at::Tensor y = Random(9).normal_rows(0, x.size(0), GetParam(), at::kDouble) + 1;
+  input.targets[0] = y;
+  const auto got = fixture.gradients(sae, input);
+  const c10::AutoGradMode with_grad(true);
+  Reference want(fixture);
+  const at::Tensor a = x.mm(want.leaf["W_enc"].t()) + want.leaf["b_enc"];
+  const auto [value, at] = a.topk(4, 1);
+  const at::Tensor f = at::zeros_like(a).scatter(1, at, value.clamp_min(0));
+  mean_square(y - want.decoded(f) - x.mm(want.leaf["W_skip"].t())).backward();
+  expect_gradients(got, want);
 }
 
 // A transcoder's decoder lives where it predicts, its encoder where it reads.

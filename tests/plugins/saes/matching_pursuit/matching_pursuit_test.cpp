@@ -1,4 +1,5 @@
 #include "plugins/saes/matching_pursuit/matching_pursuit.h"
+#include "tests/caught.h"
 #include "tests/plugins/saes/support/reference.h"
 
 #include <saffron/error.h>
@@ -7,6 +8,8 @@
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
+
+#include <gmock/gmock.h>
 
 #include <tuple>
 #include <vector>
@@ -179,6 +182,19 @@ TEST(MatchingPursuit, OptionsThatCannotBeAreRefused) {
   EXPECT_TRUE(fails(R"({"dropout": 1})"));
   EXPECT_TRUE(fails(R"({"method": "nnls"})"));
   EXPECT_TRUE(fails(R"({"frozen": "encoder"})"));
+}
+
+TEST(MatchingPursuit, PredictsWhatItReads) {
+  for (const std::int64_t width : {kD, kD + 2}) {
+    MatchingPursuit sae(options_of(Method::mp));
+    const Error error = test::caught([&] { (void)sae.declare({{{"x", kD}}, {{"y", width}}}); });
+    EXPECT_EQ(error.kind(), ErrorKind::invalid);
+    EXPECT_THAT(error.message(), testing::HasSubstr("predicts what it reads"));
+    EXPECT_THAT(error.help(), testing::Not(testing::HasSubstr("tied")));
+  }
+  MatchingPursuit sae(options_of(Method::mp));
+  const std::vector<StreamInfo> both{{"x", kD}, {"y", kD + 2}};
+  EXPECT_EQ(sae.declare({both, both}).parameters[1].shape[1], 2 * kD + 2);
 }
 
 TEST(MatchingPursuit, SaysThatItCannotBeExported) {

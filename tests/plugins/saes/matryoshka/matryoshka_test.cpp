@@ -3,12 +3,14 @@
 
 #include <saffron/error.h>
 
+#include <ATen/ops/ones.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 using namespace saffron;
@@ -29,10 +31,11 @@ Matryoshka::Options options_of() {
 
 // The sum over levels in plain autograd.
 at::Tensor loss_of(Reference& want, const at::Tensor& x, const std::vector<std::int64_t>& widths,
-                   const std::vector<double>& weights, bool selects = true) {
+                   const std::vector<double>& weights, bool selects = true,
+                   const at::Tensor& compared_by = at::ones({kWidth}, at::kDouble)) {
   const at::Tensor a = want.pre(x);
   at::Tensor f = at::relu(a);
-  if (selects) f = f * largest_of_batch(a, kK * x.size(0));
+  if (selects) f = f * largest_of_batch(a * compared_by, kK * x.size(0));
   at::Tensor total;
   for (std::size_t j = 0; j < widths.size(); ++j) {
     const at::Tensor xhat =
@@ -92,8 +95,11 @@ TEST(Matryoshka, LevelsOfOtherWeightsAndWithoutSelection) {
 }
 
 // sae-lens: use_matryoshka_aux_loss. Two of the first level's latents are dead, none of the second's,
-// nine of the third's, of which a row may use three.
-TEST(Matryoshka, DeadLatentsOfALevelExplainItsOwnError) {
+// nine of the third's, of which a row may use three. They compete as the living do.
+class MatryoshkaAuxK : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(ByContribution, MatryoshkaAuxK, testing::Bool());
+
+TEST_P(MatryoshkaAuxK, DeadLatentsOfALevelExplainItsOwnError) {
   constexpr std::int64_t kAuxK = 3;
   Matryoshka::Options options = options_of();
   options.dead = {.dead = DeadLatentOptions::Method::auxk,
@@ -104,8 +110,11 @@ TEST(Matryoshka, DeadLatentsOfALevelExplainItsOwnError) {
                   .aux_in_proportion = true,
                   .aux_rectified = false};
   options.aux_by_level = true;
+  options.by_contribution = GetParam();
   Matryoshka sae(options);
   SaeFixture fixture(sae, kD, 5);
+  at::Tensor decoder = fixture.parameters["W_dec"];
+  decoder.mul_((0.5 + Random(3).uniform_rows(0, kWidth, 1, at::kDouble)).pow(3));
   at::Tensor fired = fixture.buffers["last_fired"];
   fired.fill_(1000);
   fired.slice(0, 1, 3).fill_(0);
@@ -118,7 +127,9 @@ TEST(Matryoshka, DeadLatentsOfALevelExplainItsOwnError) {
   const c10::AutoGradMode with_grad(true);
   Reference want(fixture);
   const at::Tensor x = input.inputs[0], a = want.pre(x);
-  const at::Tensor f = (at::relu(a) * largest_of_batch(a, kK * x.size(0))).detach();
+  const at::Tensor by =
+      GetParam() ? decoder.norm(2, at::IntArrayRef{1}) : at::ones({kWidth}, at::kDouble);
+  const at::Tensor f = (at::relu(a) * largest_of_batch(a * by, kK * x.size(0))).detach();
   const at::Tensor W_dec = want.leaf["W_dec"];
   struct Level {
     std::int64_t width, first, last;  // dead latents: from first, before last
@@ -129,17 +140,30 @@ TEST(Matryoshka, DeadLatentsOfALevelExplainItsOwnError) {
                           want.leaf["b_dec"])
                              .detach();
     const std::int64_t dead = level.last - level.first, k = std::min(kAuxK, dead);
-    const auto [value, index] = a.slice(1, level.first, level.last).topk(k, 1);
-    const at::Tensor best = at::zeros({x.size(0), dead}, at::kDouble).scatter(1, index, value);
+    const at::Tensor own = a.slice(1, level.first, level.last);
+    const at::Tensor index = std::get<1>((own * by.slice(0, level.first, level.last)).topk(k, 1));
+    const at::Tensor best =
+        at::zeros({x.size(0), dead}, at::kDouble).scatter(1, index, own.gather(1, index));
     const at::Tensor term = mean_square(e - at::mm(best, W_dec.slice(0, level.first, level.last)));
     const double share = std::min(1.0, static_cast<double>(dead) / kAuxK);
     aux = aux.defined() ? aux + share * term : share * term;
   }
-  (loss_of(want, x, {3, 10, kWidth}, {1, 1}) + 0.25 * aux).backward();
+  (loss_of(want, x, {3, 10, kWidth}, {1, 1}, true, by) + 0.25 * aux).backward();
   expect_gradients(got, want);
   ASSERT_EQ(forward.terms.size(), 2u);
   EXPECT_NEAR(forward.terms[1].weight * forward.terms[1].value.item<double>(),
               0.25 * aux.item<double>(), 1e-10);
+}
+
+TEST(Matryoshka, HasNoKWithoutSelection) {
+  const auto taken = [](const char* json) {
+    Matryoshka::Options options;
+    Decoded decoded;
+    Matryoshka::schema().decode(from_json(json, "test"), &options, decoded);
+    return decoded.ok();
+  };
+  EXPECT_TRUE(taken(R"({"width": 24, "activation": "relu"})"));
+  EXPECT_FALSE(taken(R"({"width": 24})"));  // k = 32
 }
 
 TEST(Matryoshka, RefusesWeightsOfOtherLevels) {

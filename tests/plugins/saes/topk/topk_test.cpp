@@ -138,6 +138,57 @@ INSTANTIATE_TEST_SUITE_P(Scales, AuxK,
                          testing::Combine(testing::Values("relative", "raw", "residual_variance"),
                                           testing::Values(1, 3)));
 
+// Dead latents compete as the living do (SAELens): by a ||W_dec||, by |a|, or both.
+TEST(TopK, DeadLatentsCompeteAsTheLivingDo) {
+  constexpr std::int64_t kDead = 10;
+  for (const std::int64_t aux_k : {1, 3}) {  // sparse and dense
+    for (const auto& [keep, by_contribution] : {std::pair{TopK::Keep::rectified, true},
+                                                {TopK::Keep::magnitude, false},
+                                                {TopK::Keep::magnitude, true}}) {
+      TopK::Options options = options_of({.dead = Dead::Method::auxk,
+                                          .dead_after = 10,
+                                          .aux_coef = 0.25,
+                                          .aux_k = aux_k,
+                                          .aux_scale = "raw"});
+      options.dictionary.unit_decoder = false;
+      options.keep = keep;
+      options.by_contribution = by_contribution;
+      TopK sae(options);
+      SaeFixture fixture(sae, kD, 9);
+      at::Tensor fired = fixture.buffers["last_fired"];
+      fired.slice(0, kDead).fill_(1000);
+      at::Tensor W_dec = fixture.parameters["W_dec"];
+      W_dec.mul_((0.5 + Random(3).uniform_rows(0, kWidth, 1, at::kDouble)).pow(3));
+      const SaeInput input = input_of(10, 1000);
+      const Forward forward = sae.forward(input);
+      const auto got = fixture.gradients(sae, input);
+
+      const c10::AutoGradMode with_grad(true);
+      Reference want(fixture);
+      const at::Tensor x = input.inputs[0], a = want.pre(x);
+      const bool by_magnitude = keep == TopK::Keep::magnitude;
+      const auto largest = [&](const at::Tensor& of, const at::Tensor& rows, std::int64_t k) {
+        at::Tensor compared = of.detach();
+        if (by_contribution) compared = compared * rows.detach().norm(2, at::IntArrayRef{1});
+        if (by_magnitude) compared = compared.abs();
+        const at::Tensor chosen = std::get<1>(at::topk(compared, k, 1));
+        return (by_magnitude ? of : at::relu(of)) *
+               at::zeros_like(of.detach()).scatter(1, chosen, 1.0);
+      };
+      const at::Tensor f = largest(a, want.leaf["W_dec"], kK);
+      const at::Tensor e = x - at::mm(f, want.leaf["W_dec"]) - want.leaf["b_dec"];
+      const at::Tensor of_dead = want.leaf["W_dec"].slice(0, 0, kDead);
+      const at::Tensor kept = largest(a.slice(1, 0, kDead), of_dead, aux_k);
+      EXPECT_EQ(kept.lt(0).any().item<bool>(), by_magnitude);
+      const at::Tensor aux = (e.detach() - at::mm(kept, of_dead)).square().sum(1).mean();
+      ASSERT_EQ(forward.terms.size(), 1u);
+      EXPECT_NEAR(forward.terms[0].value.item<double>(), aux.item<double>(), 1e-10);
+      (e.square().sum(1).mean() + 0.25 * aux).backward();
+      expect_equal(got, want);
+    }
+  }
+}
+
 // mse with reduction = "mean" is a d-th of the sum: the auxiliary loss and its gradients must shrink too.
 TEST_P(AuxK, WeighsTheSameBesideEverySpellingOfTheObjective) {
   TopK sae(options_of({.dead = Dead::Method::auxk,
