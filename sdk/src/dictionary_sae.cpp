@@ -198,6 +198,12 @@ at::Tensor DictionarySae::encoder_backward(const SaeInput&, const Codes& codes,
   return df.defined() ? df * codes.values().gt(0) : at::Tensor();
 }
 
+std::vector<std::string> DictionarySae::encoder_parameters() const {
+  std::vector<std::string> names = {dictionary_.tied ? "W_dec" : "W_enc", "b_enc"};
+  if (subtracts_b_dec()) names.emplace_back("b_dec");
+  return names;
+}
+
 at::Tensor DictionarySae::contribution_scale() const {
   return selection_scale(DecoderNorm::concatenated, W_dec_, predicted_widths_);
 }

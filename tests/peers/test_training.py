@@ -95,6 +95,7 @@ LENS_TANH = {
     "l0_coefficient": 1.0,
     "jumprelu_tanh_scale": 0.5,
 }
+LENS_QUADRATIC = {"jumprelu_sparsity_loss_mode": "quadratic", "target_l0": K}
 
 SAE_LENS = {
     "topk": Case(
@@ -111,6 +112,32 @@ SAE_LENS = {
         JUMP | FREE | {"sparsity": "l0", "coef": 0.3, "warmup": 0},
         lens_jump(l0_coefficient=0.3, l0_warm_up_steps=0),
         terms=("l0",),
+    ),
+    "jumprelu_quadratic": Case(
+        JUMP | FREE | {"sparsity": "quadratic", "target_l0": K, "coef": 0.3, "warmup": 0},
+        lens_jump(l0_coefficient=0.3, l0_warm_up_steps=0, **LENS_QUADRATIC),
+        terms=("quadratic",),
+    ),
+    # Anthropic's: the kernel's gradient reaches the encoder, from the error and from the term.
+    "jumprelu_l0_to_input": Case(
+        JUMP | FREE | {"sparsity": "l0", "coef": 0.1, "warmup": 0, "ste_to_input": True},
+        lens_jump(l0_coefficient=0.1, l0_warm_up_steps=0, jumprelu_ste_to_input=True),
+        terms=("l0",),
+    ),
+    "jumprelu_quadratic_to_input": Case(
+        JUMP
+        | FREE
+        | {"sparsity": "quadratic", "target_l0": K, "coef": 0.05, "warmup": 0}
+        | {"ste_to_input": True},
+        lens_jump(
+            l0_coefficient=0.05, l0_warm_up_steps=0, jumprelu_ste_to_input=True, **LENS_QUADRATIC
+        ),
+        terms=("quadratic",),
+    ),
+    "jumprelu_tanh_to_input": Case(
+        JUMP | FREE | TANH | {"sparsity": "tanh", "ste_to_input": True},
+        lens_jump(jumprelu_ste_to_input=True, **LENS_TANH),
+        terms=("tanh",),
     ),
     "jumprelu_tanh": Case(
         JUMP | FREE | TANH | {"sparsity": "tanh", "preact_coef": 0.3, "dead_after": 1},
