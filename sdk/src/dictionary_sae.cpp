@@ -158,12 +158,18 @@ Forward DictionarySae::forward(const SaeInput& input) {
   out.reconstructions = apart(out.codes[0].restore_rows(decoded), predicted_widths_);
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
   own_terms(input, out);
-  shown_ = {.rows = step_.rows, .target = {}, .e = {}, .row_scale = step_.scale, .levels = {}};
+  shown_.rows = step_.rows;
+  shown_.row_scale = step_.scale;
   if (dead_.needs_error(input.rows_seen)) {
     shown_.target = in_loss_space(target_ - b_dec_);
     shown_.e = in_loss_space(target_ - decoded);
     shown_.levels = dead_levels();
     for (DeadLatents::Level& level : shown_.levels) level.e = in_loss_space(level.e);
+  }
+  if (dead_.resamples()) {
+    const at::Tensor offset = b_dec_.clone();  // the step moves it
+    if (subtracts_b_dec()) shown_.rows_offset = offset;
+    shown_.target_offset = in_loss_space(offset);
   }
   dead_.forward(input, weights(), shown_, out);
   return out;

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer
 from dictionary_learning.trainers.gdm import GatedSAETrainer
 from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKTrainer
@@ -23,7 +24,20 @@ from sae_lens import (
     TopKTrainingSAEConfig,
 )
 from training_peers import dictionary_learning, follow_with_sparsify, sae_lens
-from training_runs import FREE, UNIT, D, F, K, Peer, check, follow, one_thread, train, write_rows
+from training_runs import (
+    BATCH,
+    FREE,
+    UNIT,
+    D,
+    F,
+    K,
+    Peer,
+    check,
+    follow,
+    one_thread,
+    train,
+    write_rows,
+)
 
 WIDE = 2 * F  # with 2 active latents a row, most of them fire in no row of a batch
 GROUPS = [F // 8, F // 4, F // 2, F]
@@ -292,3 +306,45 @@ def test_sparsify(rows, tmp_path):
     settings = {"schedule.decay": 1.0, "optimizer.eps": 1e-8 * D}
     ours = train(rows, tmp_path, TOPK | UNIT, **settings, **NO_CLIP)
     check(ours, follow_with_sparsify(ours, tmp_path, K), loss_scale=D)
+
+
+def test_resampling_of_dictionary_learning(rows, tmp_path, monkeypatch):
+    """Its own function on our draws, which our decoder rows still show two steps later."""
+    at = 98
+    rate, coef = 2e-2, 30.0  # at which many latents die
+    resampling = {
+        "dead": "resample",
+        "dead_after": at // 2 * BATCH,
+        "resample_every": at * BATCH,
+        "resample_scale": 0.2,
+        "resample_odds": "error_norm",
+        "resample_centred": False,
+        "resample_unit": False,
+        "resample_distinct": True,
+    }
+    sae = UNIT | {"use": "relu"} | resampling
+    keys = NO_CLIP | {"optimizer.lr": rate}
+    ours = train(rows, tmp_path, sae, penalty={"use": "l1", "coef": coef}, **keys)
+    keys = {"lr": rate, "l1_penalty": coef, "sparsity_warmup_steps": 0}
+    peer = dictionary_learning(StandardTrainer, first_step=1, **keys)
+    trainer = peer.trainer
+    # Not by its argument, which brings a schedule that rises anew and starts at a rate of 0.
+    trainer.resample_steps, trainer.steps_since_active = at, torch.zeros(F, dtype=int)
+    batch = torch.nn.functional.normalize(ours.batches[at - 1], dim=-1)
+    likeness = ours.end["W_dec"] @ batch.T
+    seen = []
+
+    def our_rows(odds, num_samples, replacement):
+        dead = trainer.steps_since_active > at / 2
+        e = ours.batches[at - 1] - trainer.ae(ours.batches[at - 1])
+        torch.testing.assert_close(odds, e.norm(dim=-1))
+        assert num_samples == dead.sum() and not replacement
+        nearest = likeness[dead].topk(2, dim=1)
+        assert (nearest.values[:, 0] > 0.9).all() and (nearest.values[:, 1] < 0.9).all()
+        seen.append(nearest.indices[:, 0])
+        return seen[-1]
+
+    monkeypatch.setattr(torch, "multinomial", our_rows)
+    check(ours, follow(ours, peer))
+    (drawn,) = seen
+    assert 5 < len(drawn) == len(drawn.unique())
