@@ -5,12 +5,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/amax.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/log1p.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/searchsorted.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace saffron::inline sdk_v1 {
 namespace {
@@ -66,7 +68,19 @@ Schema<DeadLatentOptions> DeadLatentOptions::schema() {
       .param("resample_scale", &O::resample_scale,
              "resample: norm of a new encoder row beside the mean of the living ones", positive())
       .param("resample_times", &O::resample_times, "resample: how often at most; 0: no limit",
-             non_negative());
+             non_negative())
+      .param("resample_odds", &O::resample_odds,
+             "resample: what a row is drawn in proportion to, the square of its squared error or "
+             "the error's norm",
+             one_of({"squared_loss", "error_norm"}))
+      .param("resample_centred", &O::resample_centred,
+             "resample: latents take rows less b_dec; else rows as they were read")
+      .param("resample_unit", &O::resample_unit,
+             "resample: an encoder takes its row's direction; else the row itself, so that "
+             "resample_scale is a factor beside its norm")
+      .param("resample_distinct", &O::resample_distinct,
+             "resample: no row is drawn twice at one time, so that dead latents beyond a batch's "
+             "rows wait for the next");
 }
 
 void DeadLatents::declare(SaeSpec& spec) const {
@@ -221,22 +235,42 @@ at::Tensor DeadLatents::after_step(const SaeInput& input, const Codes& codes,
   return resample(latents, weights, step, random);
 }
 
-at::Tensor DeadLatents::resample(const at::Tensor& latents, const Weights& weights,
-                                 const Step& step, Random random) {
-  const bool tied = weights.W_enc_name == weights.W_dec_name;
-  const at::Tensor read = step.rows.norm(2, at::IntArrayRef{1});
-  const at::Tensor predicted = step.target.norm(2, at::IntArrayRef{1});
-  const at::Tensor odds =
-      step.e.to(at::kDouble).square().sum(1).square() * read.gt(0) * predicted.gt(0);
+at::Tensor DeadLatents::drawn_rows(const at::Tensor& odds, std::int64_t latents,
+                                   const Random& random) const {
+  if (options_.resample_distinct) {
+    // The least of exponential times, whose rates are the odds (Efraimidis, Spirakis 2006).
+    const auto possible = odds.gt(0).sum().item<std::int64_t>();
+    const at::Tensor uniform = random.uniform_rows(0, odds.size(0), 1, at::kDouble).flatten();
+    const at::Tensor times = -at::log1p(-uniform) / odds;
+    return times.masked_fill(odds.le(0), std::numeric_limits<double>::infinity())
+        .argsort()
+        .slice(0, 0, std::min(latents, possible));
+  }
   const at::Tensor upto = odds.cumsum(0);
   const double total = upto[-1].item<double>();
-  if (!(total > 0)) return {};
-  const at::Tensor drawn =
-      random.uniform_rows(0, latents.size(0), 1, at::kDouble).flatten() * total;
+  if (!(total > 0)) return at::empty({0}, at::kLong);
+  const at::Tensor drawn = random.uniform_rows(0, latents, 1, at::kDouble).flatten() * total;
+  return at::searchsorted(upto, drawn, false, true).clamp_max(odds.size(0) - 1);
+}
+
+at::Tensor DeadLatents::resample(const at::Tensor& dead_ones, const Weights& weights,
+                                 const Step& step, const Random& random) {
+  const bool tied = weights.W_enc_name == weights.W_dec_name;
+  at::Tensor rows = step.rows, target = step.target;
+  if (!options_.resample_centred) {
+    if (step.rows_offset.defined()) rows = rows + step.rows_offset;
+    if (step.target_offset.defined()) target = target + step.target_offset;
+  }
+  const at::Tensor read = rows.norm(2, at::IntArrayRef{1});
+  const at::Tensor predicted = target.norm(2, at::IntArrayRef{1});
+  const at::Tensor loss = step.e.to(at::kDouble).square().sum(1);
+  const at::Tensor weight = options_.resample_odds == "error_norm" ? loss.sqrt() : loss.square();
   const at::Tensor chosen =
-      at::searchsorted(upto, drawn, false, true).clamp_max(step.rows.size(0) - 1);
-  const auto directions = [&](const at::Tensor& rows, const at::Tensor& norms) {
-    return rows.index_select(0, chosen) / norms.index_select(0, chosen).unsqueeze(1);
+      drawn_rows(weight * read.gt(0) * predicted.gt(0), dead_ones.size(0), random);
+  if (chosen.size(0) == 0) return {};
+  const at::Tensor latents = dead_ones.slice(0, 0, chosen.size(0));
+  const auto directions = [&](const at::Tensor& of, const at::Tensor& norms) {
+    return of.index_select(0, chosen) / norms.index_select(0, chosen).unsqueeze(1);
   };
 
   const at::Tensor alive = dead(rows_seen_).logical_not().nonzero().flatten();
@@ -244,9 +278,11 @@ at::Tensor DeadLatents::resample(const at::Tensor& latents, const Weights& weigh
       alive.size(0) > 0 ? weights.W_enc.index_select(0, alive) : weights.W_enc;
   const double size = models.norm(2, at::IntArrayRef{1}).mean().item<double>();
   at::Tensor W_enc = weights.W_enc, W_dec = weights.W_dec, b_enc = weights.b_enc;
-  W_dec.index_copy_(0, latents, directions(step.target, predicted));
+  W_dec.index_copy_(0, latents, directions(target, predicted));
   if (!tied) {
-    W_enc.index_copy_(0, latents, directions(step.rows, read) * (options_.resample_scale * size));
+    const at::Tensor own =
+        options_.resample_unit ? directions(rows, read) : rows.index_select(0, chosen);
+    W_enc.index_copy_(0, latents, own * (options_.resample_scale * size));
   }
   b_enc.index_fill_(0, latents, 0);
   forget(latents);

@@ -159,13 +159,19 @@ Forward DictionarySae::forward(const SaeInput& input) {
   out.reconstructions = apart(out.codes[0].restore_rows(decoded), predicted_widths_);
   target_ = step_.shift.defined() ? in_decoder_space(target - step_.shift) : target;
   own_terms(input, out);
-  shown_ = {.rows = step_.rows, .target = {}, .e = {}, .row_scale = step_.scale, .levels = {}};
+  shown_.rows = step_.rows;
+  shown_.row_scale = step_.scale;
   if (dead_.needs_error(input.rows_seen)) {
     shown_.target = in_loss_space(target_ - b_dec_);
     shown_.e = in_loss_space(target_ - decoded);
     shown_.levels = dead_levels();
     for (DeadLatents::Level& level : shown_.levels) level.e = in_loss_space(level.e);
     shown_.choice = dead_choice();
+  }
+  if (dead_.resamples()) {
+    const at::Tensor offset = b_dec_.clone();  // the step moves it
+    if (subtracts_b_dec()) shown_.rows_offset = offset;
+    shown_.target_offset = in_loss_space(offset);
   }
   dead_.forward(input, weights(), shown_, out);
   return out;
@@ -198,6 +204,12 @@ at::Tensor DictionarySae::decoder_backward(const SaeInput&, const Codes& codes, 
 at::Tensor DictionarySae::encoder_backward(const SaeInput&, const Codes& codes,
                                            const at::Tensor& df, Gradients&) {
   return df.defined() ? df * codes.values().gt(0) : at::Tensor();
+}
+
+std::vector<std::string> DictionarySae::encoder_parameters() const {
+  std::vector<std::string> names = {dictionary_.tied ? "W_dec" : "W_enc", "b_enc"};
+  if (subtracts_b_dec()) names.emplace_back("b_dec");
+  return names;
 }
 
 at::Tensor DictionarySae::contribution_scale() const {

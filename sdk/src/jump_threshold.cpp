@@ -2,11 +2,22 @@
 #include <saffron/ops.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/diff.h>
+#include <ATen/ops/repeat_interleave.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 #include <utility>
 
 namespace saffron::inline sdk_v1 {
+namespace {
+
+// A row's value [B] at each of its entries.
+at::Tensor by_row(const at::Tensor& per_row, const Codes& codes) {
+  return at::repeat_interleave(per_row, codes.offsets().diff().to(at::kLong));
+}
+
+}  // namespace
 
 Schema<JumpOptions> JumpOptions::schema() {
   using O = JumpOptions;
@@ -14,7 +25,10 @@ Schema<JumpOptions> JumpOptions::schema() {
       .param("threshold_init", &O::threshold_init, "theta at the start", positive())
       .param("bandwidth", &O::bandwidth, "eps, the width of the kernel of pseudo-gradients",
              positive())
-      .param("log_threshold", &O::log_threshold, "train log theta instead of theta");
+      .param("log_threshold", &O::log_threshold, "train log theta instead of theta")
+      .param("ste_to_input", &O::ste_to_input,
+             "the kernel's gradient goes to pre-activations too, with the opposite sign; else to "
+             "the threshold alone");
 }
 
 JumpThreshold::JumpThreshold(const JumpOptions& options, std::string suffix)
@@ -28,6 +42,12 @@ void JumpThreshold::declare(SaeSpec& spec) const {
        .role = Role::threshold,
        .constraint = options_.log_threshold ? Constraint::none : Constraint::non_negative,
        .per_latent = true});
+}
+
+std::vector<std::string> JumpThreshold::pseudo_gradients(std::vector<std::string> encoder) const {
+  if (!options_.ste_to_input) encoder.clear();
+  encoder.push_back(name_);
+  return encoder;
 }
 
 void JumpThreshold::bind(const Tensors& parameters) { threshold_ = parameters[name_]; }
@@ -62,16 +82,20 @@ Codes JumpThreshold::step_codes(const at::Tensor& rows, const at::Tensor& W_enc,
   return reached.with_values(a_ * on_);
 }
 
-at::Tensor JumpThreshold::backward(const Codes& codes, const at::Tensor& df, double on_steps,
-                                   const at::Tensor& on_theta, Gradients& gradients) const {
-  // A bool times a number would be float32.
-  at::Tensor by_entry = near_.to(a_.scalar_type()) * (-on_steps / options_.bandwidth);
-  if (df.defined()) by_entry = by_entry - df * theta_ * near_ / options_.bandwidth;
-  at::Tensor total = ops::sum_by_latent(codes.with_values(by_entry));
+at::Tensor JumpThreshold::backward(const Codes& codes, const at::Tensor& df,
+                                   const at::Tensor& on_l0, const at::Tensor& on_theta,
+                                   Gradients& gradients) const {
+  at::Tensor kernel = at::zeros_like(a_);  // what its H and f send to a - theta
+  if (on_l0.defined()) {
+    kernel = by_row((on_l0 / options_.bandwidth).to(a_.scalar_type()), codes) * near_;
+  }
+  if (df.defined()) kernel = kernel + df * theta_ * near_ / options_.bandwidth;
+  at::Tensor total = ops::sum_by_latent(codes.with_values(-kernel));
   if (on_theta.defined()) total = total + on_theta;
   if (options_.log_threshold) total = total * theta();
   gradients[name_].add_dense(total);
-  return df.defined() ? df * on_ : at::Tensor();
+  if (!options_.ste_to_input) return df.defined() ? df * on_ : at::Tensor();
+  return df.defined() ? df * on_ + kernel : kernel;
 }
 
 }  // namespace saffron::inline sdk_v1

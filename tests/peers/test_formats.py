@@ -12,7 +12,10 @@ from dictionary_learning import AutoEncoder
 from dictionary_learning.utils import load_dictionary
 from safetensors.torch import load_file, save_file
 from sae_lens import SAE
-from sae_lens.loading.pretrained_sae_loaders import gemma_2_transcoder_huggingface_loader
+from sae_lens.loading.pretrained_sae_loaders import (
+    gemma_2_sae_huggingface_loader,
+    gemma_2_transcoder_huggingface_loader,
+)
 from sparsify import SparseCoder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +167,34 @@ def test_gemma_scope_is_read_by_saelens_loader(trained, monkeypatch):
     pre = raw @ state["W_enc"] + state["b_enc"]
     codes = pre.relu() * (pre > state["threshold"])
     assert distance(codes, read_gemma_scope(work / "scope", raw)[0]) < 1e-6
+
+
+def test_embedding_saes_of_gemma_scope_are_read_as_saelens_does(tmp_path, monkeypatch):
+    shapes = {"W_enc": (D, F), "W_dec": (F, D), "b_enc": F, "b_dec": D, "threshold": F}
+    generator = numpy.random.default_rng(3)
+    params = {n: generator.random(shape, dtype=numpy.float32) for n, shape in shapes.items()}
+    folder = tmp_path / "embedding"
+    folder.mkdir()
+    numpy.savez(folder / "params.npz", **params)
+    activations(tmp_path / "acts", D)
+    sae = f'use = "pretrained"\npath = "{folder}"\nreads = ["acts"]\n'
+    sae += 'format = { use = "gemma_scope", embedding = true }'
+    source = 'use = "activations"\npath = "acts"\nblock_rows = 256'
+    nodes = [node("source", "acts", source), node("sae", "embedding", sae)]
+    (tmp_path / "recipe.toml").write_text(recipe(nodes, ["embedding"], 128))
+    run(tmp_path, "run", "recipe.toml", "--quiet")
+    (file,) = tmp_path.glob("runs/formats-*/saes/embedding.safetensors")
+    weights = load_file(file)
+
+    module = "sae_lens.loading.pretrained_sae_loaders"
+    config = {"d_in": D, "finetuning_scaling_factor": False}
+    monkeypatch.setattr(f"{module}.hf_hub_download", lambda **_: folder / "params.npz")
+    monkeypatch.setattr(f"{module}.get_gemma_2_config_from_hf", lambda *_: config)
+    _, state, _ = gemma_2_sae_huggingface_loader("google/gemma-scope-2b-pt-res", "embedding")
+    assert distance(state["W_enc"], torch.from_numpy(params["W_enc"])) > 0.5
+    for name, theirs in state.items():
+        mine = weights[name].T if name == "W_enc" else weights[name]
+        assert distance(mine, theirs) < 1e-6, name
 
 
 PRETRAINED = sorted(path.parent for path in FIXTURES.glob("*/*/recorded.safetensors"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer
 from dictionary_learning.trainers.gdm import GatedSAETrainer
 from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKTrainer
@@ -24,7 +25,20 @@ from sae_lens import (
     TopKTrainingSAEConfig,
 )
 from training_peers import dictionary_learning, follow_with_sparsify, sae_lens
-from training_runs import FREE, UNIT, D, F, K, Peer, check, follow, one_thread, train, write_rows
+from training_runs import (
+    BATCH,
+    FREE,
+    UNIT,
+    D,
+    F,
+    K,
+    Peer,
+    check,
+    follow,
+    one_thread,
+    train,
+    write_rows,
+)
 
 WIDE = 2 * F  # with 2 active latents a row, most of them fire in no row of a batch
 GROUPS = [F // 8, F // 4, F // 2, F]
@@ -101,6 +115,7 @@ LENS_TANH = {
     "l0_coefficient": 1.0,
     "jumprelu_tanh_scale": 0.5,
 }
+LENS_QUADRATIC = {"jumprelu_sparsity_loss_mode": "quadratic", "target_l0": K}
 
 SAE_LENS = {
     "topk": Case(
@@ -117,6 +132,32 @@ SAE_LENS = {
         JUMP | FREE | {"sparsity": "l0", "coef": 0.3, "warmup": 0},
         lens_jump(l0_coefficient=0.3, l0_warm_up_steps=0),
         terms=("l0",),
+    ),
+    "jumprelu_quadratic": Case(
+        JUMP | FREE | {"sparsity": "quadratic", "target_l0": K, "coef": 0.3, "warmup": 0},
+        lens_jump(l0_coefficient=0.3, l0_warm_up_steps=0, **LENS_QUADRATIC),
+        terms=("quadratic",),
+    ),
+    # Anthropic's: the kernel's gradient reaches the encoder, from the error and from the term.
+    "jumprelu_l0_to_input": Case(
+        JUMP | FREE | {"sparsity": "l0", "coef": 0.1, "warmup": 0, "ste_to_input": True},
+        lens_jump(l0_coefficient=0.1, l0_warm_up_steps=0, jumprelu_ste_to_input=True),
+        terms=("l0",),
+    ),
+    "jumprelu_quadratic_to_input": Case(
+        JUMP
+        | FREE
+        | {"sparsity": "quadratic", "target_l0": K, "coef": 0.05, "warmup": 0}
+        | {"ste_to_input": True},
+        lens_jump(
+            l0_coefficient=0.05, l0_warm_up_steps=0, jumprelu_ste_to_input=True, **LENS_QUADRATIC
+        ),
+        terms=("quadratic",),
+    ),
+    "jumprelu_tanh_to_input": Case(
+        JUMP | FREE | TANH | {"sparsity": "tanh", "ste_to_input": True},
+        lens_jump(jumprelu_ste_to_input=True, **LENS_TANH),
+        terms=("tanh",),
     ),
     "jumprelu_tanh": Case(
         JUMP | FREE | TANH | {"sparsity": "tanh", "preact_coef": 0.3, "dead_after": 1},
@@ -317,3 +358,45 @@ def test_sparsify(rows, tmp_path):
     settings = {"schedule.decay": 1.0, "optimizer.eps": 1e-8 * D}
     ours = train(rows, tmp_path, TOPK | UNIT, **settings, **NO_CLIP)
     check(ours, follow_with_sparsify(ours, tmp_path, K), loss_scale=D)
+
+
+def test_resampling_of_dictionary_learning(rows, tmp_path, monkeypatch):
+    """Its own function on our draws, which our decoder rows still show two steps later."""
+    at = 98
+    rate, coef = 2e-2, 30.0  # at which many latents die
+    resampling = {
+        "dead": "resample",
+        "dead_after": at // 2 * BATCH,
+        "resample_every": at * BATCH,
+        "resample_scale": 0.2,
+        "resample_odds": "error_norm",
+        "resample_centred": False,
+        "resample_unit": False,
+        "resample_distinct": True,
+    }
+    sae = UNIT | {"use": "relu"} | resampling
+    keys = NO_CLIP | {"optimizer.lr": rate}
+    ours = train(rows, tmp_path, sae, penalty={"use": "l1", "coef": coef}, **keys)
+    keys = {"lr": rate, "l1_penalty": coef, "sparsity_warmup_steps": 0}
+    peer = dictionary_learning(StandardTrainer, first_step=1, **keys)
+    trainer = peer.trainer
+    # Not by its argument, which brings a schedule that rises anew and starts at a rate of 0.
+    trainer.resample_steps, trainer.steps_since_active = at, torch.zeros(F, dtype=int)
+    batch = torch.nn.functional.normalize(ours.batches[at - 1], dim=-1)
+    likeness = ours.end["W_dec"] @ batch.T
+    seen = []
+
+    def our_rows(odds, num_samples, replacement):
+        dead = trainer.steps_since_active > at / 2
+        e = ours.batches[at - 1] - trainer.ae(ours.batches[at - 1])
+        torch.testing.assert_close(odds, e.norm(dim=-1))
+        assert num_samples == dead.sum() and not replacement
+        nearest = likeness[dead].topk(2, dim=1)
+        assert (nearest.values[:, 0] > 0.9).all() and (nearest.values[:, 1] < 0.9).all()
+        seen.append(nearest.indices[:, 0])
+        return seen[-1]
+
+    monkeypatch.setattr(torch, "multinomial", our_rows)
+    check(ours, follow(ours, peer))
+    (drawn,) = seen
+    assert 5 < len(drawn) == len(drawn.unique())

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <cmath>
 #include <utility>
 
 namespace saffron::plugins {
@@ -65,7 +66,21 @@ CanonicalSae expressible(const CanonicalSae& canonical) {
   return sae;
 }
 
+// Between the rows of an embedding SAE and those that are read: the encoder divided by sqrt(d), the
+// decoder times it, or `back`.
+void scale_embedding(CanonicalSae& sae, bool back) {
+  const double root = std::sqrt(static_cast<double>(sae.W_enc.size(0)));
+  sae.W_enc = back ? sae.W_enc * root : sae.W_enc / root;
+  sae.W_dec = back ? sae.W_dec / root : sae.W_dec * root;
+}
+
 }  // namespace
+
+Schema<GemmaScope::Options> GemmaScope::schema() {
+  return Schema<Options>{}.param("embedding", &Options::embedding,
+                                 "the folder is of an embedding SAE, whose encoder is for rows "
+                                 "divided by sqrt(d) and whose decoder is to be multiplied by it");
+}
 
 bool GemmaScope::recognises(const std::string& path) const {
   std::error_code unreadable;  // is none of ours
@@ -75,14 +90,17 @@ bool GemmaScope::recognises(const std::string& path) const {
 CanonicalSae GemmaScope::read(const std::string& path) const {
   const fs::path file = file_of(path);
   return read_checked(file, [&] {
-    return file.extension() == ".npz" ? read_raw(NpzFile::open(file))
-                                      : read_raw(SafetensorsFile::open(file));
+    CanonicalSae sae = file.extension() == ".npz" ? read_raw(NpzFile::open(file))
+                                                  : read_raw(SafetensorsFile::open(file));
+    if (options_.embedding) scale_embedding(sae, false);
+    return sae;
   });
 }
 
 void GemmaScope::write(const TrainedSae&, const CanonicalSae& canonical,
                        const std::string& folder) const {
-  const CanonicalSae sae = expressible(canonical);
+  CanonicalSae sae = expressible(canonical);
+  if (options_.embedding) scale_embedding(sae, true);
   StagedFolder staged(folder);
   write_npz(staged.path() / kNpz, {{"W_enc", stored(sae.W_enc)},
                                    {"W_dec", stored(sae.W_dec)},

@@ -93,7 +93,13 @@ at::Tensor CrossLayerTranscoder::Layer::own_columns(const at::Tensor& of_all) co
 std::vector<std::string> CrossLayerTranscoder::pseudo_gradients() const {
   std::vector<std::string> names;
   if (options_.activation != Activation::jumprelu) return names;
-  for (const Layer& layer : layers_) names.push_back(layer.jump.parameter());
+  for (const Layer& layer : layers_) {
+    const DeadLatents::Weights weights = layer.weights();
+    for (std::string& name :
+         layer.jump.pseudo_gradients({weights.W_enc_name, weights.b_enc_name})) {
+      names.push_back(std::move(name));
+    }
+  }
   return names;
 }
 
@@ -334,7 +340,7 @@ void CrossLayerTranscoder::backward(const SaeInput& input, const Forward& forwar
     }
     at::Tensor da;
     if (options_.activation == Activation::jumprelu) {
-      da = layer.jump.backward(codes, df, 0, {}, gradients);
+      da = layer.jump.backward(codes, df, {}, {}, gradients);
     } else if (df.defined()) {
       da = df * codes.values().gt(0);
     }

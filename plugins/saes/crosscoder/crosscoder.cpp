@@ -35,7 +35,7 @@ Crosscoder::Crosscoder(const Options& options)
 
 std::vector<std::string> Crosscoder::pseudo_gradients() const {
   if (options_.activation != Activation::jumprelu) return {};
-  return {jump_.parameter()};
+  return jump_.pseudo_gradients(encoder_parameters());
 }
 
 void Crosscoder::check_streams() const {
@@ -115,7 +115,7 @@ at::Tensor Crosscoder::encoder_backward(const SaeInput& input, const Codes& code
     total = total.defined() ? total + own : own;
   }
   if (options_.activation == Activation::jumprelu) {
-    return jump_.backward(codes, total, 0, {}, gradients);
+    return jump_.backward(codes, total, {}, {}, gradients);
   }
   return total.defined() ? total * codes.values().gt(0) : total;
 }

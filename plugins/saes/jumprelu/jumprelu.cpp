@@ -8,6 +8,15 @@
 namespace saffron::plugins {
 namespace {
 
+// Of the terms that count steps.
+const char* name_of(JumpRelu::Sparsity sparsity) {
+  switch (sparsity) {
+    case JumpRelu::Sparsity::target_l0: return "target_l0";
+    case JumpRelu::Sparsity::quadratic: return "quadratic";
+    default: return "l0";
+  }
+}
+
 at::Tensor norms_of(const at::Tensor& W) { return W.norm(2, at::IntArrayRef{1}); }
 
 }  // namespace
@@ -18,11 +27,13 @@ Schema<JumpRelu::Options> JumpRelu::schema() {
       .include(&Options::jump, JumpOptions::schema())
       .choice(
           "sparsity", &Options::sparsity,
-          "the SAE's own sparsity term; \"target_l0\" is the square of L0 / target_l0 - 1, at a "
-          "coefficient that is not steered",
+          "the SAE's own sparsity term; \"target_l0\" is the square of L0 / target_l0 - 1 of a "
+          "batch, \"quadratic\" the mean over rows of 2 / target_l0 times the square of a row's "
+          "L0 - target_l0, both at a coefficient that is not steered",
           {{"none", Sparsity::none},
            {"l0", Sparsity::l0},
            {"target_l0", Sparsity::target_l0},
+           {"quadratic", Sparsity::quadratic},
            {"tanh", Sparsity::tanh}})
       .param("coef", &Options::coef, "weight of the sparsity term", non_negative())
       .param("warmup", &Options::warmup, "share of the steps over which coef rises from 0",
@@ -37,8 +48,9 @@ Schema<JumpRelu::Options> JumpRelu::schema() {
       .include(&Options::dead, DeadLatentOptions::schema())
       .check([](const Options& o) -> std::string {
         const bool aims = o.control.target_l0 > 0;
-        if (o.sparsity == Sparsity::target_l0 && !aims) {
-          return "sparsity = \"target_l0\" needs target_l0, the active latents a row to aim at";
+        if (o.is_quadratic() && !aims) {
+          return cat("sparsity = \"", name_of(o.sparsity),
+                     "\" needs target_l0, the active latents a row to aim at");
         }
         if (o.sparsity == Sparsity::none && aims) {
           return "target_l0 steers the SAE's own sparsity term, and sparsity = \"none\" has none";
@@ -77,13 +89,9 @@ void JumpRelu::own_terms(const SaeInput& input, Forward& forward) {
   if (options_.sparsity == Sparsity::tanh) {
     forward.terms.push_back(
         {"tanh", penalty_.forward(codes, W_dec(), predicted_widths()), coef(input)});
-  } else if (options_.sparsity != Sparsity::none) {
-    const at::Tensor l0 = jump_.on().sum().to(at::kDouble) / static_cast<double>(codes.rows());
-    l0_ = l0.item<double>();
-    const bool aims = options_.sparsity == Sparsity::target_l0;
-    forward.terms.push_back({aims ? "target_l0" : "l0",
-                             aims ? (l0 / options_.control.target_l0 - 1).square() : l0,
-                             coef(input)});
+  } else if (counts_steps()) {
+    l0_ = codes.l0().to(at::kDouble);  // a code above its theta >= 0 is not 0
+    forward.terms.push_back({name_of(options_.sparsity), counted().value, coef(input)});
   }
   control_.show(forward);
   inactive_term(input, forward);
@@ -112,15 +120,16 @@ void JumpRelu::inactive_term(const SaeInput& input, Forward& forward) {
   forward.terms.push_back({"preact", (gap * n).sum(1).mean(), options_.preact_coef});
 }
 
-// d term / d (sum of H) of the sparsity terms that count steps.
-double JumpRelu::on_steps(const SaeInput& input) const {
-  const double each = coef(input) / static_cast<double>(step_rows().size(0)),
-               target = options_.control.target_l0;
-  switch (options_.sparsity) {
-    case Sparsity::l0: return each;
-    case Sparsity::target_l0: return each * 2 * (l0_ / target - 1) / target;
-    default: return 0;
+JumpRelu::Counted JumpRelu::counted() const {
+  const double target = options_.control.target_l0;
+  if (options_.sparsity == Sparsity::quadratic) {
+    const at::Tensor gap = l0_ - target;
+    return {gap.square().mean() * (2 / target), gap * (4 / target)};
   }
+  const at::Tensor mean = l0_.mean();
+  if (options_.sparsity == Sparsity::l0) return {mean, at::ones_like(l0_)};
+  const at::Tensor gap = mean / target - 1;
+  return {gap.square(), (gap * 2 / target).expand_as(l0_)};
 }
 
 at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,
@@ -132,7 +141,11 @@ at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,
         penalty_.backward(coef(input), codes, W_dec(), predicted_widths(), on_decoder);
     total = total.defined() ? total + own : own;
   }
-  return jump_.backward(codes, total, on_steps(input), inactive_backward(gradients), gradients);
+  at::Tensor on_l0;
+  if (counts_steps()) {
+    on_l0 = counted().slopes * (coef(input) / static_cast<double>(codes.rows()));
+  }
+  return jump_.backward(codes, total, on_l0, inactive_backward(gradients), gradients);
 }
 
 at::Tensor JumpRelu::inactive_backward(Gradients& gradients) const {

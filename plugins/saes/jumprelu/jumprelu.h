@@ -20,7 +20,9 @@ namespace saffron::plugins {
 //
 //   sparsity = none       no term; a regularizer beside the SAE may act on f
 //              l0         coef L0,                 L0 = mean_b sum_i H(a_bi - theta_i)
-//              target_l0  coef (L0 / target_l0 - 1)^2
+//              target_l0  coef (L0 / target_l0 - 1)^2             (dictionary_learning)
+//              quadratic  coef 2 / target_l0 mean_b (L0_b - target_l0)^2,   L0_b = sum_i H(a_bi - theta_i)
+//                         (SAELens 6.54, after Gemma Scope 2)
 //              tanh       coef mean_b sum_i tanh(tanh_scale n_i f_bi),   n_i = ||W_dec[i]||
 //   coef rises evenly from 0 over the first `warmup` of the steps; with l0 and tanh a target_l0 steers it
 //   (sparsity_controller.h).
@@ -29,7 +31,7 @@ namespace saffron::plugins {
 //   preact_over = all     the same over all latents, dead or not, as in Anthropic's update (SAELens: dead)
 class JumpRelu final : public DictionarySae, public PseudoGradients {
  public:
-  enum class Sparsity : std::uint8_t { none, l0, target_l0, tanh };
+  enum class Sparsity : std::uint8_t { none, l0, target_l0, quadratic, tanh };
   enum class PreactOver : std::uint8_t { dead, all };
   struct Options {
     DictionaryOptions dictionary;
@@ -38,10 +40,14 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
     Sparsity sparsity = Sparsity::l0;
     double coef = 1e-3;
     double warmup = 0.1;
-    SparsityControlOptions control = {};  // and the target of the quadratic term
+    SparsityControlOptions control = {};  // and the target of the quadratic terms
     double tanh_scale = 4;
     double preact_coef = 0;
     PreactOver preact_over = PreactOver::dead;
+
+    [[nodiscard]] bool is_quadratic() const {
+      return sparsity == Sparsity::target_l0 || sparsity == Sparsity::quadratic;
+    }
   };
   static Schema<Options> schema();
 
@@ -52,11 +58,10 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
         penalty_({.penalty = WeightedPenaltyOptions::Penalty::tanh,
                   .tanh_scale = options.tanh_scale,
                   .norm = DecoderNorm::concatenated}),
-        control_(options.sparsity == Sparsity::target_l0 ? SparsityControlOptions()
-                                                         : options.control) {}
+        control_(options.is_quadratic() ? SparsityControlOptions() : options.control) {}
 
   [[nodiscard]] std::vector<std::string> pseudo_gradients() const override {
-    return {jump_.parameter()};
+    return jump_.pseudo_gradients(encoder_parameters());
   }
 
  protected:
@@ -73,7 +78,14 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
 
  private:
   [[nodiscard]] double coef(const SaeInput& input) const;
-  [[nodiscard]] double on_steps(const SaeInput& input) const;
+  [[nodiscard]] bool counts_steps() const {
+    return options_.sparsity == Sparsity::l0 || options_.is_quadratic();
+  }
+  // The sparsity term of l0_, and B times its derivative in each row's L0.
+  struct Counted {
+    at::Tensor value, slopes;
+  };
+  [[nodiscard]] Counted counted() const;
   void inactive_term(const SaeInput& input, Forward& forward);
   // d term / d theta [F]; undefined without a term.
   at::Tensor inactive_backward(Gradients& gradients) const;
@@ -83,7 +95,7 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
   WeightedPenalty penalty_;  // of sparsity = tanh
   SparsityController control_;
   at::Tensor last_fired_;
-  double l0_ = 0;  // of this step
+  at::Tensor l0_;  // float64 [B], of this step
   // Dead latents (int64 [n]) and 1[a < theta] [B, n] of the pre-activation loss.
   at::Tensor dead_, below_;
 };

@@ -36,7 +36,14 @@
 //             becomes that row's target / its norm, its encoder the direction of the row itself with
 //             resample_scale times the mean norm of the living encoders (of all where none lives), its
 //             b_enc 0; its optimiser moments start afresh. At most resample_times times; 0: no limit.
-//             (Row and target are one where the SAE predicts what it reads.)
+//             (Row and target are one where the SAE predicts what it reads.) dictionary_learning's
+//             StandardTrainer has
+//               resample_odds = "error_norm": probability ~ ||e_b||
+//               resample_centred = false: row and target are as they were read, b_dec not taken off
+//               resample_unit = false: the encoder becomes the row itself, not its direction, times
+//               resample_scale times that mean norm
+//               resample_distinct: no row is drawn twice; the first dead latents get what rows there are
+//             and takes e after the step that is over, here it is what that step saw.
 //   ghost     Jermyn, Templeton 2024 ("ghost grads"): g = exp(a_dead) W_dec_dead, scaled row by row to
 //             half the norm of e;  term = mean_b ||e - g||^2, scaled to the size of the squared error.
 //             e and both scales are held fixed. (A row's largest a is taken off all of them first, which
@@ -56,6 +63,10 @@ struct DeadLatentOptions {
   std::int64_t resample_every = 10'000'000;
   double resample_scale = 0.2;
   std::int64_t resample_times = 0;
+  std::string resample_odds = "squared_loss";
+  bool resample_centred = true;
+  bool resample_unit = true;
+  bool resample_distinct = false;
 
   [[nodiscard]] static SAFFRON_EXPORT Schema<DeadLatentOptions> schema();
 };
@@ -97,11 +108,13 @@ class SAFFRON_EXPORT DeadLatents {
   };
   // What a step shows:  rows [B, d_in] are what W_enc multiplies; target [B, d_out] and its error e, which
   // is to be explained, are in the space of the loss, in which f W_dec counts times row_scale [B, 1]
-  // (undefined: 1). Levels and choice are for auxk; no levels: all latents explain e.
+  // (undefined: 1). Levels and choice are for auxk; no levels: all latents explain e. The offsets are for
+  // resample: what b_dec took from rows and target; undefined: nothing.
   struct Step {
     at::Tensor rows, target, e, row_scale;
     std::vector<Level> levels = {};
     Choice choice = {};
+    at::Tensor rows_offset = {}, target_offset = {};
   };
   // The term of this step, if there is one, appended to forward.terms.
   void forward(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
@@ -133,8 +146,11 @@ class SAFFRON_EXPORT DeadLatents {
   [[nodiscard]] at::Tensor backward(const Part& part, const Weights& weights,
                                     const at::Tensor& rows, Gradients& gradients) const;
   void ghost(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
-  at::Tensor resample(const at::Tensor& latents, const Weights& weights, const Step& step,
-                      Random random);
+  // Rows of a batch by their odds [B] (float64) for so many latents, int64 [n]; n = 0 where none has any.
+  [[nodiscard]] at::Tensor drawn_rows(const at::Tensor& odds, std::int64_t latents,
+                                      const Random& random) const;
+  at::Tensor resample(const at::Tensor& dead_ones, const Weights& weights, const Step& step,
+                      const Random& random);
 
   DeadLatentOptions options_;
   at::Tensor last_fired_;

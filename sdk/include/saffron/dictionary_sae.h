@@ -137,6 +137,8 @@ class SAFFRON_EXPORT DictionarySae : public Sae,
   [[nodiscard]] const std::vector<std::int64_t>& predicted_widths() const {
     return predicted_widths_;
   }
+  // Names of the parameters that pre-activations depend on.
+  [[nodiscard]] std::vector<std::string> encoder_parameters() const;
   [[nodiscard]] const at::Tensor& W_enc() const { return dictionary_.tied ? W_dec_ : W_enc_; }
   [[nodiscard]] const at::Tensor& b_enc() const { return b_enc_; }
   [[nodiscard]] const at::Tensor& W_dec() const { return W_dec_; }

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <vector>
 
 namespace saffron::inline sdk_v1 {
 
@@ -17,12 +18,17 @@ namespace saffron::inline sdk_v1 {
 //   Pseudo-gradients:  d f / d a = H(a - theta)    d f / d theta = -(theta / eps) rect(u)
 //                      d H / d theta = -(1 / eps) rect(u)    d H / d a = 0
 //
+//   ste_to_input: a gets what theta loses, so that encoder and biases learn by the kernel too (Anthropic,
+//   January 2025 update; SAELens' jumprelu_ste_to_input):
+//                      d f / d a = H(a - theta) + (theta / eps) rect(u)    d H / d a = (1 / eps) rect(u)
+//
 //   log_threshold: log theta is trained, as published; else theta itself, held at or above 0. Adam moves
 //   log theta by at most lr a step, so that a small theta hardly moves (a known trap).
 struct JumpOptions {
   double threshold_init = 0.001;
   double bandwidth = 0.001;
   bool log_threshold = false;
+  bool ste_to_input = false;
 
   [[nodiscard]] static SAFFRON_EXPORT Schema<JumpOptions> schema();
 };
@@ -35,6 +41,8 @@ class SAFFRON_EXPORT JumpThreshold {
   [[nodiscard]] const std::string& parameter() const {
     return name_;
   }  // or "log_threshold" + suffix
+  // The parameters whose gradients are pseudo-gradients, where `encoder` are those that a depends on.
+  [[nodiscard]] std::vector<std::string> pseudo_gradients(std::vector<std::string> encoder) const;
   void declare(SaeSpec& spec) const;
   void bind(const Tensors& parameters);
   void initialise(const at::Tensor& latents);  // int64 [n]; undefined: all
@@ -47,10 +55,12 @@ class SAFFRON_EXPORT JumpThreshold {
                                  const at::Tensor& b_enc);
   // Entries of this step that are above theta (bool).
   [[nodiscard]] const at::Tensor& on() const { return on_; }
-  // d loss / d a on the entries of codes from d loss / d f (undefined: 0). The threshold's gradient takes
-  // in d loss / d (sum of H) too, and d loss / d theta [F] from elsewhere (undefined: 0).
-  [[nodiscard]] at::Tensor backward(const Codes& codes, const at::Tensor& df, double on_steps,
-                                    const at::Tensor& on_theta, Gradients& gradients) const;
+  // d loss / d a on the entries of codes (undefined: 0) from d loss / d f, and d loss / d (sum of a row's
+  // H) [B] (float64). The threshold's gradient takes in d loss / d theta [F] from elsewhere too. Each may
+  // be undefined: 0.
+  [[nodiscard]] at::Tensor backward(const Codes& codes, const at::Tensor& df,
+                                    const at::Tensor& on_l0, const at::Tensor& on_theta,
+                                    Gradients& gradients) const;
 
  private:
   JumpOptions options_;

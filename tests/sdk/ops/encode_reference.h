@@ -3,9 +3,9 @@
 #include <saffron/ops.h>
 #include <saffron/random.h>
 
+#include "tests/sdk/ops/inputs.h"
+
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,35 +27,6 @@ struct EncodeCase {
   [[nodiscard]] std::int64_t B() const { return x.size(0); }
   [[nodiscard]] std::int64_t F() const { return W.size(0); }
 };
-
-// Whole numbers in [-most, most].
-inline at::Tensor whole_numbers(const Random& random, std::int64_t rows, std::int64_t columns,
-                                std::uint64_t most) {
-  at::Tensor made = at::empty({rows, columns}, at::kDouble);
-  auto* const at = made.mutable_data_ptr<double>();
-  for (std::int64_t i = 0; i < made.numel(); ++i) {
-    at[i] = static_cast<double>(random.below(2 * most + 1, static_cast<std::uint64_t>(i), 0)) -
-            static_cast<double>(most);
-  }
-  return made;
-}
-
-// The same matrix, laid out in memory as the number says.
-inline at::Tensor laid_out(const at::Tensor& matrix, std::uint64_t how) {
-  const std::int64_t rows = matrix.size(0), columns = matrix.size(1);
-  at::Tensor view;
-  if (how == 1) {  // part of wider rows, from an odd place on
-    view = at::zeros({rows, columns + 3}, matrix.options()).slice(1, 1, columns + 1);
-  } else if (how == 2) {  // column by column
-    view = at::zeros({columns, rows}, matrix.options()).t();
-  } else if (how == 3) {  // without gaps, but not aligned
-    view = at::zeros({rows * columns + 1}, matrix.options()).slice(0, 1).view({rows, columns});
-  } else {
-    return matrix;
-  }
-  view.copy_(matrix);
-  return view;
-}
 
 inline std::vector<std::vector<double>> naive_products(const EncodeCase& c) {
   const at::Tensor x = c.x.to(at::kDouble).contiguous(), W = c.W.to(at::kDouble).contiguous();
@@ -88,10 +59,13 @@ inline EncodeCase random_case(std::uint64_t trial) {
   const std::uint64_t most = trial % 2 == 0 ? 2 : 500;  // many ties, or few
   const auto type = trial % 4 < 2 ? at::kFloat : at::kDouble;
   EncodeCase c;
-  c.x = laid_out(whole_numbers(random.fork("x"), B, d, most).to(type), random.below(4, 0, 3));
-  c.W = laid_out(whole_numbers(random.fork("W"), F, d, most).to(type), random.below(4, 0, 4));
+  c.x =
+      laid_out(whole_numbers(random.fork("x"), B, d, most).to(type), random.below(kLayouts, 0, 3));
+  c.W =
+      laid_out(whole_numbers(random.fork("W"), F, d, most).to(type), random.below(kLayouts, 0, 4));
   if (trial % 3 != 0) {
-    c.b = laid_out(whole_numbers(random.fork("b"), 1, F, most).to(type), random.below(4, 0, 5))[0];
+    c.b = laid_out(whole_numbers(random.fork("b"), 1, F, most).to(type),
+                   random.below(kLayouts, 0, 5))[0];
   }
   if (trial % 5 == 0) {
     c.scale = whole_numbers(random.fork("s"), 1, F, 2).exp2().to(type)[0];

@@ -1,7 +1,7 @@
 #include <saffron/error.h>
 #include <saffron/ops.h>
-#include <saffron/pursuit.h>
-#include <saffron/random.h>
+
+#include "tests/sdk/ops/pursuit_cases.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
@@ -20,14 +20,11 @@
 using namespace saffron;
 using ops::PursuitOptions;
 using Products = PursuitOptions::Products;
+using test::pursuit_case;
+using test::PursuitCase;
+using test::unit;
 
 namespace {
-
-at::Tensor unit(std::uint64_t seed, std::int64_t rows, std::int64_t d,
-                at::ScalarType dtype = at::kDouble) {
-  const at::Tensor w = Random(seed).normal_rows(0, rows, d, at::kDouble);
-  return (w / w.norm(2, at::IntArrayRef{1}, true)).to(dtype);
-}
 
 // Correlations that are 0 but for rounding may have either sign.
 constexpr double kNoise = 1e-12;
@@ -69,42 +66,88 @@ Naive naive(const at::Tensor& x, const at::Tensor& W, const PursuitOptions& opti
   return out;
 }
 
-struct Shape {
-  std::int64_t rows, F, d, k;
-};
-
-Shape shape_of(std::uint64_t n) {
-  const Random random(n);
+// Whole numbers, of which float32 loses nothing in so few choices: equal correlations are equal, and
+// latents are there twice.
+PursuitCase case_with_ties(std::uint64_t n, at::ScalarType dtype) {
+  const Random random = Random(43).fork(n);
   const auto upto = [&](std::uint64_t most, std::uint64_t draw) {
     return static_cast<std::int64_t>(random.below(most, 0, draw)) + 1;
   };
-  const std::int64_t F = upto(n % 5 == 0 ? 1200 : 70, 0), d = upto(40, 1);
-  return {upto(40, 2), F, d, std::min({upto(12, 3), F, d})};
+  const std::int64_t F = upto(30, 0), d = upto(7, 1), B = upto(4, 2);
+  at::Tensor W = test::whole_numbers(random.fork("W"), F, d, 1);
+  W[F - 1].copy_(W[0]);
+  PursuitCase made;
+  made.x = test::laid_out(test::whole_numbers(random.fork("x"), B, d, 2).to(dtype),
+                          random.below(test::kLayouts, 0, 3));
+  made.W = test::laid_out(W.to(dtype), random.below(test::kLayouts, 0, 4));
+  made.options.k = n % 5 == 0 ? 1 : upto(3, 5);
+  made.options.stop_at_repeat = n % 2 == 0;
+  return made;
 }
 
-TEST(Pursuit, IsTheNaiveLoopOnRandomShapes) {
-  for (std::uint64_t n = 0; n < 150; ++n) {
-    const Shape s = shape_of(n);
-    const at::Tensor W = unit(2 * n, s.F, s.d);
-    const at::Tensor x = Random(2 * n + 1).normal_rows(0, s.rows, s.d, at::kDouble);
+void expect_naive(const PursuitCase& c, std::uint64_t n) {
+  const at::Tensor x = c.x.to(at::kDouble).contiguous(), W = c.W.to(at::kDouble).contiguous();
+  std::vector<Naive> want;
+  for (std::int64_t b = 0; b < x.size(0); ++b) want.push_back(naive(x[b], W, c.options));
+  for (const Products products : {Products::direct, Products::gram}) {
+    PursuitOptions options = c.options;
+    options.products = products;
+    const ops::Pursuit got = ops::pursue(c.x, c.W, options);
+    const at::Tensor f = got.codes.to_dense().to(at::kDouble);
+    const at::Tensor values = got.values.to(at::kDouble);
+    const auto* offset = got.offsets.const_data_ptr<std::int32_t>();
+    const auto* latent = got.latents.const_data_ptr<std::int32_t>();
+    const auto* value = values.const_data_ptr<double>();
+    for (std::size_t b = 0; b < want.size(); ++b) {
+      std::vector<std::int64_t> choices;
+      for (std::int32_t e = offset[b]; e < offset[b + 1]; ++e) {
+        if (options.orthogonal || value[e] > kNoise) choices.push_back(latent[e]);
+      }
+      ASSERT_EQ(choices, want[b].choices) << n << " row " << b;
+      ASSERT_TRUE(at::allclose(f[static_cast<std::int64_t>(b)], want[b].f, 1e-8, 1e-10))
+          << n << " row " << b;
+    }
+  }
+}
+
+constexpr std::uint64_t kTrials = 1000;
+
+TEST(Pursuit, MatchingIsTheNaiveLoopOnRandomShapes) {
+  for (std::uint64_t n = 0; n < kTrials; ++n) expect_naive(pursuit_case(n, false), n);
+}
+
+TEST(Pursuit, OrthogonalIsTheNaiveLoopOnRandomShapes) {
+  for (std::uint64_t n = 0; n < kTrials; ++n) expect_naive(pursuit_case(n, true), n);
+}
+
+TEST(Pursuit, TiesGoToTheLowerLatent) {
+  for (std::uint64_t n = 0; n < kTrials; ++n) {
+    expect_naive(case_with_ties(n, n % 2 == 0 ? at::kFloat : at::kDouble), n);
+  }
+}
+
+TEST(Pursuit, ANaNAnywhereIsNamed) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (std::uint64_t n = 0; n < kTrials; ++n) {
+    PursuitCase c = pursuit_case(n, n % 2 == 0);
+    const Random random = Random(47).fork(n);
+    const bool in_row = n % 3 > 0;
+    at::Tensor& of = in_row ? c.x : c.W;
+    const auto place = [&](std::int64_t most, std::uint64_t draw) {
+      return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most), 0, draw));
+    };
+    const std::int64_t at = place(of.size(0), 0);
+    of[at][place(of.size(1), 1)].fill_(nan);
+    const std::string want = cat("row ", in_row ? at : 0, ", latent ", in_row ? 0 : at);
     for (const Products products : {Products::direct, Products::gram}) {
-      PursuitOptions options{.k = s.k, .orthogonal = n % 2 == 1};
-      options.tolerance = n % 3 == 0 ? 0.8 * std::sqrt(static_cast<double>(s.d)) : 0;
-      options.stop_at_repeat = n % 4 < 2;
-      options.products = products;
-      const ops::Pursuit got = ops::pursue(x, W, options);
-      const at::Tensor f = got.codes.to_dense();
-      const auto* offset = got.offsets.const_data_ptr<std::int32_t>();
-      const auto* latent = got.latents.const_data_ptr<std::int32_t>();
-      const auto* value = got.values.const_data_ptr<double>();
-      for (std::int64_t b = 0; b < s.rows; ++b) {
-        const Naive want = naive(x[b], W, options);
-        std::vector<std::int64_t> choices;
-        for (std::int32_t c = offset[b]; c < offset[b + 1]; ++c) {
-          if (options.orthogonal || value[c] > kNoise) choices.push_back(latent[c]);
-        }
-        ASSERT_EQ(choices, want.choices) << n << " row " << b;
-        ASSERT_TRUE(at::allclose(f[b], want.f, 1e-8, 1e-10)) << n << " row " << b;
+      c.options.products = products;
+      try {
+        (void)ops::pursue(c.x, c.W, c.options);
+        FAIL() << n;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::numeric);
+        EXPECT_NE(std::string(error.what()).find(want), std::string::npos)
+            << n << ": " << error.what() << ", not " << want;
       }
     }
   }
@@ -154,22 +197,6 @@ TEST(Pursuit, OrthogonalEndsBeforeWhatIsSpannedAlready) {
     EXPECT_LE(got.latents.size(0), 3);
     EXPECT_TRUE(at::allclose(ops::decode(got.codes, W, {}), x, 1e-5, 1e-5));
     EXPECT_LT(got.codes.values().abs().max().item<float>(), 10);
-  }
-}
-
-TEST(Pursuit, ANaNIsNamed) {
-  at::Tensor W = unit(6, 40, 4, at::kFloat);
-  at::Tensor x = Random(7).normal_rows(0, 70, 4);
-  x[37][2] = std::numeric_limits<float>::quiet_NaN();
-  for (const Products products : {Products::direct, Products::gram}) {
-    try {
-      (void)ops::pursue(x, W, {.k = 3, .products = products});
-      FAIL();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::numeric);
-      EXPECT_NE(std::string(error.what()).find("row 37, latent 0"), std::string::npos)
-          << error.what();
-    }
   }
 }
 

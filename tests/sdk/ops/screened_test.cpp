@@ -29,8 +29,10 @@ EncodeCase screened_case(std::uint64_t trial) {
   const std::int64_t d = trial % 8 == 5 ? 64 : trial % 8 == 6 ? 130 : pick(2, 32, 20);
   const std::uint64_t most = trial % 4 == 0 ? 3 : 390;  // many ties, or few
   EncodeCase c;
-  c.x = laid_out(whole_numbers(random.fork("x"), B, d, most).to(at::kFloat), random.below(4, 0, 3));
-  c.W = laid_out(whole_numbers(random.fork("W"), F, d, most).to(at::kFloat), random.below(4, 0, 4));
+  c.x = laid_out(whole_numbers(random.fork("x"), B, d, most).to(at::kFloat),
+                 random.below(kLayouts, 0, 3));
+  c.W = laid_out(whole_numbers(random.fork("W"), F, d, most).to(at::kFloat),
+                 random.below(kLayouts, 0, 4));
   if (trial % 3 != 0) c.b = whole_numbers(random.fork("b"), 1, F, most).to(at::kFloat)[0];
   if (trial % 5 == 0) {
     c.scale = whole_numbers(random.fork("s"), 1, F, 2).exp2().to(at::kFloat)[0];

@@ -4,6 +4,11 @@
 
 #include <saffron/archives.h>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+
+#include <cmath>
+
 namespace saffron::format_test {
 namespace {
 
@@ -42,6 +47,27 @@ TEST(GemmaScope, TakesAnyNpzFile) {
   const fs::path file = recorded_folders("gemma_scope").front() / "params.npz";
   EXPECT_TRUE(format.recognises(file.string()));
   expect_identical(format.read(file.string()), format.read(file.parent_path().string()));
+}
+
+// SAELens: W_enc / sqrt(d), W_dec sqrt(d), and nothing else.
+TEST(GemmaScope, ReadsEmbeddingSaesWhereAskedTo) {
+  const test::TemporaryFolder folder;
+  const plugins::GemmaScope embedding{{.embedding = true}};
+  CanonicalSae sae = random_sae("jumprelu");
+  sae.subtract_b_dec = false;
+  format.write(trained_on(kD, kD, true), sae, folder / "sae");
+  CanonicalSae got = embedding.read(folder / "sae");
+  const double root = std::sqrt(static_cast<double>(kD));
+  EXPECT_TRUE(at::allclose(got.W_enc, sae.W_enc / root));
+  EXPECT_TRUE(at::allclose(got.W_dec, sae.W_dec * root));
+  got.W_enc = sae.W_enc;
+  got.W_dec = sae.W_dec;
+  expect_identical(got, sae);
+
+  embedding.write(trained_on(kD, kD, true), sae, folder / "back");
+  const CanonicalSae back = embedding.read(folder / "back");
+  EXPECT_TRUE(at::allclose(back.W_enc, sae.W_enc));
+  EXPECT_TRUE(at::allclose(back.W_dec, sae.W_dec));
 }
 
 TEST(GemmaScope, RefusesWhatItCannotExpress) {

@@ -127,20 +127,22 @@ Expected expected(Reference& want, const SaeInput& input,
   }
   loss.backward();
   for (std::size_t i = 0; i < 3; ++i) {
-    (a[i] * keep[i]).backward(values[i].grad());
     const at::Tensor rect =
         (a[i].detach() - theta).abs().lt(options.jump.bandwidth / 2) / options.jump.bandwidth;
-    out.thresholds.push_back((values[i].grad() * -theta * rect).sum(0));
+    const at::Tensor kernel = values[i].grad() * theta * rect, passed = values[i].grad() * keep[i];
+    a[i].backward(options.jump.ste_to_input ? passed + kernel : passed);
+    out.thresholds.push_back(-kernel.sum(0));
   }
   return out;
 }
 
-using Case = std::tuple<Activation, bool, DecoderNorm, Penalty>;
+using Case = std::tuple<Activation, bool, DecoderNorm, Penalty, bool>;
 class TranscoderLoss : public testing::TestWithParam<Case> {};
 
 TEST_P(TranscoderLoss, IsThatOfPlainAutograd) {
-  const auto [activation, across, norm, penalty] = GetParam();
-  const CrossLayerTranscoder::Options options = options_of(activation, across, norm, penalty);
+  const auto [activation, across, norm, penalty, to_input] = GetParam();
+  CrossLayerTranscoder::Options options = options_of(activation, across, norm, penalty);
+  options.jump.ste_to_input = to_input && activation == Activation::jumprelu;
   CrossLayerTranscoder sae(options);
   SaeFixture fixture(sae, shape(), 3);
   const SaeInput input = input_of(4);
@@ -170,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(Activation::relu, Activation::topk, Activation::batch_topk,
                                      Activation::jumprelu),
                      testing::Bool(), testing::Values(DecoderNorm::concatenated, DecoderNorm::sum),
-                     testing::Values(Penalty::none, Penalty::l1, Penalty::tanh)));
+                     testing::Values(Penalty::none, Penalty::l1, Penalty::tanh), testing::Bool()));
 
 // Decoding in use is that of training, and a layer never writes to an earlier one.
 TEST(CrossLayerTranscoder, WritesToItsLayerAndLaterOnes) {

@@ -81,21 +81,26 @@ Expected expected(Reference& want, const SaeInput& input, const Crosscoder::Opti
     loss = loss + options.penalty.coef * own;
   }
   loss.backward();
-  f.backward(values.grad());
-  if (jumps) {
-    const double eps = options.jump.bandwidth;
-    const at::Tensor rect = (a.detach() - theta).abs().lt(eps / 2).to(at::kDouble) / eps;
-    out.threshold = (values.grad() * -theta * rect).sum(0);
+  if (!jumps) {
+    f.backward(values.grad());
+    return out;
   }
+  const double eps = options.jump.bandwidth;
+  const at::Tensor rect = (a.detach() - theta).abs().lt(eps / 2).to(at::kDouble) / eps;
+  const at::Tensor kernel = values.grad() * theta * rect;
+  const at::Tensor passed = values.grad() * kept(options, a, n, theta);
+  a.backward(options.jump.ste_to_input ? passed + kernel : passed);
+  out.threshold = -kernel.sum(0);
   return out;
 }
 
-class CrosscoderLoss : public testing::TestWithParam<std::tuple<Activation, DecoderNorm, Penalty>> {
-};
+using Case = std::tuple<Activation, DecoderNorm, Penalty, bool>;
+class CrosscoderLoss : public testing::TestWithParam<Case> {};
 
 TEST_P(CrosscoderLoss, IsThatOfPlainAutograd) {
-  const auto [activation, norm, penalty] = GetParam();
-  const Crosscoder::Options options = options_of(activation, norm, penalty);
+  const auto [activation, norm, penalty, to_input] = GetParam();
+  Crosscoder::Options options = options_of(activation, norm, penalty);
+  options.jump.ste_to_input = to_input;
   Crosscoder sae(options);
   SaeFixture fixture(sae, shape(), 3);
   const SaeInput input = input_of(4);
@@ -124,7 +129,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      Activation::jumprelu),
                      testing::Values(DecoderNorm::sum, DecoderNorm::concatenated,
                                      DecoderNorm::none),
-                     testing::Values(Penalty::none, Penalty::l1, Penalty::tanh)));
+                     testing::Values(Penalty::none, Penalty::l1, Penalty::tanh), testing::Bool()));
 
 // Two latents of one stream each cost as much as one latent of both under the sum of norms.
 TEST(Crosscoder, SumOfNormsIsThePublishedPenalty) {

@@ -13,7 +13,7 @@ using Sparsity = JumpRelu::Sparsity;
 namespace {
 
 constexpr std::int64_t kD = 7, kWidth = 24;
-constexpr double kEps = 0.5, kCoef = 0.3;
+constexpr double kEps = 0.5, kCoef = 0.3, kTarget = 3;
 
 JumpRelu::Options options_of(Sparsity sparsity, bool log_threshold = false, bool unit = true) {
   JumpRelu::Options options;
@@ -26,56 +26,48 @@ JumpRelu::Options options_of(Sparsity sparsity, bool log_threshold = false, bool
   options.sparsity = sparsity;
   options.coef = kCoef;
   options.warmup = 0;
-  if (sparsity == Sparsity::target_l0) options.control.target_l0 = 3;
+  if (options.is_quadratic()) options.control.target_l0 = kTarget;
   return options;
 }
 
-// Everything by its formula, on dense [B, F] matrices. The gradients of W_enc, b_enc, W_dec and b_dec
-// come from autograd on a loss whose derivative in a is the published pseudo-gradient.
-struct Expected {
-  at::Tensor threshold;  // d loss / d theta
-  double term = 0;
-};
-
-Expected expected(Reference& want, const at::Tensor& x, const JumpRelu::Options& options) {
-  const at::Tensor theta =
-      (options.jump.log_threshold ? want.leaf["log_threshold"].exp() : want.leaf["threshold"])
-          .detach();
-  const at::Tensor a = want.pre(x);
-  const at::Tensor on = a.detach().gt(theta).to(at::kDouble);
-  const at::Tensor rect = (a.detach() - theta).abs().lt(kEps / 2).to(at::kDouble) / kEps;
-  const at::Tensor f = a * on;
-  const at::Tensor values = f.detach().requires_grad_(true);
-  at::Tensor loss = mean_square(x - want.decoded(values)), term;
-  const auto rows = static_cast<double>(x.size(0));
-  const double l0 = on.sum().item<double>() / rows;
-  double slope = 0;  // of the sparsity term in L0
-  Expected out;
-  if (options.sparsity == Sparsity::tanh) {
-    at::Tensor W = want.leaf["W_dec"];
-    if (options.dictionary.unit_decoder) W = W.detach();
-    term = (values * W.norm(2, at::IntArrayRef{1}) * options.tanh_scale).tanh().sum(1).mean();
-    loss = loss + kCoef * term;
-    out.term = term.item<double>();
-  } else if (options.sparsity == Sparsity::l0) {
-    out.term = l0;
-    slope = 1;
-  } else if (options.sparsity == Sparsity::target_l0) {
-    out.term = (l0 / 3 - 1) * (l0 / 3 - 1);
-    slope = 2 * (l0 / 3 - 1) / 3;
-  }
-  loss.backward();
-  f.backward(values.grad());
-  out.threshold = (values.grad() * -theta * rect).sum(0) - kCoef * slope / rows * rect.sum(0);
-  if (options.jump.log_threshold) out.threshold = out.threshold * theta;
-  return out;
+// H(a - theta) of a value and of the kernel's derivative; with `to_input` in a too.
+at::Tensor step_of(const at::Tensor& a, const at::Tensor& theta, bool to_input) {
+  const at::Tensor gap = (to_input ? a : a.detach()) - theta;
+  const at::Tensor rect = gap.detach().abs().lt(kEps / 2).to(at::kDouble) / kEps;
+  return gap.detach().gt(0).to(at::kDouble) + rect * (gap - gap.detach());
 }
 
-class JumpReluLoss : public testing::TestWithParam<std::tuple<Sparsity, bool, bool>> {};
+// The loss on dense [B, F] matrices. Autograd differentiates it by the published pseudo-gradients: f is
+// a H with H held fixed, and theta H with theta held fixed beside it.
+double backward_of(Reference& want, const at::Tensor& x, const JumpRelu::Options& options) {
+  const at::Tensor theta =
+      options.jump.log_threshold ? want.leaf["log_threshold"].exp() : want.leaf["threshold"];
+  const at::Tensor a = want.pre(x), step = step_of(a, theta, options.jump.ste_to_input);
+  const at::Tensor f = a * step.detach() + theta.detach() * (step - step.detach());
+  at::Tensor loss = mean_square(x - want.decoded(f)), term;
+  const at::Tensor l0 = step.sum(1);
+  switch (options.sparsity) {
+    case Sparsity::none: break;
+    case Sparsity::l0: term = l0.mean(); break;
+    case Sparsity::target_l0: term = (l0.mean() / kTarget - 1).square(); break;
+    case Sparsity::quadratic: term = (2 / kTarget * (l0 - kTarget).square()).mean(); break;
+    case Sparsity::tanh:
+      at::Tensor W = want.leaf["W_dec"];
+      if (options.dictionary.unit_decoder) W = W.detach();
+      term = (f * W.norm(2, at::IntArrayRef{1}) * options.tanh_scale).tanh().sum(1).mean();
+      break;
+  }
+  if (term.defined()) loss = loss + kCoef * term;
+  loss.backward();
+  return term.defined() ? term.item<double>() : 0;
+}
 
-TEST_P(JumpReluLoss, GradientsEqualTheirFormulas) {
-  const auto [sparsity, log_threshold, unit] = GetParam();
-  const JumpRelu::Options options = options_of(sparsity, log_threshold, unit);
+class JumpReluLoss : public testing::TestWithParam<std::tuple<Sparsity, bool, bool, bool>> {};
+
+TEST_P(JumpReluLoss, IsThatOfPlainAutograd) {
+  const auto [sparsity, log_threshold, unit, to_input] = GetParam();
+  JumpRelu::Options options = options_of(sparsity, log_threshold, unit);
+  options.jump.ste_to_input = to_input;
   JumpRelu sae(options);
   SaeFixture fixture(sae, kD, 5);
   const SaeInput input = rows_of(6, kD);
@@ -83,24 +75,25 @@ TEST_P(JumpReluLoss, GradientsEqualTheirFormulas) {
   const Forward forward = sae.forward(input);
   const c10::AutoGradMode with_grad(true);
   Reference want(fixture);
-  const Expected by_formula = expected(want, input.inputs[0], options);
+  const double term = backward_of(want, input.inputs[0], options);
   expect_gradients(got, want);
-  EXPECT_TRUE(at::allclose(got.at(log_threshold ? "log_threshold" : "threshold"),
-                           by_formula.threshold, 1e-9, 1e-11));
-  EXPECT_GT(by_formula.threshold.abs().max().item<double>(), 0);
+  const std::string name = log_threshold ? "log_threshold" : "threshold";
+  EXPECT_TRUE(at::allclose(got.at(name), want.leaf[name].grad(), 1e-9, 1e-11));
+  EXPECT_GT(got.at(name).abs().max().item<double>(), 0);
   if (sparsity == Sparsity::none) {
     EXPECT_TRUE(forward.terms.empty());
   } else {
     ASSERT_EQ(forward.terms.size(), 1u);
-    EXPECT_NEAR(forward.terms[0].value.item<double>(), by_formula.term, 1e-10);
+    EXPECT_NEAR(forward.terms[0].value.item<double>(), term, 1e-10);
     EXPECT_DOUBLE_EQ(forward.terms[0].weight, kCoef);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, JumpReluLoss,
                          testing::Combine(testing::Values(Sparsity::none, Sparsity::l0,
-                                                          Sparsity::target_l0, Sparsity::tanh),
-                                          testing::Bool(), testing::Bool()));
+                                                          Sparsity::target_l0, Sparsity::quadratic,
+                                                          Sparsity::tanh),
+                                          testing::Bool(), testing::Bool(), testing::Bool()));
 
 // SAELens: of those that are dead; Anthropic: of all.
 TEST(JumpRelu, PreActivationLossIsThatOfDeadLatentsOrOfAll) {
@@ -184,7 +177,8 @@ TEST(JumpRelu, DictionaryLearningKernelIsOneSided) {
 
 // SAELens before 6.45.2 scaled an error by the number of rows of a batch.
 TEST(JumpRelu, SAELensValuesDependOnTheNumberOfRows) {
-  for (const Sparsity sparsity : {Sparsity::l0, Sparsity::target_l0, Sparsity::tanh}) {
+  for (const Sparsity sparsity :
+       {Sparsity::l0, Sparsity::target_l0, Sparsity::quadratic, Sparsity::tanh}) {
     JumpRelu sae(options_of(sparsity));
     SaeFixture fixture(sae, kD, 5);
     expect_means_over_rows(sae, fixture, rows_of(6, kD));
@@ -200,7 +194,9 @@ TEST(JumpRelu, RefusesTargetsWithNothingToSteer) {
   };
   EXPECT_FALSE(refused(R"({"target_l0": 8})"));
   EXPECT_FALSE(refused(R"({"sparsity": "target_l0", "target_l0": 8})"));
+  EXPECT_FALSE(refused(R"({"sparsity": "quadratic", "target_l0": 8})"));
   EXPECT_TRUE(refused(R"({"sparsity": "target_l0"})"));
+  EXPECT_TRUE(refused(R"({"sparsity": "quadratic"})"));
   EXPECT_TRUE(refused(R"({"sparsity": "none", "target_l0": 8})"));
   EXPECT_TRUE(refused(R"({"width": 8, "target_l0": 8})"));
 }
