@@ -103,8 +103,8 @@ class SAFFRON_EXPORT DeadLatents {
   // b_dec took from rows and target; undefined: nothing.
   struct Step {
     at::Tensor rows, target, e, row_scale;
-    std::vector<Level> levels;
-    at::Tensor rows_offset, target_offset;
+    std::vector<Level> levels = {};
+    at::Tensor rows_offset = {}, target_offset = {};
   };
   // The term of this step, if there is one, appended to forward.terms.
   void forward(const SaeInput& input, const Weights& weights, const Step& step, Forward& forward);
