@@ -12,8 +12,9 @@
 namespace saffron::inline sdk_v1 {
 namespace {
 
-// A row's value [B] at each of its entries.
+// A row's value [B] at each of its entries; [1] as it is.
 at::Tensor by_row(const at::Tensor& per_row, const Codes& codes) {
+  if (per_row.size(0) == 1) return per_row;
   return at::repeat_interleave(per_row, codes.offsets().diff().to(at::kLong));
 }
 

@@ -90,7 +90,9 @@ void JumpRelu::own_terms(const SaeInput& input, Forward& forward) {
     forward.terms.push_back(
         {"tanh", penalty_.forward(codes, W_dec(), predicted_widths()), coef(input)});
   } else if (counts_steps()) {
-    l0_ = codes.l0().to(at::kDouble);  // a code above its theta >= 0 is not 0
+    l0_ = options_.sparsity == Sparsity::quadratic
+              ? codes.l0().to(at::kDouble)  // a code above its theta >= 0 is not 0
+              : jump_.on().sum().to(at::kDouble).view(1) / static_cast<double>(codes.rows());
     forward.terms.push_back({name_of(options_.sparsity), counted().value, coef(input)});
   }
   control_.show(forward);
@@ -126,10 +128,9 @@ JumpRelu::Counted JumpRelu::counted() const {
     const at::Tensor gap = l0_ - target;
     return {gap.square().mean() * (2 / target), gap * (4 / target)};
   }
-  const at::Tensor mean = l0_.mean();
-  if (options_.sparsity == Sparsity::l0) return {mean, at::ones_like(l0_)};
-  const at::Tensor gap = mean / target - 1;
-  return {gap.square(), (gap * 2 / target).expand_as(l0_)};
+  if (options_.sparsity == Sparsity::l0) return {l0_.squeeze(0), at::ones_like(l0_)};
+  const at::Tensor gap = l0_ / target - 1;
+  return {gap.square().squeeze(0), gap * 2 / target};
 }
 
 at::Tensor JumpRelu::encoder_backward(const SaeInput& input, const Codes& codes,

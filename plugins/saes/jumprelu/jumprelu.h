@@ -81,7 +81,7 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
   [[nodiscard]] bool counts_steps() const {
     return options_.sparsity == Sparsity::l0 || options_.is_quadratic();
   }
-  // The sparsity term of l0_, and B times its derivative in each row's L0.
+  // The sparsity term of l0_, and B times its derivative in each row's L0: [B], or [1] where all are equal.
   struct Counted {
     at::Tensor value, slopes;
   };
@@ -95,7 +95,7 @@ class JumpRelu final : public DictionarySae, public PseudoGradients {
   WeightedPenalty penalty_;  // of sparsity = tanh
   SparsityController control_;
   at::Tensor last_fired_;
-  at::Tensor l0_;  // float64 [B], of this step
+  at::Tensor l0_;  // of this step, float64: quadratic: of each row, [B]; else their mean, [1]
   // Dead latents (int64 [n]) and 1[a < theta] [B, n] of the pre-activation loss.
   at::Tensor dead_, below_;
 };

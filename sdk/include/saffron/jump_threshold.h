@@ -55,9 +55,9 @@ class SAFFRON_EXPORT JumpThreshold {
                                  const at::Tensor& b_enc);
   // Entries of this step that are above theta (bool).
   [[nodiscard]] const at::Tensor& on() const { return on_; }
-  // d loss / d a on the entries of codes (undefined: 0) from d loss / d f, and d loss / d (sum of a row's
-  // H) [B] (float64). The threshold's gradient takes in d loss / d theta [F] from elsewhere too. Each may
-  // be undefined: 0.
+  // d loss / d a on the entries of codes (undefined: 0) from d loss / d f and d loss / d (sum of a row's
+  // H), float64 [B], or [1] where all rows have one. The threshold's gradient takes in d loss / d theta
+  // [F] from elsewhere too. Each may be undefined: 0.
   [[nodiscard]] at::Tensor backward(const Codes& codes, const at::Tensor& df,
                                     const at::Tensor& on_l0, const at::Tensor& on_theta,
                                     Gradients& gradients) const;
