@@ -127,6 +127,7 @@ class SAFFRON_EXPORT PolicyReturns {
 
   Planner planner_;
   std::vector<std::string> names_;
+  double gamma_;
   at::Tensor unit_;   // R° [R, N, A], without shaping
   at::Tensor noise_;  // what rounding may have left in its entries [R, N, A]
   std::vector<Plan> best_, worst_;

@@ -77,7 +77,7 @@ double within(double x, double high) { return std::clamp(x, 0.0, high); }
 }  // namespace
 
 PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string> names)
-    : planner_(world), names_(std::move(names)) {
+    : planner_(world), names_(std::move(names)), gamma_(world.gamma()) {
   const at::Tensor& tau = world.transitions().dense;
   const at::Tensor counted =
       counted_states(world).index_select(0, planner_.states()).to(at::kDouble).unsqueeze(-1);
@@ -136,6 +136,9 @@ void PolicyReturns::plan_ends(std::int64_t i) {
 }
 
 void PolicyReturns::plan_whole(std::int64_t i, const at::Tensor& r, const at::Tensor& size) {
+  // No value is above the largest entry over 1 - gamma.
+  const double steps = 1 / (1 - gamma_), left = noise_[i].max().item<double>();
+  if (steps * (left + kLeft * steps * size_[i].item<double>()) <= kExact * range(i)) return;
   const double projected = planner_.error(unit(i), best_[at(i)], row(noise_, i));
   if (projected <= kExact * range(i)) return;
   const at::Tensor noise = kLeft * size;

@@ -262,6 +262,40 @@ TEST_F(SparsePlanning, TiesAndTrivialRewards) {
   EXPECT_NEAR(found.highest(2), 30, 1e-9);
 }
 
+// A state that is hardly ever met and pays 1 / p: where an action costs 0.02 elsewhere, that is no tie, and
+// nothing is uncertain.
+TEST_F(SparsePlanning, ALargeRewardFarOffHidesNothing) {
+  for (const double p : {1e-9, 1e-15}) {
+    at::Tensor tau = at::zeros({2, 2, 2}, at::kDouble), A = at::zeros_like(tau), B = A.clone();
+    tau[0].copy_(at::tensor({1 - p, p}, at::kDouble));
+    tau[1].select(1, 1).fill_(1);
+    A[0][1].fill_(1);
+    B[0][1].fill_(-0.02);
+    B[1][0].fill_(1 / p);
+    const MemoryWorld dense(tau, at::tensor({1.0, 0.0}, at::kDouble), 0.9, {{"A", A}, {"B", B}});
+    const SparseReturns found(sparse(dense), dense.info_.rewards);
+    EXPECT_NEAR(found.regret(0, 1).optimistic.value, 1, 1e-12);
+    EXPECT_EQ(found.uncertain_optima(), std::vector<std::string>());
+  }
+}
+
+// Actions tie that differ by 1e-9 of what they earn. Taken in each of 1e7 steps, that is something.
+TEST_F(SparsePlanning, SaysWhatTiesMayCost) {
+  for (const double gamma : {0.99, 0.9999999}) {
+    const at::Tensor tau = uniform({2, 2, 2}), R = at::zeros_like(tau);
+    R[1][0].fill_(1);
+    R[0][1].fill_(1e-3);
+    const MemoryWorld dense(tau, uniform({2}), gamma, {{"R", R}, {"-R", -R}});
+    const SparseReturns found(sparse(dense), dense.info_.rewards);
+    const std::vector<std::string> said = found.uncertain_optima();
+    ASSERT_EQ(said.size(), gamma < 0.999 ? 0U : 2U);
+    if (said.empty()) continue;
+    EXPECT_NE(said[0].find("optimal for reward 'R': those taken for optimal may lose 0.0"),
+              std::string::npos)
+        << said[0];
+  }
+}
+
 // On a ring whose one state pays, the best policy goes there the shorter way and steps back and forth: of
 // d steps away it earns gamma^d / (1 - gamma^2), and the worst nothing but where it starts there.
 TEST_F(SparsePlanning, OnALargeRing) {
