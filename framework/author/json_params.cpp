@@ -1,5 +1,7 @@
 #include "framework/author/json_params.h"
 
+#include "framework/recipe/node_keys.h"
+
 #include "framework/loader/describe.h"
 #include "framework/loader/describe_rows.h"
 #include "framework/recipe/kinds.h"
@@ -33,7 +35,7 @@ void set_bounds(Value& out, const std::string& range) {
 
 // A table with `use`; where nodes provide such a component, a node's name as well.
 void set_component(Value& out, const std::string& kind) {
-  const Value table = reference_to(kind);
+  const Value table = reference_to(nested_definition(kind));
   if (providers_of(kind).empty()) {
     out.set("type", Value("object"));
     Value all = Value::list();
@@ -117,6 +119,10 @@ Value strings(const std::vector<std::string>& words) {
   return out;
 }
 
+std::string nested_definition(const std::string& kind) {
+  return keys_beside(kind).empty() ? kind : "nested." + kind;
+}
+
 Value reference_to(const std::string& definition) {
   return object("$ref", Value(cat("#/definitions/", definition)));
 }
@@ -170,7 +176,8 @@ std::optional<Value> needs_of(const std::vector<ParamInfo>& params) {
       either.push(object("anyOf", std::move(any)));
     }
     std::optional<Value> inner = needs_of(param.fields);
-    if (param.type == ParamType::component) inner = reference_to("needs." + param.component_kind);
+    if (param.type == ParamType::component)
+      inner = reference_to("needs." + nested_definition(param.component_kind));
     if (!inner) continue;
     properties.set(param.name, param.list ? object("items", std::move(*inner)) : std::move(*inner));
   }

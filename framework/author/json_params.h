@@ -34,6 +34,10 @@ void add_params(const std::vector<ParamInfo>& params, const std::string& owner, 
 // What must be given of the parameters, at any depth; nullopt when nothing is required.
 [[nodiscard]] std::optional<Value> needs_of(const std::vector<ParamInfo>& params);
 
+// The definition of a component of the kind among another's parameters, which has no keys of a recipe's
+// table of its own, such as a comparator's `world`.
+[[nodiscard]] std::string nested_definition(const std::string& kind);
+
 // The kinds of the nested components that the parameters take, at any depth.
 void add_nested_kinds(const std::vector<ParamInfo>& params, std::vector<std::string>& kinds);
 

@@ -110,11 +110,22 @@ class Builder {
     Value out = object("train", train());
     out.set("needs.train", needs_of_train());
     for (const std::string& kind : recipe_kinds()) {
-      out.set(kind, table_of(kind));
-      for (const Offer* offer : offers_of(kind)) out.set(definition_of(*offer), component(*offer));
-      out.set("needs." + kind, needs_of_kind(kind));
+      define(kind, kind, keys_beside(kind), out);
+      const std::string nested = nested_definition(kind);
+      if (nested != kind) define(kind, nested, {}, out);
     }
     return out;
+  }
+
+  // Tables of the kind with these keys beside each component's own, under that name.
+  void define(const std::string& kind, const std::string& name, const std::vector<ParamInfo>& keys,
+              Value& out) const {
+    const std::string prefix = name.substr(0, name.size() - kind.size());
+    out.set(name, table_of(kind, prefix, keys));
+    for (const Offer* offer : offers_of(kind)) {
+      out.set(prefix + definition_of(*offer), component(*offer, keys));
+    }
+    out.set("needs." + name, needs_of_kind(kind, keys));
   }
 
   // `use`, with what each component does for editors that show it.
@@ -157,31 +168,33 @@ class Builder {
     return out;
   }
 
-  Value table_of(const std::string& kind) const {
+  Value table_of(const std::string& kind, const std::string& prefix,
+                 const std::vector<ParamInfo>& keys) const {
     Value out = object("title", Value(kind));
     out.set("description", Value(find_kind(kind)->meaning));
     out.set("type", Value("object"));
     Value properties = object("use", use_schema(kind)), dependencies = Value::table();
-    add_params(keys_beside(kind), "", properties, dependencies);
+    add_params(keys, "", properties, dependencies);
     out.set("properties", std::move(properties));
     Value any = Value::list();
     any.push(only_use());
-    for (const Offer* offer : offers_of(kind)) any.push(reference_to(definition_of(*offer)));
+    for (const Offer* offer : offers_of(kind))
+      any.push(reference_to(prefix + definition_of(*offer)));
     out.set("anyOf", std::move(any));
-    add_all(out, chain(kind, [this](const Offer& offer) {
-              return std::optional(reference_to(definition_of(offer)));
+    add_all(out, chain(kind, [&](const Offer& offer) {
+              return std::optional(reference_to(prefix + definition_of(offer)));
             }));
     out.set("x-taplo", object("initKeys", strings({"use"})));
     return open(std::move(out));
   }
 
-  static Value component(const Offer& offer) {
+  static Value component(const Offer& offer, const std::vector<ParamInfo>& keys) {
     Value out = object("title", Value(cat(offer.name, ": ", offer.summary)));
     out.set("type", Value("object"));
     // table_of() describes `use`; again here, editors would offer it twice.
     Value properties = object("use", Value(true)), dependencies = Value::table();
     add_params(offer.params, offer.name, properties, dependencies);
-    add_params(keys_beside(offer.kind), "", properties, dependencies);
+    add_params(keys, "", properties, dependencies);
     out.set("properties", std::move(properties));
     if (!dependencies.as_table().empty()) out.set("dependencies", std::move(dependencies));
     out.set("additionalProperties", Value(false));
@@ -235,8 +248,7 @@ class Builder {
 
   // ---- what must be given ----
 
-  Value needs_of_kind(const std::string& kind) const {
-    std::vector<ParamInfo> own = keys_beside(kind);
+  Value needs_of_kind(const std::string& kind, std::vector<ParamInfo> own) const {
     ParamInfo use;
     use.name = "use";
     use.required = true;

@@ -168,6 +168,14 @@ TEST(JsonSchema, NestedComponentsAreTablesOrWhereNodesBringThemNames) {
   EXPECT_EQ(schema().at("definitions").find("format"), nullptr);
 }
 
+// A comparator among another's parameters compares in the other's world.
+TEST(JsonSchema, NestedComponentsHaveNoKeysOfATable) {
+  EXPECT_NE(definition("comparator").at("properties").find("world"), nullptr);
+  EXPECT_THAT(words(definition("needs.comparator").at("required")), ElementsAre("use", "world"));
+  EXPECT_EQ(definition("nested.comparator").at("properties").find("world"), nullptr);
+  EXPECT_THAT(words(definition("needs.nested.comparator").at("required")), ElementsAre("use"));
+}
+
 TEST(JsonSchema, AFormerNameExcludesTheNewOne) {
   const Value& topk = definition("sae.topk");
   EXPECT_EQ(topk.at("properties").at("latents").at("type").as_string(), "integer");
