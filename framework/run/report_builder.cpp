@@ -210,6 +210,21 @@ std::string source_sentence(Objects& objects, const Recipe& recipe, const NodeSp
   return out + ".";
 }
 
+// In the recipe's order, each once.
+std::vector<std::pair<std::string, std::vector<std::string>>> comparators_by_world(
+    const Recipe& recipe) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> out;
+  for (const NodeSpec* node : recipe.section("compare")) {
+    const std::string& world = node->compare().world;
+    auto of = std::ranges::find(out, world, [](const auto& entry) { return entry.first; });
+    if (of == out.end()) of = out.insert(out.end(), {world, {}});
+    if (std::ranges::find(of->second, node->component.use) == of->second.end()) {
+      of->second.push_back(node->component.use);
+    }
+  }
+  return out;
+}
+
 void add_headline(ReportDocument& document, Objects& objects, const Recipe& recipe) {
   std::vector<std::string> sources;  // each is described once
   for (const NodeSpec* node : recipe.section("train")) {
@@ -229,9 +244,12 @@ void add_headline(ReportDocument& document, Objects& objects, const Recipe& reci
     document.headline.push_back(
         "Scores are measured on held-out rows unless a section says otherwise.");
   }
-  for (const NodeSpec* node : recipe.section("compare")) {
-    document.headline.push_back(cat("Compared the rewards of '", node->compare().world, "' with ",
-                                    node->component.use, "."));
+  for (const auto& [world, uses] : comparators_by_world(recipe)) {
+    std::string list;
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      list += (i == 0 ? "" : i + 1 == uses.size() ? " and " : ", ") + uses[i];
+    }
+    document.headline.push_back(cat("Compared the rewards of '", world, "' with ", list, "."));
   }
 }
 

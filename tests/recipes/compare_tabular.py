@@ -105,7 +105,10 @@ class CompareTabular(ProgramCase):
         """Who has not read the papers finds the terms, and which reward is which."""
         self.results(RECIPE, RECIPE.parent.parent)
         (file,) = self.folder.glob("runs/*/report.json")
-        for section in json.loads(file.read_text("utf-8"))["sections"]:
+        document = json.loads(file.read_text("utf-8"))
+        self.assertEqual(document["headline"], ["Compared the rewards of 'switch' with val, minimal, span, regret, "
+                                                "epic, dard, npec and none."])
+        for section in document["sections"]:
             blocks = {block["title"]: block for block in section["blocks"]}
             terms = dict(blocks["Terms"]["rows"])
             words = blocks["What these distances promise"]["text"]
