@@ -25,7 +25,10 @@ class Returns {
     const at::Tensor largest = possible.flatten(1).abs().amax(-1).view({-1, 1, 1, 1});
     const at::Tensor unit = at::where(largest > 0, largest, 1.0), R = possible / unit;
     V_ = now.values(rewards::expected_rewards(tau, R));
-    size_ = (now.values(rewards::expected_rewards(tau, of.sizes / unit)) * world.mu0()).sum(-1);
+    size_ =
+        (now.values(rewards::expected_rewards(tau, at::where(weight > 0, of.sizes, 0.0) / unit)) *
+         world.mu0())
+            .sum(-1);
     const at::Tensor surprise =
         R + world.gamma() * V_.unsqueeze(1).unsqueeze(1) - V_.unsqueeze(-1).unsqueeze(-1);
     surprise_ = at::where(weight > 0, surprise, 0.0).flatten(1);

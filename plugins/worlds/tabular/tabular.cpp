@@ -37,7 +37,7 @@ Schema<Tabular::Options> Tabular::schema() {
           "states", &Options::states,
           "\"all\" that the file has, or those \"reachable\" from mu0 by some policy, which are "
           "numbered anew in their order: rewards of the others change no policy's return, and "
-          "all distances but span",
+          "yet most distances, though not span, regret and erc",
           {{"all", States::all}, {"reachable", States::reachable}});
 }
 

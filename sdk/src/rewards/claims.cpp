@@ -192,9 +192,12 @@ void warn_of_coverage(Comparison& out, const TabularWorld& world) {
 void warn_of_unreached(Comparison& out, const TabularWorld& world) {
   const std::string states = places(hidden_states(world));
   if (states.empty()) return;
+  // With a discount of 0 only where episodes start counts, and the rest is reached all the same.
+  const bool left_out = reachable_states(world).logical_not().any().item<bool>();
   say(out, cat("no policy's return from mu0 depends on these states: ", states,
-               ". Their rewards count in these numbers all the same. span and regret leave such "
-               "states out, as a tabular world does with states = \"reachable\""));
+               ". Their rewards may count in these numbers all the same. span and regret leave "
+               "such states out",
+               left_out ? ", as a tabular world does with states = \"reachable\"" : ""));
 }
 
 Comparison compare_forms(const Canonicaliser& by, const TabularWorld& world,

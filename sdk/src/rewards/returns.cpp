@@ -72,6 +72,12 @@ at::Tensor mixture(const Plan& a, const Plan& b, double t, std::int64_t actions)
   return out;
 }
 
+void require_finite(double x, const std::string& reward) {
+  if (std::isfinite(x)) return;
+  throw Error(ErrorKind::numeric, cat("the returns of reward '", reward, "' overflow float64"))
+      .with_help("scale it down: relative regret does not see the scale");
+}
+
 double within(double x, double high) { return std::clamp(x, 0.0, high); }
 
 }  // namespace
@@ -101,6 +107,7 @@ PolicyReturns::PolicyReturns(const TabularWorld& world, std::vector<std::string>
     for (std::int64_t i = begin; i < end; ++i) {
       plan(i, r[i], size[i], scale[i].item<double>());
       highest_[at(i)] += of.offset[i].item<double>() / (1 - world.gamma());
+      require_finite(highest_[at(i)], names_[at(i)]);
     }
   });
 }
@@ -112,11 +119,7 @@ std::span<const double> PolicyReturns::row(const at::Tensor& of, std::int64_t i)
 
 void PolicyReturns::plan(std::int64_t i, const at::Tensor& r, const at::Tensor& size,
                          double scale) {
-  if (!std::isfinite(scale)) {
-    throw Error(ErrorKind::numeric,
-                cat("the returns of reward '", names_[at(i)], "' overflow float64"))
-        .with_help("scale it down: relative regret does not see the scale");
-  }
+  require_finite(scale, names_[at(i)]);
   const auto noise = shaping_noise_[i].item<double>();
   if (std::isfinite(noise) && size_[i].item<double>() <= noise) unit_[i].zero_();
   noise_[i].fill_(kLeft * scale);
@@ -148,6 +151,7 @@ void PolicyReturns::plan_whole(std::int64_t i, const at::Tensor& r, const at::Te
   noise_[i].copy_(noise);
   shaping_noise_[i].mul_(whole / projected);
   plan_ends(i);
+  if (trivial(i)) unit_[i].zero_();
 }
 
 bool PolicyReturns::trivial(std::int64_t i) const { return range(i) == 0; }

@@ -110,7 +110,9 @@ Levelled::Levelled(const TabularWorld& world)
   if (episodes_end(tau)) return;
   const at::Tensor possible = (tau.sparse() ? tau.probabilities : tau.dense).flatten() > 0;
   for (std::int64_t i = 0; i < rewards.size(0); ++i) {
-    offset[i] = common_part(rewards[i].flatten().masked_select(possible));
+    const double c = common_part(rewards[i].flatten().masked_select(possible));
+    if ((rewards[i] - c).isfinite().all().item<bool>())
+      offset[i] = c;  // of all, also impossible ones
   }
   if (!offset.any().item<bool>()) return;
   std::vector<std::int64_t> rows(static_cast<std::size_t>(rewards.dim()), 1);

@@ -105,7 +105,7 @@ TEST(FormsOptions, StatesThatNoPolicyReaches) {
   const MemoryWorld world(tau, tensor(from_json("[0.5, 0.5, 0]", "")), .9,
                           {{"a", R}, {"b", other}});
   const Strings unreached = {
-      "no policy's return from mu0 depends on these states: 2. Their rewards count in these "
+      "no policy's return from mu0 depends on these states: 2. Their rewards may count in these "
       "numbers all the same. span and regret leave such states out, as a tabular world does with "
       "states = \"reachable\""};
   EXPECT_EQ(Epic({}).compare(world).degenerate, unreached);

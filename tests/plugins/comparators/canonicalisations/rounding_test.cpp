@@ -89,6 +89,37 @@ TEST(Rounding, OffsetsAreTakenOffExactly) {
   }
 }
 
+// What does not happen decides neither whether a constant comes off nor whether returns overflow.
+TEST(Rounding, ImpossibleRewardsAreNoOffsets) {
+  const at::Tensor tau = tensor(from_json("[[[1, 0], [1, 0]], [[0, 1], [1, 0]]]", ""));
+  const at::Tensor possible =
+      tensor(from_json("[[[1.25, 0], [1, 0]], [[0, 1.4], [1, 0]]]", "")) * 1e308;
+  for (const double elsewhere : {0.0, -1.7e308}) {
+    const at::Tensor R = at::where(tau > 0, possible, elsewhere);
+    const MemoryWorld world(tau, uniform({2}), .3, {{"R", R}, {"other", tau}});
+    const rewards::Levelled of(world);
+    EXPECT_TRUE(of.rewards.isfinite().all().item<bool>());
+    EXPECT_EQ(of.offset[0].item<double>(), elsewhere == 0 ? 1e308 : 0);
+  }
+}
+
+// ... nor does a return's size come from there: potential shaping alone has no correlation.
+TEST(Rounding, ImpossibleRewardsHideNoTrivialOne) {
+  RandomWorlds random(38);
+  const at::Tensor tau = tensor(from_json("[[[1, 0], [0, 1]], [[0, 1], [1, 0]]]", ""));
+  const at::Tensor shaping = at::where(tau > 0, 1e-10 * random.shaping(tau, .9), 1e300);
+  const MemoryWorld world(tau, tensor(from_json("[1, 0]", "")), .9,
+                          {{"shaping", shaping}, {"other", random.normal({2, 2, 2})}});
+  EXPECT_TRUE(std::isnan(between(Erc({}).compare(world).metrics[0], 0, 1)));
+}
+
+TEST(Rounding, ReturnsOverflowByTheirConstantToo) {
+  const at::Tensor tau = uniform({2, 2, 2}), R = 1e307 * at::ones_like(tau);
+  R[0][0].mul_(1.001);
+  const MemoryWorld world(tau, uniform({2}), .99, {{"R", R}, {"-R", -R}});
+  EXPECT_THROW(rewards::PolicyReturns(world, world.info_.rewards), Error);
+}
+
 // Where episodes end, a reward per step pays for their length.
 TEST(Rounding, OffsetsCountWhereEpisodesEnd) {
   MemoryWorld world = golden_world(golden_vector("G02"));
